@@ -1,0 +1,1 @@
+"""Ostiary: secure token authentication."""
