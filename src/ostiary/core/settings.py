@@ -47,14 +47,18 @@ def _setting(doc: str, default: Any = dataclasses.MISSING) -> Any:
 class Settings:
     """Every setting of an installation. Durations are in whole seconds."""
 
-    database: str = _setting("Where the rows are: sqlite:///file.db or postgresql://user@host/name.", "sqlite:///ostiary.db")
+    database: str = _setting(
+        "Where the rows are: sqlite:///file.db or postgresql://user@host/name.", "sqlite:///ostiary.db"
+    )
     hot: str | None = _setting("Where counters are: valkey://host:port/0. Empty: in the database.", None)
     secret: Secret | None = _setting(
         "The master secret, at least 32 random bytes as text; several, newest first, separated by spaces. "
         "Empty: a file beside the SQLite database.",
         None,
     )
-    issuer: str = _setting("The URL under which callers reach Ostiary; the `iss` of its tokens.", "http://127.0.0.1:8000")
+    issuer: str = _setting(
+        "The URL under which callers reach Ostiary; the `iss` of its tokens.", "http://127.0.0.1:8000"
+    )
     production: bool = _setting("Refuse to start with development defaults.", False)
     prefix: str = _setting("The path under which the routes are served.", "/auth")
     access_lifetime: int = _setting("Seconds an access token is valid.", 15 * 60)
@@ -68,7 +72,9 @@ class Settings:
     )
     limit_login: Rate = _setting("Sign-in attempts per source; a success gives its own back.", Rate(5, 60))
     limit_register: Rate = _setting("Registrations per source.", Rate(10, 60))
-    smtp: Secret | None = _setting("smtp://user:password@host:587 (STARTTLS) or smtps://… . Empty: mails go to the log.", None)
+    smtp: Secret | None = _setting(
+        "smtp://user:password@host:587 (STARTTLS) or smtps://… . Empty: mails go to the log.", None
+    )
     mail_from: str = _setting("The sender of mails.", "Ostiary <no-reply@localhost>")
     trusted_proxies: tuple[str, ...] = _setting(
         "Networks whose X-Forwarded-For is believed, read from the right. Empty: the socket's address counts.", ()
@@ -96,14 +102,25 @@ class Settings:
 
 def problems(settings: Settings) -> list[str]:
     """What is wrong with the settings, one line each, the most important first."""
-    return [*_wrong_issuer(settings), *_wrong_numbers(settings), *_wrong_networks(settings), *_unsafe_in_production(settings)]
+    return [
+        *_wrong_issuer(settings),
+        *_wrong_numbers(settings),
+        *_wrong_networks(settings),
+        *_unsafe_in_production(settings),
+    ]
 
 
 def _wrong_issuer(settings: Settings) -> list[str]:
     found = []
     issuer = urllib.parse.urlsplit(settings.issuer)
     # RFC 8414 §2: an https URL without query or fragment. http is for development on this machine.
-    if issuer.scheme not in {"http", "https"} or not issuer.hostname or issuer.query or issuer.fragment or issuer.username:
+    if (
+        issuer.scheme not in {"http", "https"}
+        or not issuer.hostname
+        or issuer.query
+        or issuer.fragment
+        or issuer.username
+    ):
         found.append(f"issuer must be an http(s) URL without user, query or fragment, not {settings.issuer!r}")
     elif settings.issuer.endswith("/"):
         found.append("issuer must not end with a slash: `iss` is compared to the letter")

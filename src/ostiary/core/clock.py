@@ -1,0 +1,17 @@
+"""Where time comes from. Nothing else in core reads a clock."""
+
+import time
+from typing import Final, Protocol
+
+MICROSECONDS: Final = 1_000_000
+"""In one second."""
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+
+
+class SystemClock:
+    def now(self) -> int:
+        return time.time_ns() // 1000

@@ -1,0 +1,58 @@
+"""The plug: what a slice states about itself, and what it is given.
+
+A slice states `Route`, `Check` and `Factor` and exports one `Feature`; it is given an `Ambient` and, for each request,
+a `Call`. This folder knows no slice, no HTTP library and no SQL.
+"""
+
+from ostiary.core.plug.actor import Actor, Source
+from ostiary.core.plug.ambient import Ambient, Keys, Mail, Post
+from ostiary.core.plug.feature import Feature
+from ostiary.core.plug.route import (
+    Answer,
+    Call,
+    CookieRole,
+    Credential,
+    Csrf,
+    Empty,
+    InChecks,
+    Limit,
+    Page,
+    PerSource,
+    Place,
+    Route,
+    SetCookie,
+    Transport,
+    Unlimited,
+)
+from ostiary.core.plug.sign_in import Attempt, Check, Factor, FactorBody, Outcome, Proof
+
+__all__ = [
+    "Actor",
+    "Ambient",
+    "Answer",
+    "Attempt",
+    "Call",
+    "Check",
+    "CookieRole",
+    "Credential",
+    "Csrf",
+    "Empty",
+    "Factor",
+    "FactorBody",
+    "Feature",
+    "InChecks",
+    "Keys",
+    "Limit",
+    "Mail",
+    "Outcome",
+    "Page",
+    "PerSource",
+    "Place",
+    "Post",
+    "Proof",
+    "Route",
+    "SetCookie",
+    "Source",
+    "Transport",
+    "Unlimited",
+]

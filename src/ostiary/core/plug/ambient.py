@@ -1,0 +1,67 @@
+"""What surrounds a call: everything a verb needs that is not in the request."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ostiary.core.clock import MICROSECONDS, Clock
+from ostiary.core.entropy import Random
+from ostiary.core.hashing import Hashing
+from ostiary.core.settings import Settings
+from ostiary.core.vault import Vault
+from ostiary.jose import SigningKey, VerifyingKey
+from ostiary.store.database import Database
+from ostiary.store.hot import Hot
+from ostiary.verifier import KnownRevocations, Verifier
+
+if TYPE_CHECKING:
+    from ostiary.core.plug.sign_in import Check, Factor
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail to be sent: plain text, to an address that is stored, never to one that was only submitted."""
+
+    to: str
+    subject: str
+    text: str
+
+
+class Post(Protocol):
+    """Takes mails. Sending happens later and elsewhere: whether it works can be seen neither by answer nor by time."""
+
+    def post(self, mail: Mail) -> None: ...
+
+
+class Keys(Protocol):
+    """The signing keys of this installation."""
+
+    @property
+    def current(self) -> SigningKey: ...
+
+    @property
+    def published(self) -> tuple[VerifyingKey, ...]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ambient:
+    settings: Settings
+    clock: Clock
+    random: Random
+    database: Database
+    hot: Hot
+    vault: Vault
+    hashing: Hashing
+    mail: Post
+    keys: Keys
+    verifier: Verifier
+    revocations: KnownRevocations
+    factors: "tuple[Factor, ...]"
+    checks: "tuple[Check, ...]"
+
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+        return self.clock.now()
+
+    def seconds(self) -> int:
+        """Whole seconds since the epoch: a NumericDate (RFC 7519 §2)."""
+        return self.clock.now() // MICROSECONDS
