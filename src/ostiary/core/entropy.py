@@ -1,7 +1,8 @@
 """Where randomness comes from. Nothing else in core draws any."""
 
+import base64
 import secrets
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Random(Protocol):
@@ -12,3 +13,11 @@ class Random(Protocol):
 class SystemRandom:
     def token(self, size: int) -> bytes:
         return secrets.token_bytes(size)
+
+
+_IDENTIFIER_SIZE: Final = 16
+
+
+def identifier(prefix: str, random: Random) -> str:
+    """A new name for a row: ``acc_`` and 128 random bits as 26 lower-case letters and digits. Not a secret."""
+    return f"{prefix}_{base64.b32encode(random.token(_IDENTIFIER_SIZE)).decode().rstrip('=').lower()}"

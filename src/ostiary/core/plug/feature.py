@@ -1,18 +1,26 @@
 """A slice, as the assembler sees it."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ostiary.core.plug.route import Route
 from ostiary.core.plug.sign_in import Check, Factor
+from ostiary.store.database import Transaction
 from ostiary.store.migrations import Migrations
+
+Sweep: TypeAlias = Callable[[Transaction, int], Awaitable[None]]
+"""Removes what has expired by the given time (microseconds). Several processes may run it at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feature:
-    """The only export of a slice's folder. ``migrations`` are applied in the order in which slices are listed."""
+    """The only export of a slice's folder. ``migrations`` are applied in the order in which slices are listed;
+    ``sweep`` runs now and then."""
 
     name: str
     routes: tuple[Route, ...] = ()
     factors: tuple[Factor, ...] = ()
     checks: tuple[Check, ...] = ()
     migrations: Migrations | None = None
+    sweep: Sweep | None = None

@@ -93,7 +93,8 @@ class SetCookie:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[B]):
-    """One request, parsed once. ``transport`` is how the caller wants tokens, or how they came."""
+    """One request, parsed once. ``transport`` is how the caller wants tokens, or how they came; ``from_own_site`` says
+    whether Fetch Metadata or Origin show our own or a trusted origin: only then may an answer set cookies."""
 
     ambient: Ambient
     body: B
@@ -102,6 +103,7 @@ class Call(Generic[B]):
     access_token: str | None
     refresh_token: str | None
     transport: Transport
+    from_own_site: bool
     source: Source
     user_agent: str
     request_id: str

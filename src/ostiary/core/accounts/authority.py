@@ -1,0 +1,31 @@
+"""Permission and audit in one function: a verb that changes somebody's account cannot have one without the other."""
+
+from typing import Final
+
+from ostiary.core.accounts import queries
+from ostiary.core.audit.model import Event
+from ostiary.core.audit.service import record
+from ostiary.core.plug import Actor, Ambient
+from ostiary.core.plug.actor import ActorKind
+from ostiary.errors import Forbidden
+from ostiary.store.database import Transaction
+
+USERS_READ: Final = "users:read"
+USERS_WRITE: Final = "users:write"
+
+
+async def act(ambient: Ambient, tx: Transaction, actor: Actor, permission: str, event: Event) -> None:
+    """Records ``event`` if ``actor`` holds ``permission`` by the roles in the database, as they are in this transaction.
+
+    Raises:
+        Forbidden: it does not; raised inside the transaction, so nothing else of it stays.
+    """
+    if not await _may(tx, actor, permission):
+        raise Forbidden(f"{actor.kind} {actor.id} has no permission {permission}")
+    await record(ambient, tx, actor, event)
+
+
+async def _may(tx: Transaction, actor: Actor, permission: str) -> bool:
+    if actor.kind in {ActorKind.OPERATOR, ActorKind.SYSTEM}:
+        return True
+    return actor.kind is ActorKind.ACCOUNT and permission in await queries.permissions(tx, actor.id)

@@ -1,0 +1,190 @@
+"""Every statement on ``accounts``, ``roles``, ``account_roles`` and ``registrations``."""
+
+import msgspec
+
+from ostiary.core.accounts.email import Email
+from ostiary.core.accounts.model import Account, Registration, Standing
+from ostiary.store.database import Reader, Row, Transaction
+
+
+async def by_email(reader: Reader, email_key: str) -> Account | None:
+    return _account(
+        await reader.one(
+            "select id, email, password_hash, epoch, disabled_at, verified_at, created_at"
+            " from accounts where email_key = $1",
+            email_key,
+        )
+    )
+
+
+async def by_id(reader: Reader, account_id: str) -> Account | None:
+    return _account(
+        await reader.one(
+            "select id, email, password_hash, epoch, disabled_at, verified_at, created_at from accounts where id = $1",
+            account_id,
+        )
+    )
+
+
+async def page(reader: Reader, *, after: str, limit: int) -> list[Account]:
+    """Accounts in the order of their addresses, those after ``after``."""
+    rows = await reader.all(
+        "select id, email, password_hash, epoch, disabled_at, verified_at, created_at"
+        " from accounts where email_key > $1 order by email_key limit $2",
+        after,
+        limit,
+    )
+    return [Account(*row) for row in rows]
+
+
+async def insert(tx: Transaction, account: Account, email_key: str) -> bool:
+    """False when the address is taken."""
+    touched = await tx.execute(
+        "insert into accounts (id, email, email_key, password_hash, epoch, disabled_at, verified_at, created_at)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (email_key) do nothing",
+        account.id,
+        account.email,
+        email_key,
+        account.password_hash,
+        account.epoch,
+        account.disabled_at,
+        account.verified_at,
+        account.created_at,
+    )
+    return touched == 1
+
+
+async def standing(reader: Reader, account_id: str) -> Standing | None:
+    rows = await reader.all(
+        "select a.epoch, a.disabled_at, r.role from accounts a left join account_roles r on r.account_id = a.id"
+        " where a.id = $1 order by r.role",
+        account_id,
+    )
+    if not rows:
+        return None
+    return Standing(
+        account_id=account_id,
+        epoch=rows[0][0],
+        active=rows[0][1] is None,
+        roles=tuple(row[2] for row in rows if row[2] is not None),
+    )
+
+
+async def keep_password_hash(tx: Transaction, account_id: str, *, seen: str | None) -> bool:
+    """Locks the account's row while its password hash is still the one that was seen, and it is not disabled."""
+    return (
+        await tx.execute(
+            "update accounts set password_hash = password_hash"
+            " where id = $1 and password_hash = $2 and disabled_at is null",
+            account_id,
+            seen,
+        )
+        == 1
+    )
+
+
+async def replace_password_hash(tx: Transaction, account_id: str, *, seen: str, new: str) -> bool:
+    """The same guard, and puts a new hash of the same password in its place."""
+    return (
+        await tx.execute(
+            "update accounts set password_hash = $3 where id = $1 and password_hash = $2 and disabled_at is null",
+            account_id,
+            seen,
+            new,
+        )
+        == 1
+    )
+
+
+async def raise_epoch(tx: Transaction, account_id: str) -> int | None:
+    row = await tx.one("update accounts set epoch = epoch + 1 where id = $1 returning epoch", account_id)
+    return None if row is None else int(row[0])
+
+
+async def set_disabled(tx: Transaction, account_id: str, disabled_at: int | None) -> bool:
+    """False when nothing changed: the account was in that state already, or does not exist."""
+    return (
+        await tx.execute(
+            "update accounts set disabled_at = cast($2 as bigint)"
+            " where id = $1 and (disabled_at is null) <> (cast($2 as bigint) is null)",
+            account_id,
+            disabled_at,
+        )
+        == 1
+    )
+
+
+async def role_names(reader: Reader) -> frozenset[str]:
+    return frozenset(row[0] for row in await reader.all("select name from roles"))
+
+
+async def permissions(reader: Reader, account_id: str) -> tuple[str, ...]:
+    rows = await reader.all(
+        "select r.permissions from roles r join account_roles a on a.role = r.name where a.account_id = $1", account_id
+    )
+    return tuple(sorted({name for row in rows for name in msgspec.json.decode(row[0], type=list[str])}))
+
+
+async def add_role(tx: Transaction, account_id: str, role: str) -> bool:
+    return (
+        await tx.execute(
+            "insert into account_roles (account_id, role) values ($1, $2) on conflict (account_id, role) do nothing",
+            account_id,
+            role,
+        )
+        == 1
+    )
+
+
+async def remove_role(tx: Transaction, account_id: str, role: str) -> bool:
+    return await tx.execute("delete from account_roles where account_id = $1 and role = $2", account_id, role) == 1
+
+
+async def count_active_with_role(reader: Reader, role: str) -> int:
+    row = await reader.one(
+        "select count(*) from account_roles r join accounts a on a.id = r.account_id"
+        " where r.role = $1 and a.disabled_at is null",
+        role,
+    )
+    return int(row[0]) if row else 0
+
+
+async def lock_role(tx: Transaction, role: str) -> None:
+    """One change of who holds the role at a time: two admins cannot each remove the other as the last but one."""
+    await tx.execute("update roles set permissions = permissions where name = $1", role)
+
+
+async def insert_registration(
+    tx: Transaction, token_hash: bytes, email: Email, password_hash: str, *, now: int, expires_at: int
+) -> None:
+    await tx.execute(
+        "insert into registrations (token_hash, email, email_key, password_hash, created_at, expires_at)"
+        " values ($1, $2, $3, $4, $5, $6)",
+        token_hash,
+        email.address,
+        email.key,
+        password_hash,
+        now,
+        expires_at,
+    )
+
+
+async def take_registration(tx: Transaction, token_hash: bytes, *, now: int) -> Registration | None:
+    row = await tx.one(
+        "delete from registrations where token_hash = $1 and expires_at > $2 returning email, email_key, password_hash",
+        token_hash,
+        now,
+    )
+    return None if row is None else Registration(*row)
+
+
+async def delete_registrations_of(tx: Transaction, email_key: str) -> None:
+    await tx.execute("delete from registrations where email_key = $1", email_key)
+
+
+async def delete_expired_registrations(tx: Transaction, now: int) -> None:
+    await tx.execute("delete from registrations where expires_at <= $1", now)
+
+
+def _account(row: Row | None) -> Account | None:
+    return None if row is None else Account(*row)

@@ -1,0 +1,105 @@
+"""What can be done to an account that exists: roles, disabling, and raising its epoch."""
+
+from collections.abc import Set
+
+from ostiary.core.accounts import queries
+from ostiary.core.accounts.authority import USERS_WRITE, act
+from ostiary.core.accounts.email import parse_email
+from ostiary.core.accounts.model import ADMIN, Account
+from ostiary.core.audit.model import Event
+from ostiary.core.plug import Actor, Ambient
+from ostiary.core.plug.actor import ActorKind
+from ostiary.core.revocations import Revoking, epoch_raised, transact
+from ostiary.errors import Conflict, Forbidden, InvalidBody, InvalidEmail, NotFound
+from ostiary.store.database import Transaction
+from ostiary.store.feed import Entry
+
+
+async def find(ambient: Ambient, email: str) -> Account | None:
+    """The account with this address, or None: also for a text that is no address."""
+    try:
+        key = parse_email(email).key
+    except InvalidEmail:
+        return None
+    return await queries.by_email(ambient.database, key)
+
+
+async def set_roles(
+    ambient: Ambient, actor: Actor, account_id: str, *, add: Set[str] = frozenset(), remove: Set[str] = frozenset()
+) -> None:
+    """Gives and takes roles, effective at once: access tokens issued before are refused.
+
+    Raises:
+        Forbidden: the actor lacks ``users:write``, or gives a role that it does not hold itself.
+        NotFound: there is no such account.
+        InvalidBody: there is no such role, or one is both given and taken.
+        Conflict: it would leave no admin.
+    """
+    if both := add & remove:
+        raise InvalidBody(f"The role {min(both)} cannot be given and taken at once.")
+
+    async def body(tx: Transaction) -> Revoking[None]:
+        if not {*add, *remove} <= await queries.role_names(tx):
+            raise InvalidBody("There is no such role.")
+        await queries.lock_role(tx, ADMIN)
+        raised = await raise_epoch(ambient, tx, account_id)
+        detail = {"added": sorted(add), "removed": sorted(remove)}
+        await act(
+            ambient, tx, actor, USERS_WRITE, Event("accounts.roles_changed", account_id=account_id, detail=detail)
+        )
+        await _refuse_to_give_what_is_not_held(tx, actor, add)
+        for role in sorted(add):
+            await queries.add_role(tx, account_id, role)
+        taken = [role for role in sorted(remove) if await queries.remove_role(tx, account_id, role)]
+        await _refuse_to_lose_the_last_admin(tx, was_admin=ADMIN in taken)
+        return Revoking(None, (raised,))
+
+    await transact(ambient, body)
+
+
+async def set_disabled(ambient: Ambient, actor: Actor, account_id: str, *, disabled: bool) -> None:
+    """Disables or enables an account, effective at once.
+
+    Raises:
+        Forbidden: the actor lacks ``users:write``.
+        NotFound: there is no such account.
+        Conflict: it would leave no admin.
+    """
+
+    async def body(tx: Transaction) -> Revoking[None]:
+        await queries.lock_role(tx, ADMIN)
+        raised = await raise_epoch(ambient, tx, account_id)
+        standing = await queries.standing(tx, account_id)
+        await queries.set_disabled(tx, account_id, ambient.now() if disabled else None)
+        event = Event("accounts.disabled" if disabled else "accounts.enabled", account_id=account_id)
+        await act(ambient, tx, actor, USERS_WRITE, event)
+        was_admin = standing is not None and standing.active and ADMIN in standing.roles
+        await _refuse_to_lose_the_last_admin(tx, was_admin=disabled and was_admin)
+        return Revoking(None, (raised,))
+
+    await transact(ambient, body)
+
+
+async def raise_epoch(ambient: Ambient, tx: Transaction, account_id: str) -> Entry:
+    """Makes every access token of the account invalid. Locks its row.
+
+    Returns the feed entry that the transaction must append last. Raises NotFound.
+    """
+    epoch = await queries.raise_epoch(tx, account_id)
+    if epoch is None:
+        raise NotFound(f"no account {account_id}")
+    return epoch_raised(ambient.settings, account_id, epoch, now=ambient.now())
+
+
+async def _refuse_to_give_what_is_not_held(tx: Transaction, actor: Actor, add: Set[str]) -> None:
+    # REQUIREMENTS K2: somebody who may manage accounts must not lift anybody, or themselves, above their own roles
+    if actor.kind is not ActorKind.ACCOUNT:
+        return
+    held = await queries.standing(tx, actor.id)
+    if held is None or not add <= set(held.roles):
+        raise Forbidden(f"account {actor.id} gives a role that it does not hold")
+
+
+async def _refuse_to_lose_the_last_admin(tx: Transaction, *, was_admin: bool) -> None:
+    if was_admin and await queries.count_active_with_role(tx, ADMIN) == 0:
+        raise Conflict("this is the last active admin")

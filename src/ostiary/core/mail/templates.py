@@ -1,0 +1,32 @@
+"""Templates of a slice's ``pages/`` folder: mails as plain text, pages as HTML with everything escaped."""
+
+from functools import cache
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ostiary.core.plug import Mail
+
+_SUBJECT: Final = "Subject: "
+
+
+def render_mail(package: str, name: str, *, to: str, **values: str | int) -> Mail:
+    """The template's first line is ``Subject: …``, then an empty line, then the text."""
+    text = _plain(package).get_template(name).render(values)
+    subject, _, body = text.partition("\n\n")
+    return Mail(to=to, subject=subject.removeprefix(_SUBJECT), text=body)
+
+
+def render_page(package: str, name: str, **values: str) -> str:
+    return _escaping(package).get_template(name).render(values)
+
+
+@cache
+def _plain(package: str) -> Environment:
+    # text/plain: escaping would only show entities to the reader
+    return Environment(loader=PackageLoader(package, "pages"), undefined=StrictUndefined, autoescape=False)  # noqa: S701
+
+
+@cache
+def _escaping(package: str) -> Environment:
+    return Environment(loader=PackageLoader(package, "pages"), undefined=StrictUndefined, autoescape=True)

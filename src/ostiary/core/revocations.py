@@ -1,0 +1,63 @@
+"""What the change feed says about revocations, how it is written, and how it reaches the verifier's memory."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from ostiary.core.clock import MICROSECONDS
+from ostiary.core.plug import Ambient
+from ostiary.core.settings import Settings
+from ostiary.store.database import Transaction
+from ostiary.store.feed import Entry, append
+from ostiary.verifier import LEEWAY, KnownRevocations
+
+SESSION_ENDED: Final = "session"
+EPOCH_RAISED: Final = "epoch"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Revoking(Generic[T]):
+    """What a transaction's body returns: its result, and the feed entries to append as its last statement."""
+
+    result: T
+    entries: tuple[Entry, ...] = ()
+
+
+async def transact(ambient: Ambient, body: Callable[[Transaction], Awaitable[Revoking[T]]]) -> T:
+    """Runs a body that may revoke. What it revokes is in the feed with the commit, and refused by this process when
+    this returns; other processes follow the feed."""
+
+    async def with_feed(tx: Transaction) -> Revoking[T]:
+        revoking = await body(tx)
+        if revoking.entries:
+            await append(tx, revoking.entries)
+        return revoking
+
+    revoking = await ambient.database.transaction(with_feed)
+    apply(ambient.revocations, revoking.entries)
+    return revoking.result
+
+
+def session_ended(settings: Settings, session_id: str, *, now: int) -> Entry:
+    return Entry(kind=SESSION_ENDED, key=session_id, value=0, until=_last_token_dies(settings, now))
+
+
+def epoch_raised(settings: Settings, account_id: str, epoch: int, *, now: int) -> Entry:
+    """Access tokens of the account with a lower ``ver`` are refused from here on."""
+    return Entry(kind=EPOCH_RAISED, key=account_id, value=epoch, until=_last_token_dies(settings, now))
+
+
+def apply(known: KnownRevocations, entries: Sequence[Entry]) -> None:
+    """Takes feed entries into memory. Applying one twice changes nothing; kinds this version does not know are left."""
+    for entry in entries:
+        if entry.kind == SESSION_ENDED:
+            known.end_session(entry.key, until=entry.until // MICROSECONDS)
+        elif entry.kind == EPOCH_RAISED:
+            known.raise_epoch(entry.key, entry.value, until=entry.until // MICROSECONDS)
+
+
+def _last_token_dies(settings: Settings, now: int) -> int:
+    # one second more, because `exp` is in whole seconds
+    return now + (settings.access_lifetime + LEEWAY + 1) * MICROSECONDS

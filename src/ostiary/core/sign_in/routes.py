@@ -1,0 +1,97 @@
+"""POST /auth/login, and one POST /auth/login/<factor> for each factor that is plugged in."""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from ostiary.core.plug import (
+    Answer,
+    Call,
+    Credential,
+    Csrf,
+    Factor,
+    FactorBody,
+    InChecks,
+    Place,
+    Route,
+    Transport,
+)
+from ostiary.core.sign_in import service
+from ostiary.core.sign_in.model import SignedIn, Wanted
+from ostiary.core.tokens.model import TokenSet
+from ostiary.core.tokens.routes import hand_out
+from ostiary.errors import Busy, CrossSiteRequest, InvalidCode, InvalidCredentials, RateLimited
+
+_LONGEST_DEVICE_NAME: Final = 100
+
+
+class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    email: str
+    password: str
+    device_name: Annotated[str, msgspec.Meta(max_length=_LONGEST_DEVICE_NAME)] | None = None
+    transport: Transport = "token"
+
+
+class NextStep(msgspec.Struct, frozen=True):
+    """Another proof is needed: POST one of ``next`` to ``/auth/login/<name>`` with ``attempt``."""
+
+    next: tuple[str, ...]
+    attempt: str
+    expires_in: int
+    """Seconds."""
+
+
+async def login(call: Call[Login]) -> Answer:
+    step = await service.begin(
+        call.ambient,
+        call.actor,
+        email=call.body.email,
+        password=call.body.password,
+        wanted=Wanted(call.body.transport, call.body.device_name),
+    )
+    return _render(call, step)
+
+
+def route_for(factor: Factor) -> Route:
+    """The route of a plugged-in factor's step."""
+
+    async def proceed(call: Call[FactorBody]) -> Answer:
+        step = await service.proceed(call.ambient, call.actor, factor, call.body, may_set_cookies=call.from_own_site)
+        return _render(call, step)
+
+    return Route(
+        method="POST",
+        place=Place.PREFIX,
+        path=f"/login/{factor.name.replace('_', '-')}",
+        summary=f"Continue a sign-in with the factor {factor.name}",
+        handler=proceed,
+        body=factor.body,
+        credential=Credential.NONE,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=InChecks(),
+        answers={200: TokenSet, 202: NextStep},
+        errors=(InvalidCode, RateLimited, CrossSiteRequest),
+    )
+
+
+def _render(call: Call[msgspec.Struct], step: SignedIn | service.Continues) -> Answer:
+    if isinstance(step, SignedIn):
+        return hand_out(call.ambient, step.granted, transport=step.transport)
+    return Answer(202, NextStep(next=step.factors, attempt=step.attempt, expires_in=step.expires_in))
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        place=Place.PREFIX,
+        path="/login",
+        summary="Sign in with an e-mail address and a password",
+        handler=login,
+        body=Login,
+        credential=Credential.NONE,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=InChecks(),
+        answers={200: TokenSet, 202: NextStep},
+        errors=(InvalidCredentials, RateLimited, Busy),
+    ),
+)

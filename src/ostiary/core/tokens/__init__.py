@@ -1,0 +1,10 @@
+"""Tokens: what is issued for a session, how a refresh token rotates, and the keys that sign.
+
+Owns the tables ``refresh_tokens`` and ``signing_keys``. Knows nothing of how somebody signed in.
+"""
+
+from ostiary.core.plug import Feature
+from ostiary.core.tokens import routes
+from ostiary.store.migrations import Migrations
+
+feature = Feature(name="tokens", routes=routes.ROUTES, migrations=Migrations.of("tokens", package=__name__))

@@ -1,0 +1,50 @@
+"""Every statement on ``refresh_tokens`` and ``signing_keys``."""
+
+from ostiary.store.database import Reader, Row, Transaction
+
+
+async def insert(tx: Transaction, token_hash: bytes, session_id: str, *, generation: int, now: int) -> None:
+    await tx.execute(
+        "insert into refresh_tokens (hash, session_id, generation, issued_at) values ($1, $2, $3, $4)",
+        token_hash,
+        session_id,
+        generation,
+        now,
+    )
+
+
+async def session_of(reader: Reader, token_hash: bytes) -> str | None:
+    """The session a refresh token belongs to, spent or not. It never changes, so it needs no lock."""
+    row = await reader.one("select session_id from refresh_tokens where hash = $1", token_hash)
+    return None if row is None else str(row[0])
+
+
+async def spend(tx: Transaction, token_hash: bytes, *, now: int) -> int | None:
+    """Spends the token and returns its generation. None: it was spent before."""
+    row = await tx.one(
+        "update refresh_tokens set spent_at = $2 where hash = $1 and spent_at is null returning generation",
+        token_hash,
+        now,
+    )
+    return None if row is None else int(row[0])
+
+
+async def signing_keys(reader: Reader) -> list[Row]:
+    """kid, alg, state, private_jwk; the current key first."""
+    return await reader.all("select kid, alg, state, private_jwk from signing_keys order by state, created_at desc")
+
+
+async def insert_current_key(
+    tx: Transaction, kid: str, alg: str, *, public_jwk: str, private_jwk: bytes, now: int
+) -> bool:
+    """False when another process has made the current key first."""
+    touched = await tx.execute(
+        "insert into signing_keys (kid, alg, state, public_jwk, private_jwk, created_at)"
+        " values ($1, $2, 'current', $3, $4, $5) on conflict do nothing",
+        kid,
+        alg,
+        public_jwk,
+        private_jwk,
+        now,
+    )
+    return touched == 1

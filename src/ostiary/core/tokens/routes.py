@@ -1,0 +1,127 @@
+"""POST /auth/refresh, POST /auth/logout, GET /.well-known/jwks.json."""
+
+from typing import Final
+
+import msgspec
+from msgspec import structs
+
+from ostiary.core.clock import MICROSECONDS
+from ostiary.core.plug import (
+    Ambient,
+    Answer,
+    Call,
+    CookieRole,
+    Credential,
+    Csrf,
+    Empty,
+    Place,
+    Route,
+    SetCookie,
+    Transport,
+    Unlimited,
+)
+from ostiary.core.tokens import service
+from ostiary.core.tokens.model import Granted, TokenSet
+from ostiary.errors import InvalidToken
+
+_JWKS_MAX_AGE: Final = 300  # seconds: how long others may keep a copy, and so how late they learn of a new key
+
+
+class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    refresh_token: str | None = None
+
+
+class Logout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    refresh_token: str | None = None
+
+
+class Jwks(msgspec.Struct, frozen=True):
+    """A JWK Set (RFC 7517 §5) with public members only."""
+
+    keys: list[dict[str, str | list[str]]]
+
+
+def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport) -> Answer:
+    """The answer that carries tokens: in the body, or in cookies and then nowhere else."""
+    access_token, expires_in = service.sign_access_token(ambient, granted)
+    bare = TokenSet(expires_in=expires_in, session_id=granted.session.id)
+    if transport == "token":
+        tokens = structs.replace(
+            bare,
+            access_token=access_token,
+            token_type="Bearer",
+            refresh_token=granted.refresh_token,  # noqa: S106
+        )
+        return Answer(200, tokens)
+    session_remains = max(1, (granted.session.expires_at - ambient.now()) // MICROSECONDS)
+    cookies = (
+        SetCookie(CookieRole.ACCESS, access_token, expires_in),
+        SetCookie(CookieRole.REFRESH, granted.refresh_token, session_remains),
+    )
+    return Answer(200, bare, cookies=cookies)
+
+
+async def refresh(call: Call[Refresh]) -> Answer:
+    granted = await service.refresh(call.ambient, call.actor, call.refresh_token or "")
+    return hand_out(call.ambient, granted, transport=call.transport)
+
+
+async def logout(call: Call[Logout]) -> Answer:
+    await service.logout(call.ambient, call.actor, access_token=call.access_token, refresh_token=call.refresh_token)
+    if call.transport == "token":
+        return Answer(204)
+    # Clear-Site-Data also removes what pages kept (REQUIREMENTS I13); the cookies are cleared by name as well
+    return Answer(
+        204,
+        cookies=(SetCookie(CookieRole.ACCESS, "", 0), SetCookie(CookieRole.REFRESH, "", 0)),
+        headers=(("clear-site-data", '"cache", "cookies", "storage"'),),
+    )
+
+
+async def jwks(call: Call[Empty]) -> Answer:
+    keys = [key.to_jwk() for key in call.ambient.keys.published]
+    headers = (("cache-control", f"public, max-age={_JWKS_MAX_AGE}"), ("access-control-allow-origin", "*"))
+    return Answer(200, Jwks(keys=keys), headers=headers)
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        place=Place.PREFIX,
+        path="/refresh",
+        summary="Exchange a refresh token for the next token set",
+        handler=refresh,
+        body=Refresh,
+        credential=Credential.REFRESH,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=Unlimited(because="a refresh token has 256 random bits and a checksum; guessing costs no statement"),
+        answers={200: TokenSet},
+        errors=(InvalidToken,),
+    ),
+    Route(
+        method="POST",
+        place=Place.PREFIX,
+        path="/logout",
+        summary="End the session of the tokens that come along",
+        handler=logout,
+        body=Logout,
+        credential=Credential.ANY,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=Unlimited(because="without one of our tokens it does nothing"),
+        answers={204: None},
+        errors=(),
+    ),
+    Route(
+        method="GET",
+        place=Place.ROOT,
+        path="/.well-known/jwks.json",
+        summary="The public keys that verify access tokens",
+        handler=jwks,
+        body=Empty,
+        credential=Credential.NONE,
+        csrf=Csrf.SAFE,
+        limit=Unlimited(because="public data, from memory"),
+        answers={200: Jwks},
+        errors=(),
+    ),
+)
