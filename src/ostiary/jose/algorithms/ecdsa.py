@@ -1,0 +1,107 @@
+"""ES256, ES384, ES512 (RFC 7518 §3.4): each on its own curve, signatures as two numbers of fixed size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from ostiary.errors import KeyRejected
+from ostiary.jose import members
+from ostiary.jose.algorithms.scheme import Matches, Sign
+
+PrivateKey = ec.EllipticCurvePrivateKey
+PublicKey = ec.EllipticCurvePublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Ecdsa:
+    name: str
+    crv: str
+    curve: ec.EllipticCurve
+    hash: hashes.HashAlgorithm
+    kty: str = "EC"
+
+    @property
+    def spellings(self) -> frozenset[str]:
+        return frozenset({self.name})
+
+    @property
+    def size(self) -> int:
+        """Bytes of one coordinate, and of one half of a signature."""
+        return (self.curve.key_size + 7) // 8
+
+    def generate(self) -> PrivateKey:
+        return ec.generate_private_key(self.curve)
+
+    def accept_private(self, key: object) -> PrivateKey:
+        if not isinstance(key, PrivateKey) or key.curve.name != self.curve.name:
+            raise KeyRejected(f"{self.name} needs a private key on the curve {self.crv}")
+        return key
+
+    def accept_public(self, key: object) -> PublicKey:
+        if not isinstance(key, PublicKey) or key.curve.name != self.curve.name:
+            raise KeyRejected(f"{self.name} needs a public key on the curve {self.crv}")
+        return key
+
+    def read_private(self, jwk: Mapping[str, Any]) -> PrivateKey:
+        scalar = int.from_bytes(members.octets(jwk, "d", size=self.size), "big")
+        try:
+            key = ec.derive_private_key(scalar, self.curve)
+        except ValueError:
+            raise KeyRejected("the JWK's private number is out of range") from None
+        if key.public_key().public_numbers() != self.read_public(jwk).public_numbers():
+            raise KeyRejected("the JWK's public point does not belong to its private number")
+        return key
+
+    def read_public(self, jwk: Mapping[str, Any]) -> PublicKey:
+        if members.text(jwk, "crv") != self.crv:
+            raise KeyRejected(f"{self.name} needs a key on the curve {self.crv}")
+        x = int.from_bytes(members.octets(jwk, "x", size=self.size), "big")
+        y = int.from_bytes(members.octets(jwk, "y", size=self.size), "big")
+        try:
+            return ec.EllipticCurvePublicNumbers(x, y, self.curve).public_key()
+        except ValueError:  # the invalid-curve attack: a point elsewhere leaks or fools the key
+            raise KeyRejected(f"the JWK's point is not on the curve {self.crv}") from None
+
+    def write_private(self, key: PrivateKey) -> dict[str, str]:
+        return {"d": members.written(key.private_numbers().private_value.to_bytes(self.size, "big"))}
+
+    def write_public(self, key: PublicKey) -> dict[str, str]:
+        point = key.public_numbers()
+        return {
+            "crv": self.crv,
+            "kty": self.kty,
+            "x": members.written(point.x.to_bytes(self.size, "big")),
+            "y": members.written(point.y.to_bytes(self.size, "big")),
+        }
+
+    def public_of(self, key: PrivateKey) -> PublicKey:
+        return key.public_key()
+
+    def signer(self, key: PrivateKey) -> Sign:
+        size, scheme = self.size, ec.ECDSA(self.hash)
+
+        def sign(message: bytes) -> bytes:
+            r, s = decode_dss_signature(key.sign(message, scheme))
+            return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+
+        return sign
+
+    def matcher(self, key: PublicKey) -> Matches:
+        size, scheme, verify = self.size, ec.ECDSA(self.hash), key.verify
+
+        def matches(signature: bytes, message: bytes) -> bool:
+            if len(signature) != 2 * size:  # DER, or zeros cut off or added
+                return False
+            r, s = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")
+            try:
+                verify(encode_dss_signature(r, s), message, scheme)
+            except InvalidSignature:
+                return False
+            return True
+
+        return matches

@@ -1,0 +1,132 @@
+"""HS256, HS384, HS512 (RFC 7518 §3.2): whoever can verify can also sign, so both sides must be one party."""
+
+import binascii
+from collections.abc import Mapping
+from typing import Any, Final, Self, final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.hmac import HMAC
+
+from ostiary.errors import KeyRejected
+from ostiary.jose import jwk as jwks
+from ostiary.jose import members
+from ostiary.jose.algorithms import SYMMETRIC
+
+
+@final
+class HmacKey:
+    """A shared secret of at least as many bytes as the hash has: random bytes, not a password.
+
+    It signs and verifies, and is immutable. A public key in any disguise is refused as a secret: an attacker who knows
+    it could sign with it.
+    """
+
+    __slots__ = ("_keyed", "_secret", "alg", "kid", "spellings", "thumbprint")
+
+    def __init__(self, secret: bytes, alg: str, *, kid: str | None = None) -> None:
+        algorithm = SYMMETRIC.get(alg)
+        if algorithm is None:
+            raise KeyRejected("no HMAC algorithm of that name is offered")
+        _check_secret(secret, algorithm.digest_size)
+        self._secret = bytes(secret)
+        self._keyed = HMAC(self._secret, algorithm)
+        self.alg = alg
+        self.spellings = frozenset({alg})
+        self.thumbprint = jwks.thumbprint(self._members())
+        self.kid = self.thumbprint if kid is None else jwks.checked_kid(kid)
+
+    @classmethod
+    def from_jwk(cls, jwk: Mapping[str, Any], *, alg: str | None = None) -> Self:
+        """Reads a JWK of type ``oct``, which must name its algorithm if ``alg`` does not."""
+        jwks.check_use(jwk, "verify")
+        own = members.text(jwk, "alg") if "alg" in jwk else alg
+        if members.text(jwk, "kty") != "oct" or own is None or (alg is not None and own != alg):
+            raise KeyRejected("not a JWK of type oct for this algorithm")
+        return cls(members.octets(jwk, "k"), own, kid=jwks.kid_of(jwk))
+
+    def sign(self, message: bytes) -> bytes:
+        mac = self._keyed.copy()
+        mac.update(message)
+        return mac.finalize()
+
+    def matches(self, signature: bytes, message: bytes) -> bool:
+        """Whether ``signature`` is this key's for ``message``, compared in constant time."""
+        mac = self._keyed.copy()
+        mac.update(message)
+        try:
+            mac.verify(signature)
+        except InvalidSignature:
+            return False
+        return True
+
+    def to_jwk(self) -> dict[str, str]:
+        """The secret itself as JWK: encrypt it before it is stored."""
+        return {**self._members(), "alg": self.alg, "kid": self.kid, "use": "sig"}
+
+    def _members(self) -> dict[str, str]:
+        return {"k": members.written(self._secret), "kty": "oct"}
+
+    def __repr__(self) -> str:
+        return f"HmacKey(alg={self.alg!r}, kid={self.kid!r})"
+
+
+# Secrets that stand in documentation and are long enough to pass otherwise.
+_PUBLISHED: Final = frozenset(
+    {
+        b"a-string-secret-at-least-256-bits-long",
+        b"a-valid-string-secret-that-is-at-least-384-bits-long",
+        b"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+        b"qwertyuiopasdfghjklzxcvbnm123456",
+    }
+)
+
+
+def _check_secret(secret: bytes, least: int) -> None:
+    if not isinstance(secret, bytes):
+        raise KeyRejected("an HMAC secret is bytes, so that nobody takes a passphrase or an encoded key for one")
+    if len(secret) < least:
+        raise KeyRejected(f"the HMAC secret has {len(secret)} bytes and needs {least} (RFC 7518 §3.2)")
+    if secret in _PUBLISHED:
+        raise KeyRejected("the HMAC secret is an example from documentation")
+    if _is_asymmetric_key(secret):
+        raise KeyRejected("the HMAC secret is an asymmetric key: anyone who has the public key could sign with it")
+
+
+_MARKS: Final = (
+    b"-----begin",
+    b"---- begin",
+    b"ssh-rsa",
+    b"ssh-ed25519",
+    b"ssh-dss",
+    b"ecdsa-sha2-",
+    b'"kty"',
+    b'"keys"',
+)
+
+
+def _is_asymmetric_key(secret: bytes) -> bool:
+    """Whether the bytes are a key in PEM, DER, SSH, JWK or X.509 form, bare or with text before or around it.
+
+    CVE-2022-29217, CVE-2024-33663, GHSA-xgmm-8j9v-c9wx, CVE-2026-114615: every list of prefixes has been evaded, so the
+    marks are looked for everywhere, whatever the letter case, and NULs (UTF-16) are dropped.
+    """
+    text = secret.replace(b"\0", b"").lower()
+    return any(mark in text for mark in _MARKS) or _is_der(secret) or _is_der(_from_base64(secret))
+
+
+def _is_der(data: bytes) -> bool:
+    """Whether the bytes are one DER SEQUENCE that begins like a key or certificate (SEQUENCE or INTEGER inside)."""
+    data = data.strip()
+    if len(data) < 44 or data[0] != 0x30:  # 44: an Ed25519 public key, the shortest there is
+        return False
+    length_bytes = data[1] & 0x7F if data[1] & 0x80 else 0
+    start = 2 + length_bytes
+    length = int.from_bytes(data[2:start], "big") if length_bytes else data[1]
+    return length_bytes <= 3 and start + length == len(data) and data[start] in {0x30, 0x02}
+
+
+def _from_base64(secret: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(secret)
+    except binascii.Error:
+        return b""

@@ -1,0 +1,44 @@
+"""Reading the members of a JWK strictly (RFC 7517 §4, RFC 7518 §6): each has one type and one spelling."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ostiary.errors import KeyRejected
+from ostiary.jose import base64url
+
+
+def text(jwk: Mapping[str, Any], name: str) -> str:
+    value = jwk.get(name)
+    if not isinstance(value, str):
+        raise KeyRejected(f"the JWK has no text member {name!r}")
+    return value
+
+
+def octets(jwk: Mapping[str, Any], name: str, *, size: int | None = None) -> bytes:
+    """The bytes of a base64url member, of exactly ``size`` if given."""
+    try:
+        value = base64url.decode(text(jwk, name).encode("ascii"))
+    except ValueError:
+        raise KeyRejected(f"the JWK's {name!r} is not base64url") from None
+    if size is not None and len(value) != size:
+        raise KeyRejected(f"the JWK's {name!r} has {len(value)} bytes instead of {size}")
+    return value
+
+
+def natural(jwk: Mapping[str, Any], name: str, *, most: int) -> int:
+    """A Base64urlUInt of at most ``most`` bytes, in as few bytes as it needs (RFC 7518 §2)."""
+    value = octets(jwk, name)
+    if len(value) > most:
+        raise KeyRejected(f"the JWK's {name!r} is too large")
+    if not value or value[0] == 0:
+        raise KeyRejected(f"the JWK's {name!r} is empty or has leading zeros")
+    return int.from_bytes(value, "big")
+
+
+def written(value: bytes) -> str:
+    """A member's text for bytes."""
+    return base64url.encode(value).decode("ascii")
+
+
+def written_natural(value: int) -> str:
+    return written(value.to_bytes((value.bit_length() + 7) // 8, "big"))

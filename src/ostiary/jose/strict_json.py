@@ -1,0 +1,90 @@
+"""JSON with one reading only: UTF-8, unique names, finite numbers, bounded depth (RFC 8725bis §3.7, RFC 7515 §4).
+
+The fast way is a proof by writing: what msgspec reads and then writes again to the same bytes can have no repeated
+name, no odd encoding and no second spelling. Everything else takes the slow way, where each rule is checked.
+"""
+
+import json
+import math
+import re
+from typing import Any, Final
+
+import msgspec
+
+MAX_DEPTH: Final = 16
+
+dumps: Final = msgspec.json.Encoder().encode
+"""Compact JSON as bytes, names in the order given."""
+
+_read: Final = msgspec.json.Decoder().decode
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+
+
+def loads_object(data: bytes) -> dict[str, Any]:
+    """The JSON object in ``data``.
+
+    Raises:
+        ValueError: anything but one object in strict UTF-8 JSON with unique names and finite numbers.
+    """
+    value = loads(data)
+    if not isinstance(value, dict):
+        raise ValueError("JSON, but not an object")
+    return value
+
+
+def loads(data: bytes) -> Any:
+    """The JSON value in ``data``. Raises as `loads_object`."""
+    if _depth(data) > MAX_DEPTH:
+        raise ValueError("JSON nested too deeply")
+    try:
+        value = _read(data)
+        if dumps(value) == data:
+            return value
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass  # the slow way says what is wrong, or that msgspec is only stricter about spelling
+    return _loads_checking_each_rule(data)
+
+
+def _loads_checking_each_rule(data: bytes) -> Any:
+    if data[:1].isspace() or data[-1:].isspace():
+        raise ValueError("white space around the JSON")
+    try:
+        # json.loads(bytes) would guess UTF-16 and UTF-32 and skip a byte order mark
+        text = data.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        dumps(value)  # fails for a lone surrogate, which no UTF-8 can carry
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return members
+
+
+def _no_constant(_name: str) -> None:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number overflows")
+    return number
+
+
+def _depth(data: bytes) -> int:
+    """How deep the brackets nest; 0 where there are too few to matter. Linear, and without recursion."""
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return 0
+    depth = deepest = 0
+    for byte in _STRINGS.sub(b"", data):
+        if byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
