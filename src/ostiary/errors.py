@@ -57,7 +57,7 @@ class OstiaryError(Exception):
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.title)
-        self.detail = detail
+        self.detail: str = detail
 
     def public(self) -> dict[str, Any]:
         """What the caller may read beside ``code``, ``title`` and ``status``."""
@@ -162,8 +162,8 @@ class InsufficientUserAuthentication(Unauthenticated):
 
     def __init__(self, detail: str = "", *, max_age: int | None = None, acr_values: str | None = None) -> None:
         super().__init__(detail)
-        self.max_age = max_age
-        self.acr_values = acr_values
+        self.max_age: int | None = max_age
+        self.acr_values: str | None = acr_values
 
 
 class Forbidden(RequestError):
@@ -221,7 +221,7 @@ class InvalidBody(RequestError):
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason: str = reason
 
     def public(self) -> dict[str, Any]:
         return {"detail": self.reason} if self.reason else {}
@@ -235,7 +235,7 @@ class PasswordRejected(InvalidBody):
 
     def __init__(self, reasons: tuple[str, ...]) -> None:
         super().__init__(" ".join(reasons))
-        self.reasons = reasons
+        self.reasons: tuple[str, ...] = reasons
 
     def public(self) -> dict[str, Any]:
         return {"reasons": list(self.reasons), **super().public()}
@@ -255,7 +255,7 @@ class RateLimited(RequestError):
 
     def __init__(self, detail: str = "", *, retry_after: int = 1) -> None:
         super().__init__(detail)
-        self.retry_after = max(1, retry_after)
+        self.retry_after: int = max(1, retry_after)
 
 
 class Unavailable(OstiaryError):
@@ -267,7 +267,7 @@ class Unavailable(OstiaryError):
 
     def __init__(self, detail: str = "", *, retry_after: int = 1) -> None:
         super().__init__(detail)
-        self.retry_after = max(1, retry_after)
+        self.retry_after: int = max(1, retry_after)
 
 
 class Busy(Unavailable):
