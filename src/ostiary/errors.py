@@ -8,6 +8,7 @@
     ├── RequestError                    the caller's fault
     │   ├── InvalidRequest              400  cannot be understood
     │   │   ├── MalformedJson           400
+    │   │   ├── MalformedCredential     400
     │   │   ├── MultipleCredentials     400
     │   │   └── MissingToken            400
     │   ├── Unauthenticated             401
@@ -95,6 +96,10 @@ class MalformedJson(InvalidRequest):
     title = "The body is not valid JSON."
 
 
+class MalformedCredential(InvalidRequest):
+    """The Authorization header is for us, but holds no token (RFC 6750 §3.1, ``invalid_request``)."""
+
+
 class MultipleCredentials(InvalidRequest):
     """Two credentials for one role: refused, because guessing which one counts is an attack (RFC 6750 §2)."""
 
@@ -175,6 +180,10 @@ class Forbidden(RequestError):
 class InsufficientScope(Forbidden):
     code = "insufficient_scope"
     title = "The token's scope does not reach this far."
+
+    def __init__(self, detail: str = "", *, scope: str | None = None) -> None:
+        super().__init__(detail)
+        self.scope = scope
 
 
 class CrossSiteRequest(Forbidden):

@@ -1,1 +1,56 @@
-"""verifier"""
+"""Who is calling: access tokens verified, credentials read from requests, refusals told in HTTP's words.
+
+Needs the base dependencies only and does no I/O, so that any service in any framework can use it. It knows what a token
+must say and what has been revoked; it must never know accounts, passwords or a database.
+"""
+
+from ostiary.verifier.access_token import TYP, AccessToken, Confirmation, encode
+from ostiary.verifier.authenticator import Authenticator, TokenAuthenticator
+from ostiary.verifier.challenge import Refusal, challenge, problem, refusal
+from ostiary.verifier.credential import (
+    ACCESS_COOKIE,
+    REFRESH_COOKIE,
+    Credential,
+    Headers,
+    read_access_token,
+    read_bearer,
+    read_cookie,
+)
+from ostiary.verifier.principal import ACCOUNT_PREFIX, CLIENT_PREFIX, Principal
+from ostiary.verifier.requirement import AAL1, AAL2, Requirement, RoleMap
+from ostiary.verifier.revocations import KnownRevocations, Revocations
+from ostiary.verifier.same_origin import SAFE_METHODS, check_same_origin, checked_origins
+from ostiary.verifier.verifier import Verifier
+
+__all__ = [
+    "AAL1",
+    "AAL2",
+    "ACCESS_COOKIE",
+    "ACCOUNT_PREFIX",
+    "CLIENT_PREFIX",
+    "REFRESH_COOKIE",
+    "SAFE_METHODS",
+    "TYP",
+    "AccessToken",
+    "Authenticator",
+    "Confirmation",
+    "Credential",
+    "Headers",
+    "KnownRevocations",
+    "Principal",
+    "Refusal",
+    "Requirement",
+    "Revocations",
+    "RoleMap",
+    "TokenAuthenticator",
+    "Verifier",
+    "challenge",
+    "check_same_origin",
+    "checked_origins",
+    "encode",
+    "problem",
+    "read_access_token",
+    "read_bearer",
+    "read_cookie",
+    "refusal",
+]

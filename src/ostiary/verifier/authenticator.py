@@ -1,0 +1,72 @@
+"""From a request's headers to its `Principal`: what every framework's guard calls."""
+
+from collections.abc import Collection
+from typing import Protocol, final
+
+from ostiary.verifier.credential import Headers, read_access_token
+from ostiary.verifier.principal import Principal
+from ostiary.verifier.requirement import RoleMap
+from ostiary.verifier.same_origin import SAFE_METHODS, check_same_origin, checked_origins
+from ostiary.verifier.verifier import Verifier
+
+
+class Authenticator(Protocol):
+    """Tells who is calling. Synchronous and without I/O, so that every framework can call it."""
+
+    @property
+    def role_map(self) -> RoleMap | None:
+        """role → its permissions, or None where only role names are known."""
+
+    def authenticate(self, headers: Headers, *, method: str) -> Principal | None:
+        """The caller of a request, or None if it carries no credential.
+
+        Args:
+            headers: As ASGI gives them: pairs of bytes, names in lower case.
+            method: The HTTP method, in upper case.
+
+        Raises:
+            InvalidRequest: the credential is malformed, or there are two.
+            CrossSiteRequest: it came in a cookie, for an unsafe method, and not from this site.
+            InvalidToken: it is not good.
+            RevocationsUnknown: it cannot be known whether it is.
+        """
+
+
+@final
+class TokenAuthenticator:
+    """The `Authenticator` of whoever has a `Verifier`.
+
+    Args:
+        own_origins: Under which browsers reach this service, such as ``https://app.example.com``. For requests with
+            cookies from browsers that send no Fetch Metadata.
+        trusted_origins: Other origins that may send requests with cookies.
+
+    Raises:
+        ConfigurationError: an origin that no browser would send.
+    """
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        *,
+        own_origins: Collection[str] = (),
+        trusted_origins: Collection[str] = (),
+        role_map: RoleMap | None = None,
+    ) -> None:
+        self._verifier = verifier
+        self._own_origins = checked_origins(own_origins)
+        self._trusted_origins = checked_origins(trusted_origins)
+        self._role_map = role_map
+
+    @property
+    def role_map(self) -> RoleMap | None:
+        return self._role_map
+
+    def authenticate(self, headers: Headers, *, method: str) -> Principal | None:
+        listed = list(headers)
+        credential = read_access_token(listed)
+        if credential is None:
+            return None
+        if credential.in_cookie and method not in SAFE_METHODS:
+            check_same_origin(listed, own_origins=self._own_origins, trusted_origins=self._trusted_origins)
+        return Principal.of(self._verifier.verify(credential.token))

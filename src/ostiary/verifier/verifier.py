@@ -1,0 +1,131 @@
+"""`Verifier`: a token's text in, an `AccessToken` out, or an error of the `ostiary.errors.InvalidToken` family."""
+
+import time
+from collections.abc import Callable
+from typing import Final, final
+
+from ostiary.errors import ClaimRejected, ConfigurationError, TokenExpired
+from ostiary.jose import KeySet, verify
+from ostiary.verifier.access_token import TYP, AccessToken, decode
+from ostiary.verifier.revocations import Revocations
+
+MAX_LEEWAY: Final = 120  # seconds; more is not a clock's inaccuracy
+MAX_LIFETIME: Final = 24 * 3600  # seconds; no access token of ours lives longer
+CACHED_TOKENS: Final = 8192
+
+
+@final
+class Verifier:
+    """Verifies access tokens of one issuer for one audience. Synchronous, without I/O, usable from many threads.
+
+    Everything about a token is checked every time, except its signature and the types of its claims: those cannot
+    change, and are remembered for a bounded number of texts, until the keys are replaced.
+
+    Args:
+        keys: The issuer's keys.
+        issuer: What ``iss`` must be, to the letter.
+        audience: What ``aud`` must be or contain, to the letter.
+        leeway: Seconds by which the issuer's clock may differ from ours: 0 to `MAX_LEEWAY`.
+        revocations: Asked for every token. None: tokens are good until they expire.
+        clock: Seconds since the epoch.
+
+    Raises:
+        ConfigurationError: a parameter with which nothing could be verified safely.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: KeySet,
+        issuer: str,
+        audience: str,
+        leeway: int = 30,
+        revocations: Revocations | None = None,
+        clock: Callable[[], float] = time.time,  # noqa: TID251 - the library's user has no other clock to give
+    ) -> None:
+        _check_parameters(issuer, audience, leeway)
+        self._issuer = issuer
+        self._audience = audience
+        self._leeway = leeway
+        self._revocations = revocations
+        self._clock = clock
+        self.replace_keys(keys)
+
+    def replace_keys(self, keys: KeySet) -> None:
+        """Verifies with ``keys`` from now on. What was verified with the former ones is forgotten."""
+        if not isinstance(keys, KeySet):
+            raise ConfigurationError("keys must be a KeySet")
+        # One assignment: a thread that is still verifying with the old keys remembers its result among the old ones.
+        self._known = _KnownTokens(keys)
+
+    def verify(self, token: str, *, now: float | None = None, proven_key: str | None = None) -> AccessToken:
+        """The claims of ``token``, if it is good at this moment.
+
+        Args:
+            now: Seconds since the epoch; by default what the clock says.
+            proven_key: The thumbprint of the key whose possession the sender has proven (DPoP). A token bound to a key
+                is good only with it, and with a proof no other token is.
+
+        Raises:
+            InvalidToken: one of its family. A bad signature is reported before anything that the claims say.
+            RevocationsUnknown: it cannot be known whether the token was revoked.
+        """
+        known = self._known
+        claims = known.get(token) if isinstance(token, str) else None
+        if claims is None:
+            claims = self._verify_first_time(token, known.keys)
+            known.put(token, claims)
+        at = self._clock() if now is None else now
+        self._check_moment(claims, at)
+        if (None if claims.cnf is None else claims.cnf.jkt) != proven_key:
+            raise ClaimRejected("bound to a key that was not proven, or not bound to the key that was")
+        if self._revocations is not None:
+            self._revocations.check(claims, at)
+        return claims
+
+    def _verify_first_time(self, token: str, keys: KeySet) -> AccessToken:
+        claims = decode(verify(token, keys, typ=TYP).payload)
+        if claims.iss != self._issuer:
+            raise ClaimRejected("of another issuer")
+        if self._audience not in ((claims.aud,) if isinstance(claims.aud, str) else claims.aud):
+            raise ClaimRejected("for another audience")
+        if not 0 < claims.exp - claims.iat <= MAX_LIFETIME:
+            raise ClaimRejected("no lifetime, or too long a one")
+        if claims.auth_time > claims.iat + self._leeway:
+            raise ClaimRejected("issued before the sign-in that it speaks of")
+        return claims
+
+    def _check_moment(self, claims: AccessToken, now: float) -> None:
+        """Each test is written so that a clock that says NaN fails it."""
+        if not now < claims.exp + self._leeway:  # RFC 7519 §4.1.4: on or after exp it is over
+            raise TokenExpired("expired")
+        latest_start = now + self._leeway
+        if not claims.iat <= latest_start or not (claims.nbf is None or claims.nbf <= latest_start):
+            raise ClaimRejected("not valid yet")
+
+
+class _KnownTokens:
+    """The claims of tokens that ``keys`` verified, by the whole text: the older half goes when the younger is full."""
+
+    __slots__ = ("_old", "_young", "keys")
+
+    def __init__(self, keys: KeySet) -> None:
+        self.keys = keys
+        self._young: dict[str, AccessToken] = {}
+        self._old: dict[str, AccessToken] = {}
+
+    def get(self, token: str) -> AccessToken | None:
+        return self._young.get(token) or self._old.get(token)
+
+    def put(self, token: str, claims: AccessToken) -> None:
+        if len(self._young) >= CACHED_TOKENS // 2:
+            self._old, self._young = self._young, {}
+        self._young[token] = claims
+
+
+def _check_parameters(issuer: str, audience: str, leeway: int) -> None:
+    for name, value in (("issuer", issuer), ("audience", audience)):
+        if not isinstance(value, str) or not value:
+            raise ConfigurationError(f"{name} must be a text that is not empty")
+    if type(leeway) is not int or not 0 <= leeway <= MAX_LEEWAY:
+        raise ConfigurationError(f"leeway must be a whole number of seconds from 0 to {MAX_LEEWAY}")
