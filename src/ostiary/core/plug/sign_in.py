@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ostiary.core.plug.actor import Source
-from ostiary.core.plug.ambient import Ambient
+from ostiary.core.plug.ambient import Ambient, Mail
 from ostiary.store.database import Reader, Transaction
 
 
@@ -21,6 +21,10 @@ class Proof:
     amr: tuple[str, ...]
     """Authentication method references (RFC 8176 §2)."""
     consume: Callable[[Transaction], Awaitable[bool]]
+    event: str | None = None
+    """The type of an audit event of its own, recorded in the transaction that consumed it."""
+    mail: Mail | None = None
+    """Tells the owner that it was used, once the step it took has committed."""
 
 
 class FactorBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -86,6 +86,8 @@ async def proceed(
         return await _resume(ambient, tx, actor, running, proof)
 
     step = await ambient.database.transaction(transaction)
+    if proof is not None and proof.mail is not None and not isinstance(step, Refused):
+        ambient.mail.post(proof.mail)
     await _check_after(ambient, attempt, step)
     if isinstance(step, Refused):
         raise InvalidCode
@@ -112,7 +114,11 @@ async def _resume(ambient: Ambient, tx: Transaction, actor: Actor, running: _Run
 async def _advance(
     ambient: Ambient, tx: Transaction, actor: Actor, pending: Pending, proof: Proof | None, *, factor: str
 ) -> Step:
-    if proof is None or not await proof.consume(tx) or not await _unchanged(tx, pending):
+    if (
+        proof is None
+        or not await _consume(ambient, tx, actor, pending.account_id, proof)
+        or not await _unchanged(tx, pending)
+    ):
         return await _refuse(ambient, tx, actor, pending, factor)
     proved = (*pending.amr, *proof.amr)
     offered = [plugged.name for plugged in ambient.factors if await plugged.offer(tx, pending.account_id)]
@@ -121,6 +127,14 @@ async def _advance(
             return await _ask(ambient, tx, actor, pending, proved, factors)
         case _:
             return await _issue(ambient, tx, actor, pending, proved)
+
+
+async def _consume(ambient: Ambient, tx: Transaction, actor: Actor, account_id: str, proof: Proof) -> bool:
+    """Whether the proof holds here. What it spent is spent, and recorded, also when the step is refused after all."""
+    holds = await proof.consume(tx)
+    if holds and proof.event is not None:
+        await record(ambient, tx, actor, Event(proof.event, account_id=account_id))
+    return holds
 
 
 async def _unchanged(tx: Transaction, pending: Pending) -> bool:
