@@ -8,7 +8,18 @@ whether the token is still good, is the business of `ostiary.verifier`.
 from ostiary.jose.compact import MAX_TOKEN, Verified, sign, verify
 from ostiary.jose.header import Header
 from ostiary.jose.hmac_key import HmacKey
-from ostiary.jose.key_set import KeySet
+from ostiary.jose.key_set import Key, KeySet
 from ostiary.jose.keys import SigningKey, VerifyingKey
 
-__all__ = ["MAX_TOKEN", "Header", "HmacKey", "KeySet", "SigningKey", "Verified", "VerifyingKey", "sign", "verify"]
+__all__ = [
+    "MAX_TOKEN",
+    "Header",
+    "HmacKey",
+    "Key",
+    "KeySet",
+    "SigningKey",
+    "Verified",
+    "VerifyingKey",
+    "sign",
+    "verify",
+]

@@ -1,16 +1,21 @@
 """Base64url without padding, in its one canonical spelling (RFC 7515 §2, RFC 4648 §3.5).
 
 Python's own decoder skips characters it does not know, takes both alphabets and ignores unused bits, so that one token
-could be spelled in many ways.
+could be spelled in many ways. The one of msgspec is strict but for the last, and twice as fast.
 """
 
 import binascii
 from typing import Final
 
-_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")  # what is not of our alphabet becomes invalid
+import msgspec
+
+# what is not of our alphabet becomes invalid, and so does what a JSON text would interpret
+_TO_STANDARD: Final = bytes.maketrans(b'-_+/="\\', b"+/!!!!!")
 _TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
-_PADDING: Final = (b"", b"!", b"==", b"=")  # by length modulo 4; a remainder of 1 cannot come from whole bytes
+_END: Final = (b'"', b'!"', b'=="', b'="')  # by length modulo 4; a remainder of 1 cannot come from whole bytes
 _LAST: Final = {2: b"AQgw", 3: b"AEIMQUYcgkosw048"}  # the last characters whose unused bits are zero
+
+_read: Final = msgspec.json.Decoder(bytes).decode
 
 
 def decode(segment: bytes) -> bytes:
@@ -20,7 +25,10 @@ def decode(segment: bytes) -> bytes:
         ValueError: padding, another alphabet, white space, an impossible length or unused bits that are not zero.
     """
     remainder = len(segment) % 4
-    raw = binascii.a2b_base64(segment.translate(_TO_STANDARD) + _PADDING[remainder], strict_mode=True)
+    try:
+        raw = _read(b'"' + segment.translate(_TO_STANDARD) + _END[remainder])
+    except msgspec.MsgspecError:
+        raise ValueError("not base64url") from None
     if remainder and segment[-1] not in _LAST[remainder]:
         raise ValueError("base64url with unused bits set")
     return raw

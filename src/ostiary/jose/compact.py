@@ -18,7 +18,6 @@ class Verified(NamedTuple):
 
     header: Header
     payload: bytes
-    key: Key
 
 
 def sign(payload: bytes, key: SigningKey | HmacKey, *, typ: str | None) -> str:
@@ -48,7 +47,7 @@ def verify(token: str, keys: KeySet, *, typ: str | None) -> Verified:
         keys.remember(segment, header, key)
     if header.typ != (None if typ is None else headers.media_type(typ)):
         raise ClaimRejected("a token of another kind")
-    return Verified(header, payload, key)
+    return Verified(header, payload)
 
 
 def _split(token: str) -> tuple[bytes, bytes, bytes, bytes]:

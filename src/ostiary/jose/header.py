@@ -1,5 +1,6 @@
 """The protected header of a compact JWS, read strictly (RFC 7515 §4, RFC 8725bis §3.1, §3.11)."""
 
+import functools
 from typing import Any, Final, NamedTuple
 
 from ostiary.errors import MalformedToken
@@ -21,6 +22,7 @@ class Header(NamedTuple):
     typ: str | None
 
 
+@functools.lru_cache(maxsize=64)
 def media_type(typ: str) -> str:
     """``AT+jwt`` → ``application/at+jwt`` (RFC 7515 §4.1.9: without a slash, ``application/`` is understood)."""
     return typ.lower() if "/" in typ else f"application/{typ.lower()}"

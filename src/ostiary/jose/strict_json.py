@@ -21,19 +21,19 @@ _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
 def loads_object(data: bytes) -> dict[str, Any]:
-    """The JSON object in ``data``.
+    """The JSON object that ``data`` is, from the first brace to the last: no white space around it.
 
     Raises:
         ValueError: anything but one object in strict UTF-8 JSON with unique names and finite numbers.
     """
-    value = loads(data)
-    if not isinstance(value, dict):
-        raise ValueError("JSON, but not an object")
+    if data[:1] != b"{" or data[-1:] != b"}":
+        raise ValueError("not an object, or something stands around it")
+    value: dict[str, Any] = loads(data)
     return value
 
 
 def loads(data: bytes) -> Any:
-    """The JSON value in ``data``. Raises as `loads_object`."""
+    """The JSON value in ``data``, with or without white space around it. Raises ValueError as `loads_object`."""
     if _depth(data) > MAX_DEPTH:
         raise ValueError("JSON nested too deeply")
     try:
@@ -46,8 +46,6 @@ def loads(data: bytes) -> Any:
 
 
 def _loads_checking_each_rule(data: bytes) -> Any:
-    if data[:1].isspace() or data[-1:].isspace():
-        raise ValueError("white space around the JSON")
     try:
         # json.loads(bytes) would guess UTF-16 and UTF-32 and skip a byte order mark
         text = data.decode("utf-8")

@@ -4,7 +4,7 @@ Needs the base dependencies only and does no I/O, so that any service in any fra
 must say and what has been revoked; it must never know accounts, passwords or a database.
 """
 
-from ostiary.verifier.access_token import TYP, AccessToken, Confirmation, encode
+from ostiary.verifier.access_token import ACCESS_TOKEN_TYPE, AccessToken, Confirmation, encode_access_token
 from ostiary.verifier.authenticator import Authenticator, TokenAuthenticator
 from ostiary.verifier.challenge import Refusal, challenge, problem, refusal
 from ostiary.verifier.credential import (
@@ -20,17 +20,18 @@ from ostiary.verifier.principal import ACCOUNT_PREFIX, CLIENT_PREFIX, Principal
 from ostiary.verifier.requirement import AAL1, AAL2, Requirement, RoleMap
 from ostiary.verifier.revocations import KnownRevocations, Revocations
 from ostiary.verifier.same_origin import SAFE_METHODS, check_same_origin, checked_origins
-from ostiary.verifier.verifier import Verifier
+from ostiary.verifier.verifier import LEEWAY, Verifier
 
 __all__ = [
     "AAL1",
     "AAL2",
     "ACCESS_COOKIE",
+    "ACCESS_TOKEN_TYPE",
     "ACCOUNT_PREFIX",
     "CLIENT_PREFIX",
+    "LEEWAY",
     "REFRESH_COOKIE",
     "SAFE_METHODS",
-    "TYP",
     "AccessToken",
     "Authenticator",
     "Confirmation",
@@ -47,7 +48,7 @@ __all__ = [
     "challenge",
     "check_same_origin",
     "checked_origins",
-    "encode",
+    "encode_access_token",
     "problem",
     "read_access_token",
     "read_bearer",

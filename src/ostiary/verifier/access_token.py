@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from ostiary.errors import ClaimRejected, MalformedToken
 from ostiary.jose import strict_json
 
-TYP: Final = "at+jwt"  # RFC 9068 §2.1
+ACCESS_TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 
 _MAX_ID: Final = 256  # characters; ids become keys of tables and parts of log lines
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
@@ -83,7 +83,7 @@ _NAMES: Final = frozenset(AccessToken.__struct_fields__)
 _read: Final = msgspec.json.Decoder(AccessToken).decode
 
 
-def encode(token: AccessToken, *, extra: Mapping[str, Any] = _NOTHING) -> bytes:
+def encode_access_token(token: AccessToken, *, extra: Mapping[str, Any] = _NOTHING) -> bytes:
     """The payload to sign. ``extra`` are further claims, of JSON values.
 
     Raises:
@@ -94,7 +94,7 @@ def encode(token: AccessToken, *, extra: Mapping[str, Any] = _NOTHING) -> bytes:
     return strict_json.dumps({**msgspec.to_builtins(token), **extra} if extra else token)
 
 
-def decode(payload: bytes) -> AccessToken:
+def decode_access_token(payload: bytes) -> AccessToken:
     """The claims in a payload whose signature was verified. Judges their types only, not what they say.
 
     Raises:
@@ -109,7 +109,7 @@ def decode(payload: bytes) -> AccessToken:
 
 
 def _canonical(payload: bytes) -> AccessToken | None:
-    """The claims, if they are exactly what `encode` writes: then no name comes twice and nothing has a second reading."""
+    """The claims, if the payload is exactly how we write them: then no name comes twice."""
     try:
         token = _read(payload)
         return token if strict_json.dumps(token) == payload else None

@@ -37,6 +37,11 @@ class KnownRevocations:
         self._accounts: Final = _Expiring()
         self._epochs: Final[dict[str, int]] = {}
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the change feed is known up to this moment, so that anybody is let in."""
+        return self._fresh()
+
     def end_session(self, sid: str, until: int) -> None:
         """Refuses every token of the session."""
         self._sessions.keep(sid, until)

@@ -1,14 +1,15 @@
 """`Verifier`: a token's text in, an `AccessToken` out, or an error of the `ostiary.errors.InvalidToken` family."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, final
 
 from ostiary.errors import ClaimRejected, ConfigurationError, TokenExpired
-from ostiary.jose import KeySet, verify
-from ostiary.verifier.access_token import TYP, AccessToken, decode
+from ostiary.jose import Key, KeySet, verify
+from ostiary.verifier.access_token import ACCESS_TOKEN_TYPE, AccessToken, decode_access_token
 from ostiary.verifier.revocations import Revocations
 
+LEEWAY: Final = 30  # seconds by which clocks may differ, unless told otherwise
 MAX_LEEWAY: Final = 120  # seconds; more is not a clock's inaccuracy
 MAX_LIFETIME: Final = 24 * 3600  # seconds; no access token of ours lives longer
 CACHED_TOKENS: Final = 8192
@@ -22,7 +23,7 @@ class Verifier:
     change, and are remembered for a bounded number of texts, until the keys are replaced.
 
     Args:
-        keys: The issuer's keys.
+        keys: The issuer's keys: a `KeySet`, or the keys of one.
         issuer: What ``iss`` must be, to the letter.
         audience: What ``aud`` must be or contain, to the letter.
         leeway: Seconds by which the issuer's clock may differ from ours: 0 to `MAX_LEEWAY`.
@@ -36,10 +37,10 @@ class Verifier:
     def __init__(
         self,
         *,
-        keys: KeySet,
+        keys: Iterable[Key],
         issuer: str,
         audience: str,
-        leeway: int = 30,
+        leeway: int = LEEWAY,
         revocations: Revocations | None = None,
         clock: Callable[[], float] = time.time,  # noqa: TID251 - the library's user has no other clock to give
     ) -> None:
@@ -51,12 +52,14 @@ class Verifier:
         self._clock = clock
         self.replace_keys(keys)
 
-    def replace_keys(self, keys: KeySet) -> None:
-        """Verifies with ``keys`` from now on. What was verified with the former ones is forgotten."""
-        if not isinstance(keys, KeySet):
-            raise ConfigurationError("keys must be a KeySet")
+    def replace_keys(self, keys: Iterable[Key]) -> None:
+        """Verifies with ``keys`` from now on. What was verified with the former ones is forgotten.
+
+        Raises:
+            KeyRejected: the keys are ambiguous. The former ones stay.
+        """
         # One assignment: a thread that is still verifying with the old keys remembers its result among the old ones.
-        self._known = _KnownTokens(keys)
+        self._known = _KnownTokens(KeySet(keys))
 
     def verify(self, token: str, *, now: float | None = None, proven_key: str | None = None) -> AccessToken:
         """The claims of ``token``, if it is good at this moment.
@@ -70,11 +73,7 @@ class Verifier:
             InvalidToken: one of its family. A bad signature is reported before anything that the claims say.
             RevocationsUnknown: it cannot be known whether the token was revoked.
         """
-        known = self._known
-        claims = known.get(token) if isinstance(token, str) else None
-        if claims is None:
-            claims = self._verify_first_time(token, known.keys)
-            known.put(token, claims)
+        claims = self._claims_of(token)
         at = self._clock() if now is None else now
         self._check_moment(claims, at)
         if (None if claims.cnf is None else claims.cnf.jkt) != proven_key:
@@ -83,8 +82,24 @@ class Verifier:
             self._revocations.check(claims, at)
         return claims
 
+    def session_of(self, token: str) -> str:
+        """The session of a token that the issuer signed, though it may have expired or been revoked: to end it.
+
+        Raises:
+            InvalidToken: as `verify`, but for what time and revocations say.
+        """
+        return self._claims_of(token).sid
+
+    def _claims_of(self, token: str) -> AccessToken:
+        known = self._known
+        claims = known.get(token) if isinstance(token, str) else None
+        if claims is None:
+            claims = self._verify_first_time(token, known.keys)
+            known.put(token, claims)
+        return claims
+
     def _verify_first_time(self, token: str, keys: KeySet) -> AccessToken:
-        claims = decode(verify(token, keys, typ=TYP).payload)
+        claims = decode_access_token(verify(token, keys, typ=ACCESS_TOKEN_TYPE).payload)
         if claims.iss != self._issuer:
             raise ClaimRejected("of another issuer")
         if self._audience not in ((claims.aud,) if isinstance(claims.aud, str) else claims.aud):
