@@ -1,0 +1,32 @@
+"""What `import ostiary` gives, and nothing by accident."""
+
+import importlib
+import re
+import types
+
+import pytest
+
+import ostiary
+from tests.architecture.source import modules
+
+LISTING = [module.name for module in modules() if re.search(r"^__all__\b", module.path.read_text(), re.MULTILINE)]
+
+
+def test_the_public_names_are_listed_in_order():
+    assert list(ostiary.__all__) == sorted(set(ostiary.__all__))
+
+
+def test_whatever_is_public_is_listed():
+    named = {name for name, value in vars(ostiary).items() if not isinstance(value, types.ModuleType)}
+    assert {name for name in named if not name.startswith("_")} <= set(ostiary.__all__)
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = ostiary.no_such_name
+
+
+@pytest.mark.parametrize("name", LISTING)
+def test_each_listed_name_is_there(name):
+    module = importlib.import_module(name)
+    assert [each for each in module.__all__ if not hasattr(module, each)] == []

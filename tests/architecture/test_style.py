@@ -1,0 +1,72 @@
+"""What a reader may count on in every module."""
+
+import ast
+import re
+
+import pytest
+
+from tests.architecture.source import SOURCE, modules
+
+LONGEST_MODULE = 400  # lines
+
+SAYS_NOTHING = {"util", "utils", "helper", "helpers", "common", "manager", "managers", "misc"}
+
+CLOCKS = {
+    "time.time",
+    "time.time_ns",
+    "time.gmtime",
+    "time.localtime",
+    "datetime.now",
+    "datetime.utcnow",
+    "datetime.today",
+    "date.today",
+}
+
+# Where time comes in: the server's clock, the default of a library user's verifier, tools for people and for tests.
+READS_A_CLOCK = re.compile(r"ostiary\.(core\.clock|verifier\.verifier|cli|testing)(\.|$)")
+
+
+def test_no_module_is_longer_than_a_reader_can_hold():
+    lengths = {module.name: len(module.path.read_text(encoding="utf-8").splitlines()) for module in modules()}
+    assert {name: length for name, length in lengths.items() if length >= LONGEST_MODULE} == {}
+
+
+def test_names_of_folders_modules_classes_and_functions_say_something():
+    defined = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    paths = [str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*") if "__pycache__" not in path.parts]
+    names = [
+        f"{module.located(node)} {node.name}"
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, defined)
+    ]
+    assert [name for name in paths + names if _words(name.rpartition(" ")[2]) & SAYS_NOTHING] == []
+
+
+def test_only_the_clock_reads_the_clock():
+    found = [
+        module.located(node)
+        for module in modules()
+        if not READS_A_CLOCK.match(module.name)
+        for node in ast.walk(module.tree)
+        if _reads_a_clock(node)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["time.time()", "Clock(time.time)", "datetime.datetime.now()", "datetime.now(UTC)", "from time import time_ns"],
+)
+def test_every_way_to_read_a_clock_is_seen(line):
+    assert any(_reads_a_clock(node) for node in ast.walk(ast.parse(line)))
+
+
+def _words(name):
+    return set(re.findall(r"[a-z]+|[A-Z][a-z]*", name)) | set(re.findall(r"[a-z]+", name.lower()))
+
+
+def _reads_a_clock(node):
+    if isinstance(node, ast.ImportFrom):
+        return any(f"{node.module}.{alias.name}" in CLOCKS for alias in node.names)
+    return isinstance(node, ast.Attribute) and f"{ast.unparse(node.value).split('.')[-1]}.{node.attr}" in CLOCKS
