@@ -39,7 +39,8 @@
         ├── Busy                        503  the password hashing pool is full
         ├── StoreUnavailable            503  nothing was written
         │   └── OutcomeUnknown          503  the commit was on its way: it may have been written
-        └── RevocationsUnknown          503  what is revoked cannot be known, so nothing is let in
+        ├── RevocationsUnknown          503  what is revoked cannot be known, so nothing is let in
+        └── NotReady                    503  a part that every request needs is not there
 
 Each class has a stable ``code`` (what programs compare), a public ``title`` and the HTTP ``status``: this file is
 the one mapping to HTTP. The message given to the constructor is the private ``detail``: for logs, never for a caller.
@@ -294,3 +295,17 @@ class OutcomeUnknown(StoreUnavailable):
 
 class RevocationsUnknown(Unavailable):
     """The change feed is not fresh, so a revoked token could not be told from a good one."""
+
+
+class NotReady(Unavailable):
+    """A part that every request needs is not there: ``database``, ``clock`` or ``revocations``."""
+
+    code = "not_ready"
+    title = "The service is not ready."
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part)
+        self.part: str = part
+
+    def public(self) -> dict[str, Any]:
+        return {"part": self.part}

@@ -1,0 +1,125 @@
+"""Routes as an ASGI app. Pure ASGI: no middleware stands between the server and an endpoint."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Final
+
+from starlette.types import Receive, Scope, Send
+
+from ostiary.core.entropy import SystemRandom
+from ostiary.core.plug import Ambient, Place, Route
+from ostiary.core.settings import Settings
+from ostiary.errors import MethodNotAllowed, NotFound, OstiaryError
+from ostiary.web.edge import Edge, placed
+from ostiary.web.endpoint import Endpoint
+from ostiary.web.response import Renderer, Response
+from ostiary.web.routes import with_own
+from ostiary.web.source import is_from_proxy
+from ostiary.web.table import Table, path_of
+from ostiary.web.trace import trace
+
+_LOG: Final = logging.getLogger("ostiary.web")
+
+_POLICY_VIOLATION: Final = 1008  # RFC 6455 §7.4.1
+
+_REQUEST_ID_SIZE: Final = 12  # random bytes
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+
+
+def application(
+    routes: Sequence[Route], *, settings: Settings, ambient: Callable[[], Ambient], alone: bool = True
+) -> "Application":
+    """The ASGI app of ``routes`` and the edge's own.
+
+    Args:
+        ambient: what surrounds calls, asked at each request. Raises `ostiary.errors.Unavailable` while not open.
+        alone: whether the whole host is Ostiary's, so that ``/healthz`` and ``/readyz`` are served too.
+
+    Raises:
+        TypeError: two routes of one method and path, or one whose limit or body cannot be.
+    """
+    return Application(with_own(routes, settings=settings, alone=alone), settings=settings, ambient=ambient)
+
+
+class Application:
+    """Finds the route, lets its endpoint answer, and says what went wrong where it does not."""
+
+    def __init__(self, routes: Sequence[Route], *, settings: Settings, ambient: Callable[[], Ambient]) -> None:
+        self._ambient = ambient
+        self._edge = Edge.of(settings)
+        self._renderer = Renderer(is_https=self._edge.is_https)
+        self._random = SystemRandom()
+        self._prefix = settings.prefix
+        self._roots = frozenset(placed(route, settings) for route in routes if route.place is Place.ROOT)
+        endpoints = [Endpoint(route, edge=self._edge, settings=settings) for route in routes]
+        self._table = Table((each.route.method, placed(each.route, settings), each) for each in endpoints)
+
+    def owns(self, path: str) -> bool:
+        """Whether a path is ours: everything under the prefix, and the very paths at the root of the host."""
+        return path in self._roots or path == self._prefix or path.startswith(self._prefix + "/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request_id = self._request_id(scope)
+            await _send(await self._respond(scope, receive, request_id), scope, send)
+        else:
+            await _decline(scope, send)
+
+    async def refuse(self, error: OstiaryError, scope: Scope, send: Send) -> None:
+        """Answers with ``error``, for who stands in front."""
+        if scope["type"] == "http":
+            await _send(self._renderer.refusal(error, request_id=self._request_id(scope)), scope, send)
+        else:
+            await _decline(scope, send)
+
+    async def _respond(self, scope: Scope, receive: Receive, request_id: str) -> Response:
+        found = self._table.find(path_of(scope))
+        if found is None:
+            return self._renderer.refusal(NotFound(), request_id=request_id)
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        endpoint = found.methods.get(method)
+        if endpoint is None:
+            return self._renderer.refusal(MethodNotAllowed(), request_id=request_id, allow=_allowed(found.methods))
+        try:
+            answer = await endpoint.answer(
+                scope, receive, ambient=self._ambient(), path=found.parameters, request_id=request_id
+            )
+            return self._renderer.answer(answer, place=endpoint.route.place, request_id=request_id)
+        except OstiaryError as error:
+            _log_refusal(error, endpoint.route, request_id)
+            return self._renderer.refusal(error, request_id=request_id)
+        except Exception as error:  # noqa: BLE001 - a caller learns nothing of it; the log, where it was
+            _LOG.error("%s %s failed, request %s: %s", method, endpoint.route.path, request_id, trace(error))
+            return self._renderer.refusal(OstiaryError(), request_id=request_id)
+
+    def _request_id(self, scope: Scope) -> str:
+        """Our own, or the one that a trusted proxy gave; a caller's would let it forge lines in our logs."""
+        given: list[bytes] = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) and is_from_proxy(scope, proxies=self._edge.proxies):
+            return given[0].decode("ascii")
+        return self._random.token(_REQUEST_ID_SIZE).hex()
+
+
+def _allowed(methods: Mapping[str, Endpoint]) -> list[str]:
+    return sorted({*methods, "HEAD"} if "GET" in methods else methods)
+
+
+def _log_refusal(error: OstiaryError, route: Route, request_id: str) -> None:
+    """One line; the detail escaped, because parts of it may be the caller's words."""
+    level = logging.WARNING if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+    name = type(error).__name__
+    _LOG.log(level, "%s %s refused, request %s: %s %a", route.method, route.path, request_id, name, error.detail)
+
+
+async def _send(response: Response, scope: Scope, send: Send) -> None:
+    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+    # RFC 9110 §9.3.2: HEAD has the headers of GET, its length included, and no body
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
+
+
+async def _decline(scope: Scope, send: Send) -> None:
+    """There are no websockets here, and no lifespan of our own: `Embedded` has it."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION})

@@ -1,0 +1,66 @@
+"""Which credentials a route is shown, by what it states to read. The same role shown twice is refused, not guessed."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from ostiary.core.plug import Credential
+from ostiary.errors import MissingCredential, MissingToken, MultipleCredentials
+from ostiary.verifier import REFRESH_COOKIE, Headers, read_access_token, read_cookie
+from ostiary.verifier import Credential as Token
+
+
+class Shown(NamedTuple):
+    access: Token | None = None
+    refresh: Token | None = None
+
+    @property
+    def in_cookie(self) -> bool:
+        """Whether a browser sent one by itself."""
+        return any(token is not None and token.in_cookie for token in self)
+
+
+Read: TypeAlias = Callable[[Headers, msgspec.Struct], Shown]
+
+
+def _nothing(_headers: Headers, _body: msgspec.Struct) -> Shown:
+    return _NOTHING
+
+
+def _access(headers: Headers, _body: msgspec.Struct) -> Shown:
+    token = read_access_token(headers)
+    if token is None:
+        raise MissingCredential
+    return Shown(access=token)
+
+
+def _refresh(headers: Headers, body: msgspec.Struct) -> Shown:
+    token = _refresh_token(headers, body)
+    if token is None:
+        raise MissingToken
+    return Shown(refresh=token)
+
+
+def _any(headers: Headers, body: msgspec.Struct) -> Shown:
+    return Shown(access=read_access_token(headers), refresh=_refresh_token(headers, body))
+
+
+def _refresh_token(headers: Headers, body: msgspec.Struct) -> Token | None:
+    given: str | None = getattr(body, "refresh_token", None)
+    cookie = read_cookie(headers, REFRESH_COOKIE)
+    if given is not None and cookie is not None:
+        raise MultipleCredentials("a refresh token in the body and one in a cookie")
+    if given is not None:
+        return Token(given, in_cookie=False)
+    return None if cookie is None else Token(cookie, in_cookie=True)
+
+
+_NOTHING: Final = Shown()
+
+READERS: Final[Mapping[Credential, Read]] = {
+    Credential.NONE: _nothing,
+    Credential.ACCESS: _access,
+    Credential.REFRESH: _refresh,
+    Credential.ANY: _any,
+}

@@ -1,0 +1,129 @@
+"""One route, served: its policy in a fixed order, then its handler. No route can leave a step out."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from starlette.types import Receive, Scope
+
+from ostiary.core.clock import MICROSECONDS
+from ostiary.core.plug import Ambient, Answer, Call, Credential, Csrf, Empty, PerSource, Route, Source
+from ostiary.core.settings import Settings
+from ostiary.errors import CrossSiteRequest, RateLimited
+from ostiary.store.hot import Rate
+from ostiary.verifier import Headers, Principal, check_same_origin
+from ostiary.web.body import parse, read_json
+from ostiary.web.credentials import READERS, Shown
+from ostiary.web.edge import Edge
+from ostiary.web.source import source_of
+
+_LONGEST_USER_AGENT: Final = 256  # characters; it is stored with sessions and audit events, and shown
+
+_ORIGIN_HEADERS: Final = frozenset({b"origin", b"sec-fetch-site"})
+_NO_BODY: Final = Empty()
+
+
+class Endpoint:
+    """Limit, body, credentials as they come, same origin, verification, handler: each step refuses by raising, and what
+    is cheap stands before what costs."""
+
+    def __init__(self, route: Route, *, edge: Edge, settings: Settings) -> None:
+        """Raises TypeError where the route's limit or body cannot be."""
+        self.route: Final = route
+        self._edge = edge
+        self._rate = _rate_of(route, settings)
+        self._read_credentials = READERS[route.credential]
+        _check_closed(route)
+
+    async def answer(
+        self, scope: Scope, receive: Receive, *, ambient: Ambient, path: Mapping[str, str], request_id: str
+    ) -> Answer:
+        """What the handler answers. Raises what a step or the handler refuses with."""
+        route, headers = self.route, scope["headers"]
+        source = source_of(scope, proxies=self._edge.proxies)
+        await self._count(ambient, source)
+        body = await self._read_body(scope, receive)
+        shown = self._read_credentials(headers, body)
+        wants_cookies = shown.in_cookie or getattr(body, "transport", None) == "cookie"
+        from_own_site = self._is_from_own_site(headers, must_be=wants_cookies and route.csrf is Csrf.SAME_ORIGIN)
+        call: Call[Any] = Call(
+            ambient=ambient,
+            body=body,
+            path=path,
+            principal=_verified(ambient, shown) if route.credential is Credential.ACCESS else None,
+            access_token=shown.access.token if shown.access else None,
+            refresh_token=shown.refresh.token if shown.refresh else None,
+            transport="cookie" if wants_cookies else "token",
+            from_own_site=from_own_site,
+            source=source,
+            user_agent=_user_agent(headers),
+            request_id=request_id,
+        )
+        answer = await route.handler(call)
+        self._check_stated(answer)
+        if answer.cookies and not from_own_site:
+            raise CrossSiteRequest("cookies for a request that did not come from our site")
+        return answer
+
+    async def _count(self, ambient: Ambient, source: Source) -> None:
+        if self._rate is None:
+            return
+        name, rate = self._rate
+        wait = await ambient.hot.take(f"{name}:{source.bucket}", rate, now=ambient.now())
+        if wait:
+            raise RateLimited(name, retry_after=-(-wait // MICROSECONDS))
+
+    async def _read_body(self, scope: Scope, receive: Receive) -> msgspec.Struct:
+        if self.route.method == "GET":
+            return _NO_BODY
+        return parse(await read_json(scope, receive, limit=self._edge.body_limit), self.route.body)
+
+    def _is_from_own_site(self, headers: Headers, *, must_be: bool) -> bool:
+        """Raises CrossSiteRequest where it must be and is not, or does not say."""
+        if not must_be and not any(name in _ORIGIN_HEADERS for name, _ in headers):
+            return False
+        try:
+            check_same_origin(headers, own_origins=self._edge.own_origins, trusted_origins=self._edge.trusted_origins)
+        except CrossSiteRequest:
+            if must_be:
+                raise
+            return False
+        return True
+
+    def _check_stated(self, answer: Answer) -> None:
+        """What a route does not state is not in the document that callers rely on: a mistake of ours, so a 500."""
+        stated = self.route.answers[answer.status]
+        if not (answer.body is None if stated is None else isinstance(answer.body, stated)):
+            raise TypeError(f"{self.route.path}: the body of a {answer.status} is not what the route states")
+
+
+def _verified(ambient: Ambient, shown: Shown) -> Principal | None:
+    if shown.access is None:
+        return None
+    return Principal.of(ambient.verifier.verify(shown.access.token))
+
+
+def _user_agent(headers: Headers) -> str:
+    """What the client calls itself, made safe to store and to show: printable, and not long."""
+    for name, value in headers:
+        if name == b"user-agent":
+            text = value[:_LONGEST_USER_AGENT].decode("latin-1")
+            return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
+    return ""
+
+
+def _rate_of(route: Route, settings: Settings) -> tuple[str, Rate] | None:
+    if not isinstance(route.limit, PerSource):
+        return None
+    rate = getattr(settings, f"limit_{route.limit.name}", None)
+    if not isinstance(rate, Rate):
+        raise TypeError(f"{route.path}: there is no setting limit_{route.limit.name}")
+    return route.limit.name, rate
+
+
+def _check_closed(route: Route) -> None:
+    """A body that lets unknown fields pass would drop a mistyped one in silence, and hide a mass assignment."""
+    _, components = msgspec.json.schema_components((route.body,))
+    for name, schema in components.items():
+        if "properties" in schema and schema.get("additionalProperties") is not False:
+            raise TypeError(f"{route.path}: {name} must be declared with forbid_unknown_fields")

@@ -1,0 +1,75 @@
+"""The lifespan protocol around a wrapped app's own: open before it starts, close after it has stopped."""
+
+import logging
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ostiary.web.opening import Opening, reason
+from ostiary.web.trace import trace
+
+_LOG: Final = logging.getLogger("ostiary.web")
+
+_STARTUP: Final = "startup"
+_SHUTDOWN: Final = "shutdown"
+
+
+class Lifespan:
+    """One run of the protocol (ASGI lifespan 2.0). The server gets one answer to each of its two messages, whatever
+    the app does: one that raises or returns without an answer has no lifespan, and is served all the same."""
+
+    def __init__(self, receive: Receive, send: Send, *, opening: Opening) -> None:
+        self._receive = receive
+        self._send = send
+        self._opening = opening
+        self._startup: Message = {}
+        self._asked: set[str] = set()
+        self._answered: set[str] = set()
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        self._startup = await self._receive()
+        try:
+            await self._opening.ensure()
+        except Exception as problem:  # noqa: BLE001 - every reason ends the start, and the server says which
+            first_line = reason(problem).splitlines()[0]
+            await self._send({"type": "lifespan.startup.failed", "message": first_line})
+            return
+        try:
+            await self._run_app(app, scope)
+            await self._do_the_rest()
+        finally:
+            await self._opening.close()
+
+    async def _run_app(self, app: ASGIApp, scope: Scope) -> None:
+        try:
+            await app(scope, self._receive_for_app, self._send_for_app)
+        except Exception as problem:
+            if _SHUTDOWN in self._asked or _SHUTDOWN in self._answered:
+                raise
+            _LOG.info("the wrapped app has no lifespan, or its lifespan broke: %s", trace(problem))
+
+    async def _do_the_rest(self) -> None:
+        """Answers in the place of an app that has ended, or never took part."""
+        if _STARTUP not in self._answered:
+            await self._send({"type": "lifespan.startup.complete"})
+        if _SHUTDOWN not in self._asked | self._answered:
+            await self._receive()
+        if _SHUTDOWN not in self._answered:
+            await self._opening.close()
+            await self._send({"type": "lifespan.shutdown.complete"})
+
+    async def _receive_for_app(self) -> Message:
+        if _STARTUP not in self._asked:
+            self._asked.add(_STARTUP)
+            return self._startup
+        message = await self._receive()
+        self._asked.add(_SHUTDOWN)
+        return message
+
+    async def _send_for_app(self, message: Message) -> None:
+        self._answered.add(_STARTUP)
+        if message["type"] != "lifespan.startup.complete":
+            # it has stopped, or will not start: only now does it need us no more
+            self._answered.add(_SHUTDOWN)
+            await self._opening.close()
+        await self._send(message)

@@ -1,0 +1,51 @@
+"""Ostiary around an ASGI app: its paths are served here, everything else is the app's."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ostiary.errors import Unavailable
+from ostiary.web.app import Application
+from ostiary.web.lifespan import Lifespan
+from ostiary.web.opening import Opening
+from ostiary.web.table import path_of
+
+
+class Embedded:
+    """Serves the paths that ``served`` owns and passes the rest to ``app``, as it came.
+
+    It opens with the server's lifespan, before the app's own; where none comes (a test's transport, a server without
+    it), at the first request. While opening fails, our paths answer 503 and the app's go on. With ``app`` and
+    ``served`` the same, it is Ostiary alone.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        served: Application,
+        *,
+        open: Callable[[], Awaitable[None]],  # noqa: A002 - the pair of close
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._app = app
+        self._served = served
+        self._opening = Opening(open, close)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await Lifespan(receive, send, opening=self._opening).run(self._app, scope)
+            return
+        is_open = self._opening.is_open or await self._has_opened()
+        if scope["type"] not in {"http", "websocket"} or not self._served.owns(path_of(scope)):
+            await self._app(scope, receive, send)
+        elif is_open:
+            await self._served(scope, receive, send)
+        else:
+            await self._served.refuse(Unavailable("not open"), scope, send)
+
+    async def _has_opened(self) -> bool:
+        try:
+            await self._opening.ensure()
+        except Exception:  # noqa: BLE001 - `Opening` has told the operator; a caller learns only that it is away
+            return False
+        return True

@@ -1,0 +1,89 @@
+"""Answers and refusals as bytes, with the headers that every one of them has."""
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from ostiary.core.plug import Answer, Page, Place
+from ostiary.errors import OstiaryError
+from ostiary.verifier import refusal
+from ostiary.web.cookies import set_cookie
+
+Fields: TypeAlias = dict[bytes, bytes]
+
+_encode: Final = msgspec.json.Encoder().encode
+
+_JSON: Final = b"application/json"  # RFC 8259 §11: there is no charset parameter, JSON is UTF-8
+_HTML: Final = b"text/html; charset=utf-8"
+
+_ALWAYS: Final[Fields] = {b"x-content-type-options": b"nosniff", b"referrer-policy": b"no-referrer"}
+# OWASP ASVS 5.0 §3.4.1: at least a year, subdomains included
+_OVER_HTTPS: Final[Fields] = {b"strict-transport-security": b"max-age=31536000; includeSubDomains"}
+
+_NONCE: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}=*")
+_PAGE_POLICY: Final = (
+    "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+class Response(NamedTuple):
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Renderer:
+    """Makes responses. What they all carry beside their own depends on the installation only."""
+
+    def __init__(self, *, is_https: bool) -> None:
+        self._always = {**_ALWAYS, **_OVER_HTTPS} if is_https else _ALWAYS
+
+    def answer(self, answer: Answer, *, place: Place, request_id: str) -> Response:
+        """An answer may name its own content type, and outside the prefix how long it may be kept; nothing else that
+        stands here. Under the prefix nothing is ever stored: it is about somebody."""
+        body, fields = _content(answer.body)
+        fields[b"cache-control"] = b"no-store"
+        if answer.headers:
+            fields |= {name.encode("ascii"): value.encode("ascii") for name, value in answer.headers}
+            if place is Place.PREFIX:
+                fields[b"cache-control"] = b"no-store"
+        cookies = [(b"set-cookie", set_cookie(cookie).encode("ascii")) for cookie in answer.cookies]
+        return self._complete(answer.status, fields, body, request_id, cookies)
+
+    def refusal(self, error: OstiaryError, *, request_id: str, allow: Iterable[str] = ()) -> Response:
+        """Problem details (RFC 9457); ``allow`` are the methods that a 405 names (RFC 9110 §15.5.6)."""
+        refused = refusal(error)
+        fields = {name.encode("ascii"): value.encode("ascii") for name, value in refused.headers}
+        if allow:
+            fields[b"allow"] = ", ".join(allow).encode("ascii")
+        return self._complete(refused.status, fields, _encode(refused.body), request_id, [])
+
+    def _complete(
+        self, status: int, fields: Fields, body: bytes, request_id: str, cookies: list[tuple[bytes, bytes]]
+    ) -> Response:
+        fields |= self._always
+        fields[b"x-request-id"] = request_id.encode("ascii")
+        if status != 204:  # RFC 9110 §8.6
+            fields[b"content-length"] = b"%d" % len(body)
+        return Response(status, [*fields.items(), *cookies], body)
+
+
+def _content(body: msgspec.Struct | None) -> tuple[bytes, Fields]:
+    if body is None:
+        return b"", {}
+    if isinstance(body, Page):
+        return body.html.encode(), {
+            b"content-type": _HTML,
+            b"content-security-policy": _page_policy(body.nonce),
+            b"cross-origin-opener-policy": b"same-origin",
+        }
+    return _encode(body), {b"content-type": _JSON}
+
+
+def _page_policy(nonce: str) -> bytes:
+    if not _NONCE.fullmatch(nonce):
+        raise ValueError("a nonce is base64 of random bytes")  # anything else could write a policy of its own
+    return _PAGE_POLICY.format(nonce).encode("ascii")

@@ -1,0 +1,110 @@
+"""The edge's own routes: what it offers, whether it lives, and whether it can serve."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from ostiary._version import __version__
+from ostiary.core.clock import MICROSECONDS
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, Unlimited
+from ostiary.core.settings import Settings
+from ostiary.errors import NotReady, StoreUnavailable
+from ostiary.web.openapi import document
+
+_LARGEST_CLOCK_ERROR: Final = MICROSECONDS
+"""One second: beyond it, nodes would not agree on what has expired."""
+
+
+class Document(msgspec.Struct, frozen=True):
+    """An OpenAPI document."""
+
+    openapi: str
+    info: dict[str, Any]
+    servers: list[dict[str, Any]]
+    paths: dict[str, Any]
+    components: dict[str, Any]
+
+
+class Alive(msgspec.Struct, frozen=True):
+    status: str = "alive"
+
+
+class Ready(msgspec.Struct, frozen=True):
+    status: str = "ready"
+
+
+def with_own(routes: Sequence[Route], *, settings: Settings, alone: bool) -> tuple[Route, ...]:
+    """The slices' routes and the edge's own. Embedded in another app, the probes are that app's to offer."""
+
+    @functools.cache
+    def described() -> Document:
+        return msgspec.convert(document(everything, settings=settings, version=__version__), Document)
+
+    async def describe(_call: Call[Empty]) -> Answer:
+        return Answer(200, described())
+
+    description = Route(
+        method="GET",
+        place=Place.PREFIX,
+        path="/openapi.json",
+        summary="This document",
+        handler=describe,
+        body=Empty,
+        credential=Credential.NONE,
+        csrf=Csrf.SAFE,
+        limit=Unlimited(because="public data, from memory"),
+        answers={200: Document},
+        errors=(),
+    )
+    everything = (*routes, description, *(PROBES if alone else ()))
+    return everything
+
+
+async def alive(_call: Call[Empty]) -> Answer:
+    """No look at anything: a process that is restarted because its database is away comes back no healthier."""
+    return Answer(200, Alive())
+
+
+async def ready(call: Call[Empty]) -> Answer:
+    ambient = call.ambient
+    try:
+        ahead = await ambient.database.now() - ambient.now()
+    except StoreUnavailable as problem:
+        raise NotReady("database") from problem
+    if abs(ahead) > _LARGEST_CLOCK_ERROR:
+        raise NotReady("clock")
+    if not ambient.revocations.is_fresh:
+        raise NotReady("revocations")
+    return Answer(200, Ready())
+
+
+PROBES: Final = (
+    Route(
+        method="GET",
+        place=Place.ROOT,
+        path="/healthz",
+        summary="Whether the process lives",
+        handler=alive,
+        body=Empty,
+        credential=Credential.NONE,
+        csrf=Csrf.SAFE,
+        limit=Unlimited(because="a constant"),
+        answers={200: Alive},
+        errors=(),
+    ),
+    Route(
+        method="GET",
+        place=Place.ROOT,
+        path="/readyz",
+        summary="Whether the process can serve: database reachable, clock right, revocations known",
+        handler=ready,
+        body=Empty,
+        credential=Credential.NONE,
+        csrf=Csrf.SAFE,
+        limit=Unlimited(because="one read that touches no table; whoever balances load asks often"),
+        answers={200: Ready},
+        errors=(NotReady,),
+    ),
+)

@@ -1,0 +1,83 @@
+"""Where a request came from: the socket's address, or what proxies that the operator trusts say it was."""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from starlette.types import Scope
+
+from ostiary.core.plug import Source
+from ostiary.core.settings import Network
+
+_Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_MAX_HOPS: Final = 16  # nobody has more proxies in a row: a longer list is made to cost time
+
+_THIS_MACHINE: Final = "127.0.0.1"
+"""Who is at the other end of a unix socket, which has no address: trusted only where the operator lists loopback."""
+
+# as found in the wild: 192.0.2.1, 192.0.2.1:8080, 2001:db8::1, [2001:db8::1], [2001:db8::1]:8080
+_WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
+
+
+def source_of(scope: Scope, *, proxies: Sequence[Network]) -> Source:
+    """The socket's address; behind ``proxies``, the first address from the right that is none of them.
+
+    What stands further left in X-Forwarded-For was sent by the caller and proves nothing. Where a trusted proxy says
+    something that is no address, its own address counts: better a shared limit than one the caller can choose.
+    """
+    peer = _peer(scope)
+    if not proxies or not _is_one_of(_address(peer), proxies):
+        return Source(peer)
+    return Source(_nearest_stranger(peer, _forwarded_for(scope), proxies))
+
+
+def is_from_proxy(scope: Scope, *, proxies: Sequence[Network]) -> bool:
+    """Whether a trusted proxy holds the other end of the socket, so that headers it alone sets may be believed."""
+    return bool(proxies) and _is_one_of(_address(_peer(scope)), proxies)
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    address: str = client[0] if client else ""
+    return address or _THIS_MACHINE
+
+
+def _nearest_stranger(peer: str, said: Sequence[str], proxies: Sequence[Network]) -> str:
+    nearest = peer
+    for text in reversed(said):
+        address = _address(text)
+        if address is None:
+            break
+        nearest = str(address)
+        if not _is_one_of(address, proxies):
+            break
+    return nearest
+
+
+def _forwarded_for(scope: Scope) -> list[str]:
+    """The last addresses of all header lines together, which mean one list (RFC 9110 §5.3).
+
+    Only the name with dashes: where ``X_Forwarded_For`` means the same, callers write it (CVE-2025-64484).
+    """
+    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return ",".join(lines).rsplit(",", _MAX_HOPS)[-_MAX_HOPS:] if lines else []
+
+
+def _is_one_of(address: _Address | None, networks: Sequence[Network]) -> bool:
+    return address is not None and any(address in network for network in networks)
+
+
+def _address(text: str) -> _Address | None:
+    text = text.strip(" \t")
+    if with_port := _WITH_PORT.fullmatch(text):
+        text = with_port[1] or with_port[2]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    # a zone names a network card of the sender: it would make many sources of one
+    return None if address.scope_id else address.ipv4_mapped or address

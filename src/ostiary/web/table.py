@@ -1,0 +1,76 @@
+"""Which route a path means: one look-up for fixed paths, a short list of patterns for those with parameters."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from starlette.types import Scope
+
+T = TypeVar("T")
+
+_MAX_PARAMETER: Final = 128
+"""Characters of one path parameter: ids and role names are far shorter, and none is worth a look-up beyond this."""
+
+_PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
+_NO_PARAMETERS: Final[Mapping[str, str]] = {}
+
+
+class Found(NamedTuple, Generic[T]):
+    methods: Mapping[str, T]
+    parameters: Mapping[str, str]
+
+
+class Table(Generic[T]):
+    """Methods by path. A path matches whole and to the letter: no slash is added, removed or redirected to."""
+
+    def __init__(self, entries: Iterable[tuple[str, str, T]]) -> None:
+        """Takes (method, path, target) each.
+
+        Raises:
+            TypeError: a method and path occur twice.
+        """
+        self._fixed: dict[str, dict[str, T]] = {}
+        self._patterns: dict[str, tuple[re.Pattern[str], dict[str, T]]] = {}
+        for method, path, target in entries:
+            methods = self._methods_of(path)
+            if method in methods:
+                raise TypeError(f"{method} {path} is offered twice")
+            methods[method] = target
+
+    def _methods_of(self, path: str) -> dict[str, T]:
+        if "{" not in path:
+            return self._fixed.setdefault(path, {})
+        # the same pattern with another parameter's name is the same pattern
+        return self._patterns.setdefault(_PARAMETER.sub("{}", path), (_pattern(path), {}))[1]
+
+    def find(self, path: str) -> Found[T] | None:
+        if (methods := self._fixed.get(path)) is not None:
+            return Found(methods, _NO_PARAMETERS)
+        for pattern, methods in self._patterns.values():
+            if match := pattern.fullmatch(path):
+                parameters = match.groupdict()
+                # %00 and its like are no id, and no database should have to say so
+                return Found(methods, parameters) if all(map(str.isprintable, parameters.values())) else None
+        return None
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    literal = re.split(r"\{[a-z_]+\}", path)
+    names = _PARAMETER.findall(path)
+    parts = [
+        f"(?P<{name}>[^/]{{1,{_MAX_PARAMETER}}}){re.escape(text)}"
+        for name, text in zip(names, literal[1:], strict=True)
+    ]
+    return re.compile(re.escape(literal[0]) + "".join(parts))
+
+
+def path_of(scope: Scope) -> str:
+    """The path as the server gave it, below ``root_path`` where the app is mounted (ASGI 3 HTTP scope).
+
+    Never a URL put together from headers: a Host can then not change what is asked for (CVE-2026-48710).
+    """
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/"):
+        return path[len(root) :]
+    return path
