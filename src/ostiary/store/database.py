@@ -2,21 +2,36 @@
 
 Statements are written once, in the subset that SQLite and PostgreSQL share, with ``$1`` placeholders. In the subset:
 ``insert … on conflict … do update … where … returning``, guarded ``update … returning``, ``delete … returning``, CTEs
-that read. Not in it: CTEs that write, arrays and ``in ($1)``, ``skip locked``, ``like``, BOOLEAN; a parameter that is
-tested for null is cast (``cast($1 as text) is null``). Columns are TEXT, BYTEA and BIGINT (seconds or microseconds:
-the migration says which); JSON is TEXT.
+that read. Not in it: CTEs that write, arrays and ``in ($1)``, ``skip locked``, ``like``, BOOLEAN, deferred
+constraints. Cast a parameter that is tested for null (``cast($1 as text) is null``), and a sum (``cast(sum(n) as
+bigint)``). Columns are TEXT, BYTEA and BIGINT (seconds or microseconds: the migration says which); JSON is TEXT.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from ostiary.errors import OstiaryError
+
 Value: TypeAlias = str | bytes | int | None
-"""What may be a parameter. An integer is bounded to int64 and text has no NUL: otherwise `ValueError`."""
+"""What may be a parameter. An integer fits into int64, text has no NUL and no surrogate: otherwise `ValueError`."""
 
 Row: TypeAlias = Sequence[Any]
 """One row, its columns in the order of the select list: ``Account(*row)``."""
 
 T = TypeVar("T")
+
+
+class ConstraintViolated(OstiaryError):
+    """A row that a unique, foreign key, check or not-null constraint refuses. Where a race may cause it, write
+    ``on conflict`` instead: this ends the transaction, and is to be caught outside of it."""
+
+
+class StatementRefused(OstiaryError):
+    """The engine cannot run the statement as it is written: a mistake in a slice."""
+
+
+class NoSuchTable(StatementRefused):
+    """The statement names a table that is not there: most likely a migration has not run."""
 
 
 class Reader(Protocol):
@@ -26,14 +41,24 @@ class Reader(Protocol):
         """The first row, or None."""
 
     async def all(self, sql: str, *args: Value) -> list[Row]:
-        """Every row. For lists that may be long: SQLite reads them in a thread of its own."""
+        """Every row. For lists that may be long: outside of a transaction, SQLite reads them in a thread of its own."""
 
 
 class Transaction(Reader, Protocol):
-    """What a transaction's body is given. `one` and `all` also run statements that write and ``returning``."""
+    """What a transaction's body is given. `one` and `all` also run statements that write and ``returning``.
+
+    After a statement has failed the transaction is over, as PostgreSQL has it: further statements are refused with
+    RuntimeError, and a body that returns nevertheless is rolled back and its caller gets the statement's error.
+    """
 
     async def execute(self, sql: str, *args: Value) -> int:
-        """Runs one statement and returns how many rows it touched."""
+        """Runs one statement and returns how many rows it inserted, updated or deleted."""
+
+    async def lock(self, name: str) -> None:
+        """Waits until no other transaction holds the lock ``name``, and holds it until this one ends."""
+
+    async def announce(self) -> None:
+        """Wakes `Database.wait_for_change` in every process, once this transaction has committed."""
 
 
 Body: TypeAlias = Callable[[Transaction], Awaitable[T]]
@@ -46,24 +71,30 @@ class Database(Reader, Protocol):
     """Rows that must not be lost. Unreachable, full or failing: `ostiary.errors.StoreUnavailable`."""
 
     async def open(self) -> None:
-        """Connects. Safe to call once only; the constructor does no I/O."""
+        """Connects. The constructor does no I/O. What failed here may be tried again; what succeeded may not.
+
+        Raises:
+            ConfigurationError: it can never work like this (no folder, not a database, password refused).
+            StoreUnavailable: the server does not answer.
+        """
 
     async def close(self) -> None:
-        """Lets what is under way finish, then disconnects."""
+        """Lets what is under way finish, then disconnects. What comes later: `ostiary.errors.StoreUnavailable`."""
 
-    async def transaction(self, body: Body[T]) -> T:
+    async def transaction(self, body: Body[T], *, patience: float | None = None) -> T:
         """Runs ``body`` and returns its result after the commit is durable.
 
-        Cancelling the caller neither cancels the commit nor undoes a finished body. When the commit's fate is not
-        known: `ostiary.errors.OutcomeUnknown`.
+        Cancelling the caller neither cancels the commit nor undoes a finished body; a body that has not begun by then
+        is never run. ``patience`` is how many seconds to wait for a lock or a statement, where the engine's own limit
+        is too short (a migration). When the commit's fate is not known: `ostiary.errors.OutcomeUnknown`.
         """
 
     async def execute(self, sql: str, *args: Value) -> int:
         """One statement in a transaction of its own."""
 
     async def wait_for_change(self, timeout: float) -> None:
-        """Returns when another commit may have happened (NOTIFY, ``PRAGMA data_version``), at the latest after
-        ``timeout`` seconds. A hint only: callers poll."""
+        """Returns when another commit that called `Transaction.announce` may have happened (``NOTIFY``,
+        ``PRAGMA data_version``), at the latest after ``timeout`` seconds. A hint only: callers poll."""
 
     async def now(self) -> int:
         """The database's clock, in microseconds since the epoch."""

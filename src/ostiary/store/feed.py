@@ -1,0 +1,154 @@
+"""The change feed: what every process has to know within a second, in the order in which it was committed.
+
+::
+
+    transaction ──> append()    the last statement takes the next numbers from the one counter row,
+                                so number order is commit order and no number is skipped
+    Follower    ──> snapshot    all entries and the head, in one statement
+                ──> poll        what came after, every 250 ms or when woken; a gap means a new snapshot
+
+An entry may be applied more than once, and stays until the time in it has passed. Only a successful read makes a
+follower fresh: who cannot read cannot know what was revoked.
+"""
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, NoReturn
+
+from ostiary.store.database import Database, Row, Transaction
+
+POLL_SECONDS: Final = 0.25
+"""The longest pause between two reads."""
+
+BREATH_SECONDS: Final = 0.01
+"""The shortest: being woken by every commit must not cost a read for each."""
+
+SWEEP_ROWS: Final = 500
+"""Rows removed by one statement: on SQLite it runs on the event loop."""
+
+INSERT_ROWS: Final = 100
+"""Rows appended by one statement: on PostgreSQL each statement is a round trip, during which others wait."""
+
+# One statement, so that entries, head and generation are of the same moment on both engines.
+_READ: Final = (
+    "select h.seq, g.generation, f.seq, f.kind, f.key, f.value, f.until"
+    " from feed_head h cross join store_generation g left join feed f on f.seq > $1 order by f.seq"
+)
+
+_log = logging.getLogger("ostiary.store")
+
+
+class Entry(NamedTuple):
+    """``kind`` says what ``key`` and ``value`` are; ``until``, in microseconds, is when the entry may leave."""
+
+    kind: str
+    key: str
+    value: int
+    until: int
+
+
+class Position(NamedTuple):
+    """How far a follower has read. The generation changes when a backup was restored."""
+
+    generation: int
+    seq: int
+
+
+async def append(tx: Transaction, entries: Sequence[Entry]) -> int:
+    """Appends as the last thing that a transaction does, and returns the number of the last entry.
+
+    From here to the commit nobody else can append: anything between the two would make all others wait.
+    """
+    await tx.announce()
+    row = await tx.one("update feed_head set seq = seq + $1 returning seq", len(entries))
+    if row is None:
+        raise LookupError("feed_head has no row")
+    head = int(row[0])
+    numbered = list(enumerate(entries, start=head - len(entries) + 1))
+    for some in (numbered[at : at + INSERT_ROWS] for at in range(0, len(numbered), INSERT_ROWS)):
+        await tx.execute(_insert(len(some)), *(value for number, entry in some for value in (number, *entry)))
+    return head
+
+
+async def sweep(tx: Transaction, now: int) -> int:
+    """Removes some entries whose time has passed, and returns how many. Call it again when it was `SWEEP_ROWS`."""
+    return await tx.execute(
+        "delete from feed where seq in (select seq from feed where until <= $1 order by seq limit $2)", now, SWEEP_ROWS
+    )
+
+
+class Follower:
+    """Keeps ``apply`` told of every entry. ``apply`` must not fail, and must bear an entry that it had before."""
+
+    def __init__(
+        self,
+        database: Database,
+        apply: Callable[[Sequence[Entry]], None],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._apply = apply
+        self._monotonic = monotonic
+        self._position: Position | None = None
+        self._fresh_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    def age(self) -> float:
+        """Seconds for which something may have been appended without being known here. Infinite before any read."""
+        return self._monotonic() - self._fresh_at
+
+    async def catch_up(self) -> None:
+        """Reads now. Afterwards everything is applied that was committed before the call."""
+        async with self._reading:
+            asked_at = self._monotonic()  # the answer is at least as new as the question
+            await self._read()
+            self._fresh_at = asked_at
+
+    async def run(self) -> NoReturn:
+        """Reads for ever. Errors are logged and make the follower age; nothing but cancelling ends it."""
+        while True:
+            try:
+                await self.catch_up()
+                await asyncio.sleep(BREATH_SECONDS)
+                await self._database.wait_for_change(POLL_SECONDS - BREATH_SECONDS)
+            except Exception:  # noqa: BLE001 — a follower that stopped would stay stale for ever
+                _log.warning("the change feed could not be read", exc_info=True)
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _read(self) -> None:
+        after = self._position
+        if after is not None:
+            position, entries = _parsed(await self._database.all(_READ, after.seq))
+            if _continues(after, position, len(entries)):
+                return self._take(position, entries)
+        position, entries = _parsed(await self._database.all(_READ, 0))
+        return self._take(position, entries)
+
+    def _take(self, position: Position, entries: Sequence[Entry]) -> None:
+        if entries:
+            self._apply(entries)
+        self._position = position
+
+
+@functools.cache
+def _insert(rows: int) -> str:
+    starts = range(1, 5 * rows + 1, 5)
+    values = ", ".join(f"(${n}, ${n + 1}, ${n + 2}, ${n + 3}, ${n + 4})" for n in starts)
+    return f"insert into feed (seq, kind, key, value, until) values {values}"  # noqa: S608 — numbers of parameters
+
+
+def _parsed(rows: Sequence[Row]) -> tuple[Position, list[Entry]]:
+    """Rows of `_READ`: one, with nulls for an entry, when there is nothing new."""
+    if not rows:
+        raise LookupError("feed_head or store_generation has no row")
+    seq, generation = rows[0][:2]
+    return Position(generation, seq), [Entry(*row[3:]) for row in rows if row[2] is not None]
+
+
+def _continues(after: Position, position: Position, count: int) -> bool:
+    """Whether ``count`` entries are all that came between the two. Numbers are unique, so counting them suffices."""
+    return position.generation == after.generation and position.seq - after.seq == count

@@ -1,0 +1,112 @@
+"""The pool: connections that are lent out, and given up at the first doubt."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from ostiary.errors import ConfigurationError, StoreUnavailable
+from ostiary.store.postgres.driver import asyncpg
+from ostiary.store.postgres.failures import driver_errors, explained, sqlstate
+
+MOST_CONNECTIONS: Final = 10
+CONNECT_SECONDS: Final = 5.0
+LEND_SECONDS: Final = 5.0
+"""How long to wait for a connection that is in use."""
+
+STATEMENT_SECONDS: Final = 10.0
+"""How long one statement may take, waiting for locks included."""
+
+CLOSE_SECONDS: Final = 5.0
+
+# SQLSTATEs of a server that answers, but never as asked: wrong password or user, no such database
+_WRONG_URL: Final = {"28000", "28P01", "3D000"}
+
+
+class Connections:
+    """Connections that may only read unless a transaction says otherwise. Behind a pooling proxy the server's
+    connection changes with each transaction, so nothing may be kept in it: no statement, no setting."""
+
+    def __init__(self, dsn: str, *, place: str, pooler: bool) -> None:
+        self._dsn = dsn
+        self._place = place
+        self._pooler = pooler
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        """Makes one connection, to see that it works."""
+        try:
+            self._pool = await asyncpg().create_pool(
+                self._dsn,
+                min_size=1,
+                max_size=MOST_CONNECTIONS,
+                reset=_leave_as_it_is,
+                command_timeout=STATEMENT_SECONDS,
+                **self._settings(),
+            )
+        except driver_errors() as error:
+            raise self._unusable(error) from None
+
+    async def connect(self) -> Any:
+        """A connection of its own, outside of the pool."""
+        return await asyncpg().connect(self._dsn, command_timeout=STATEMENT_SECONDS, **self._settings())
+
+    async def close(self) -> None:
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await pool.close()
+        except driver_errors():
+            pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def lend(self) -> AsyncIterator[Any]:
+        """A connection for the time of the block. One that was terminated is replaced."""
+        pool = self._pool
+        if pool is None:
+            raise StoreUnavailable("the database is not open")
+        try:
+            connection = await pool.acquire(timeout=LEND_SECONDS)
+        except driver_errors() as error:
+            raise StoreUnavailable(explained(error, connected=False).detail) from None
+        try:
+            yield connection
+        finally:
+            with contextlib.suppress(*driver_errors()):
+                await pool.release(connection, timeout=CLOSE_SECONDS)
+
+    def _settings(self) -> dict[str, Any]:
+        name = {"application_name": "ostiary"}
+        if self._pooler:
+            return {"timeout": CONNECT_SECONDS, "server_settings": name, "statement_cache_size": 0}
+        return {"timeout": CONNECT_SECONDS, "server_settings": {**name, "default_transaction_read_only": "on"}}
+
+    def _unusable(self, error: BaseException) -> ConfigurationError | StoreUnavailable:
+        """Why there is no connection. Never quotes the URL: it has the password in it."""
+        detail = explained(error, connected=False).detail
+        if sqlstate(error) in _WRONG_URL:
+            return ConfigurationError(f"the database at {self._place} refuses: {detail}")
+        if isinstance(error, asyncpg().ClientConfigurationError):
+            return ConfigurationError(f"the database URL for {self._place} has a part that asyncpg does not know")
+        return StoreUnavailable(f"no answer from {self._place}: {detail}")
+
+
+async def _leave_as_it_is(_connection: Any) -> None:
+    """Instead of asyncpg's reset query, which would double the round trips of a small transaction. Nothing needs it:
+    transactions end, and locks, settings and listeners of a session are not used on lent connections."""
+
+
+def is_usable(connection: Any) -> bool:
+    """Whether it is still connected. The pool takes a lost connection back at once, and then it answers nothing."""
+    try:
+        return not connection.is_closed()
+    except asyncpg().InterfaceError:
+        return False
+
+
+def give_up(connection: Any) -> None:
+    """Closes it without a word; the pool makes a new one."""
+    with contextlib.suppress(asyncpg().InterfaceError):
+        connection.terminate()

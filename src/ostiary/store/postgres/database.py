@@ -1,0 +1,119 @@
+"""`PostgresDatabase`: the `Database` port on a PostgreSQL server."""
+
+import asyncio
+import contextlib
+import urllib.parse
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+from ostiary.errors import ConfigurationError
+from ostiary.store.database import Body, Row, StatementRefused, Value
+from ostiary.store.postgres.connections import Connections, is_usable
+from ostiary.store.postgres.driver import asyncpg
+from ostiary.store.postgres.failures import READ_ONLY_TRANSACTION, driver_errors, explained, sqlstate
+from ostiary.store.postgres.job import Job
+from ostiary.store.postgres.listener import Listener
+from ostiary.store.postgres.transaction import as_row
+from ostiary.store.values import checked
+
+T = TypeVar("T")
+
+
+class PostgresDatabase:
+    """Belongs to the event loop that opened it. ``pooler``: the URL is that of a proxy that pools transactions, such
+    as PgBouncer; then no statement is cached, and changes made elsewhere are found by polling only."""
+
+    def __init__(self, dsn: str, *, pooler: bool = False) -> None:
+        asyncpg()
+        self._pooler = pooler
+        self._connections = Connections(dsn, place=place(dsn), pooler=pooler)
+        self._listener = Listener(self._connections.connect)
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def open(self) -> None:
+        await self._connections.open()
+        try:
+            await self._refuse_unsafe_server()
+        except BaseException:
+            await self._connections.close()
+            raise
+        if not self._pooler:
+            self._listener.start()
+
+    async def close(self) -> None:
+        if self._running:
+            await asyncio.wait(self._running)
+        await self._listener.stop()
+        await self._connections.close()
+
+    async def transaction(self, body: Body[T], *, patience: float | None = None) -> T:
+        job = Job(self._connections, body, patience=patience)
+        task = asyncio.create_task(job.run(), name="ostiary-transaction")
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        try:
+            await asyncio.wait([task])
+        except BaseException:
+            if not job.begun:
+                task.cancel()
+            raise
+        return task.result()
+
+    async def execute(self, sql: str, *args: Value) -> int:
+        return await self.transaction(lambda tx: tx.execute(sql, *args))
+
+    async def one(self, sql: str, *args: Value) -> Row | None:
+        values = checked(args)
+        async with self._question() as connection:
+            return as_row(await connection.fetchrow(sql, *values))
+
+    async def all(self, sql: str, *args: Value) -> list[Row]:
+        values = checked(args)
+        async with self._question() as connection:
+            return list(map(tuple, await connection.fetch(sql, *values)))
+
+    async def wait_for_change(self, timeout: float) -> None:
+        """Behind a pooling proxy only this process's own changes are heard of before the time is over."""
+        await self._listener.wait(timeout)
+
+    async def now(self) -> int:
+        ((now,),) = await self.all("select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)")
+        return int(now)
+
+    @contextlib.asynccontextmanager
+    async def _question(self) -> AsyncIterator[Any]:
+        """A connection on which to ask. Behind a pooling proxy a statement is prepared and run by one server only
+        inside of a transaction."""
+        async with self._connections.lend() as connection:
+            try:
+                if self._pooler:
+                    async with connection.transaction(readonly=True):
+                        yield connection
+                else:
+                    yield connection
+            except driver_errors() as error:
+                if sqlstate(error) == READ_ONLY_TRANSACTION:
+                    raise StatementRefused("a statement outside of a transaction may only read") from None
+                raise explained(error, connected=is_usable(connection)) from None
+
+    async def _refuse_unsafe_server(self) -> None:
+        asked = "select current_setting('synchronous_commit'), current_setting('server_encoding')"
+        ((synchronous_commit, encoding),) = await self.all(asked)
+        if synchronous_commit == "off":
+            raise ConfigurationError("synchronous_commit is off: what this PostgreSQL confirms it may still lose")
+        if encoding != "UTF8":
+            raise ConfigurationError(f"the PostgreSQL database is encoded in {encoding}: UTF8 is needed")
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may have been cancelled and not ask for it
+
+
+def place(dsn: str) -> str:
+    """Host, port and database of a URL, without user and password: what may be printed."""
+    try:
+        parts = urllib.parse.urlsplit(dsn)
+        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+    except ValueError:
+        raise ConfigurationError("the host or port in the database URL cannot be read") from None

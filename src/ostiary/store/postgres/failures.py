@@ -1,0 +1,68 @@
+"""What asyncpg's errors mean. SQLSTATEs: PostgreSQL's Appendix A.
+
+Texts are made from the server's primary message only: its DETAIL quotes rows, asyncpg's own quote parameters. For the
+same reason errors are raised ``from None``.
+"""
+
+from typing import Final
+
+from ostiary.errors import OstiaryError, StoreUnavailable
+from ostiary.store.database import ConstraintViolated, NoSuchTable, StatementRefused
+from ostiary.store.postgres.driver import asyncpg
+
+INTEGRITY_CONSTRAINT_VIOLATION: Final = "23"
+UNDEFINED_TABLE: Final = "42P01"
+READ_ONLY_TRANSACTION: Final = "25006"
+COMPLETION_UNKNOWN: Final = "40003"
+
+_TRY_AGAIN: Final = {"40001", "40P01"}  # serialization_failure, deadlock_detected
+
+_REFUSED: Final = {"0A", "22", "42", "44"}
+"""Classes that speak of the statement: feature not supported, data exception, syntax or access rule, check option."""
+
+_REJECTED_AT_COMMIT: Final = {"23", "40"}
+"""Classes of errors after which a COMMIT is known to have done nothing."""
+
+
+class TryAgain(StoreUnavailable):
+    """The server asks for the transaction to be run again."""
+
+
+def driver_errors() -> tuple[type[BaseException], ...]:
+    """What asyncpg raises when the server, the network or a statement fails."""
+    driver = asyncpg()
+    return (driver.PostgresError, driver.InterfaceError, driver.InternalClientError, OSError)  # OSError: also timeouts
+
+
+def sqlstate(error: BaseException) -> str:
+    """The five characters, or an empty text when the error did not come from the server."""
+    return getattr(error, "sqlstate", None) or ""
+
+
+def explained(error: BaseException, *, connected: bool) -> OstiaryError:
+    """The driver's error as one of our tree. ``connected``: whether the connection is still usable."""
+    state = sqlstate(error)
+    if state in _TRY_AGAIN or isinstance(error, asyncpg().InvalidCachedStatementError):
+        return TryAgain(_text(error))
+    if state.startswith(INTEGRITY_CONSTRAINT_VIOLATION):
+        return ConstraintViolated(_text(error))
+    if state == UNDEFINED_TABLE:
+        return NoSuchTable(_text(error))
+    if state[:2] in _REFUSED or (connected and isinstance(error, asyncpg().InterfaceError)):
+        return StatementRefused(_text(error))
+    return StoreUnavailable(_text(error))
+
+
+def is_rejected_commit(error: BaseException) -> bool:
+    """Whether the server said that the COMMIT did nothing. In every other case it may have done its work."""
+    state = sqlstate(error)
+    return state[:2] in _REJECTED_AT_COMMIT and state != COMPLETION_UNKNOWN
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, asyncpg().InterfaceError):
+        return "PostgreSQL: the parameters do not fit the statement, or the connection is closed"
+    if isinstance(error, TimeoutError):
+        return "PostgreSQL: no answer in time"
+    said = getattr(error, "message", None) or getattr(error, "strerror", None) or type(error).__name__
+    return f"PostgreSQL: {said}"

@@ -1,0 +1,95 @@
+"""One transaction from BEGIN to COMMIT, run again when the server asks for it."""
+
+import asyncio
+from typing import Any, Final, Generic, TypeVar
+
+from ostiary.errors import OutcomeUnknown, StoreUnavailable
+from ostiary.store.bodies import Scope, Watched, call
+from ostiary.store.database import Body
+from ostiary.store.pauses import jitter
+from ostiary.store.postgres.connections import Connections, give_up, is_usable
+from ostiary.store.postgres.failures import TryAgain, driver_errors, explained, is_rejected_commit
+from ostiary.store.postgres.transaction import PostgresTransaction
+
+BEGIN: Final = "begin isolation level read committed read write"
+
+MOST_ATTEMPTS: Final = 8
+ATTEMPT_PAUSE: Final = 0.02
+"""Seconds to wait at most before the second attempt; longer before each further one."""
+
+T = TypeVar("T")
+
+
+class Job(Generic[T]):
+    """``begun`` tells whether the body has been called: from then on nobody may interrupt it."""
+
+    def __init__(self, connections: Connections, body: Body[T], *, patience: float | None) -> None:
+        self._connections = connections
+        self._body = body
+        self._patience = patience
+        self.begun = False
+
+    async def run(self) -> T:
+        for attempt in range(1, MOST_ATTEMPTS):
+            try:
+                return await self._attempt()
+            except TryAgain:
+                await asyncio.sleep(jitter(ATTEMPT_PAUSE * attempt))
+        return await self._attempt()
+
+    async def _attempt(self) -> T:
+        async with self._connections.lend() as connection:
+            await _begin(connection)
+            try:
+                result = await self._run_body(connection)
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            await _commit(connection)
+            return result
+
+    async def _run_body(self, connection: Any) -> T:
+        scope = Scope()
+        transaction = PostgresTransaction(connection, scope, patience=self._patience)
+        self.begun = True
+        try:
+            return await Watched(call(self._body, transaction, scope), scope)
+        except BaseException:
+            if isinstance(scope.failure, TryAgain):
+                raise scope.failure from None  # whatever the body made of it
+            raise
+
+
+async def _begin(connection: Any) -> None:
+    try:
+        await connection.execute(BEGIN)
+    except BaseException as error:
+        give_up(connection)
+        if isinstance(error, driver_errors()):
+            raise StoreUnavailable(explained(error, connected=False).detail) from None
+        raise
+
+
+async def _roll_back(connection: Any) -> None:
+    try:
+        await connection.execute("rollback")
+    except BaseException as error:
+        give_up(connection)  # the server rolls back what is left of it
+        if not isinstance(error, driver_errors()):
+            raise
+
+
+async def _commit(connection: Any) -> None:
+    if not is_usable(connection):
+        raise StoreUnavailable("PostgreSQL: the connection was lost before the commit")
+    try:
+        done = await connection.execute("commit")
+    except BaseException as error:
+        give_up(connection)
+        if not isinstance(error, driver_errors()):
+            raise
+        if is_rejected_commit(error):
+            raise explained(error, connected=True) from None
+        raise OutcomeUnknown(explained(error, connected=False).detail) from None
+    if done != "COMMIT":
+        raise StoreUnavailable("PostgreSQL: the server rolled back instead of committing")

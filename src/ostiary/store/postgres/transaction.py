@@ -1,0 +1,69 @@
+"""The `Transaction` of one body, on one connection."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from ostiary.store.bodies import Scope
+from ostiary.store.database import Row, Value
+from ostiary.store.postgres.failures import driver_errors, explained
+from ostiary.store.values import checked
+
+CHANNEL: Final = "ostiary_change"
+
+_COUNTED: Final = {"INSERT", "UPDATE", "DELETE"}
+
+T = TypeVar("T")
+
+
+class PostgresTransaction:
+    __slots__ = ("_connection", "_patience", "_scope")
+
+    def __init__(self, connection: Any, scope: Scope, *, patience: float | None) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._patience = patience
+
+    async def one(self, sql: str, *args: Value) -> Row | None:
+        return as_row(await self._run(self._connection.fetchrow, sql, args))
+
+    async def all(self, sql: str, *args: Value) -> list[Row]:
+        return list(map(tuple, await self._run(self._connection.fetch, sql, args)))
+
+    async def execute(self, sql: str, *args: Value) -> int:
+        return touched(await self._run(self._connection.execute, sql, args))
+
+    async def lock(self, name: str) -> None:
+        """A lock that the server frees at the transaction's end: others would stay behind a pooling proxy."""
+        await self._run(self._connection.fetchrow, "select pg_advisory_xact_lock($1)", (lock_key(name),))
+
+    async def announce(self) -> None:
+        await self._run(self._connection.execute, f"notify {CHANNEL}", ())
+
+    async def _run(self, statement: Callable[..., Awaitable[T]], sql: str, args: Sequence[Value]) -> T:
+        self._scope.admit()
+        values = checked(args)
+        self._scope.under_way = True
+        try:
+            return await statement(sql, *values, timeout=self._patience)
+        except driver_errors() as error:
+            self._scope.failure = explained(error, connected=not self._connection.is_closed())
+            raise self._scope.failure from None
+        finally:
+            self._scope.under_way = False
+
+
+def as_row(record: Any) -> Row | None:
+    """A tuple, as from the other engine."""
+    return None if record is None else tuple(record)
+
+
+def touched(tag: str) -> int:
+    """The number in a command tag such as ``INSERT 0 3``; 0 for statements that change no rows."""
+    verb, _, counts = tag.partition(" ")
+    return int(counts.rpartition(" ")[2]) if verb in _COUNTED else 0
+
+
+def lock_key(name: str) -> int:
+    """The int64 under which PostgreSQL knows the lock. A collision would only make two wait for each other."""
+    return int.from_bytes(hashlib.sha256(f"ostiary lock {name}".encode()).digest()[:8], signed=True)

@@ -1,0 +1,145 @@
+"""A connection to the file, and what it means when it does not work."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from ostiary.errors import ConfigurationError, OstiaryError, StoreUnavailable
+from ostiary.store.database import ConstraintViolated, NoSuchTable, StatementRefused
+from ostiary.store.pauses import pauses
+
+OLDEST_SQLITE: Final = (3, 35, 0)  # the first with RETURNING
+OLDEST_SQLITE_NAME: Final = ".".join(map(str, OLDEST_SQLITE))
+
+CACHED_STATEMENTS: Final = 512
+WAL_KEPT: Final = 64 * 1024 * 1024
+"""Bytes that the log keeps on disk after it was large once."""
+
+ENGINE_ERRORS: Final = (sqlite3.Error, sqlite3.Warning, MemoryError)
+"""Everything sqlite3 raises: SQLITE_NOMEM is a MemoryError, two statements in one text were a Warning until 3.12."""
+
+_BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_REFUSED: Final = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_MISUSE,
+    sqlite3.SQLITE_RANGE,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_AUTH,
+}
+
+T = TypeVar("T")
+
+
+def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
+    """A connection that never waits for a lock by itself and begins no transaction by itself."""
+    connection = sqlite3.connect(
+        path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
+    )
+    try:
+        connection.execute("pragma synchronous = full")
+        connection.execute("pragma foreign_keys = on")
+        connection.execute("pragma trusted_schema = off")
+        connection.execute(f"pragma journal_size_limit = {WAL_KEPT}")
+        if reading:
+            connection.execute("pragma query_only = on")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def establish(path: Path, *, patience: float) -> None:
+    """Makes the file what it has to be: there, ours alone to read, in WAL mode, writable.
+
+    Raises:
+        ConfigurationError: it cannot become that.
+        StoreUnavailable: others held it for ``patience`` seconds, or the disk fails.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: {OLDEST_SQLITE_NAME} is needed")
+    _create(path)
+    try:
+        insist(lambda: _prove_writable(path), patience)
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from None
+
+
+def insist(attempt: Callable[[], T], patience: float) -> T:
+    """Repeats what finds the database busy, sleeping in between, for ``patience`` seconds. Never on the loop."""
+    for pause in pauses(patience):
+        try:
+            return attempt()
+        except sqlite3.Error as error:
+            if not is_busy(error):
+                raise
+        time.sleep(pause)
+    return attempt()
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another connection is in the way, so that trying again helps."""
+    return _code(error) in _BUSY
+
+
+def explained(error: BaseException) -> OstiaryError:
+    """The engine's error as one of our tree. Its text names tables and columns, never values."""
+    if _code(error) == sqlite3.SQLITE_CONSTRAINT:
+        return ConstraintViolated(str(error))
+    if isinstance(error, sqlite3.OperationalError) and str(error).startswith("no such table"):
+        return NoSuchTable(str(error))
+    if isinstance(error, sqlite3.Warning) or _code(error) in _REFUSED or _is_misuse(error):
+        return StatementRefused(str(error))
+    return StoreUnavailable(f"SQLite: {error or type(error).__name__}")
+
+
+def _is_misuse(error: BaseException) -> bool:
+    """Errors that the Python module finds by itself have no code. One of them is not the statement's fault."""
+    return isinstance(error, sqlite3.ProgrammingError) and "closed database" not in str(error)
+
+
+def _code(error: BaseException) -> int:
+    """The primary result code: the lowest byte of the extended one."""
+    return getattr(error, "sqlite_errorcode", -1) & 0xFF if isinstance(error, sqlite3.Error) else -1
+
+
+def _create(path: Path) -> None:
+    """An empty file that only its owner may read: SQLite gives the files beside it the same mode.
+
+    A file that exists is not touched: closing another descriptor of it would drop SQLite's locks in this process.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise ConfigurationError(f"the database {path} cannot be opened: it is a folder") from None
+    except OSError as error:
+        raise ConfigurationError(f"the database {path} cannot be created: {error.strerror}") from None
+
+
+def _prove_writable(path: Path) -> None:
+    connection = connect(path)
+    try:
+        (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
+        connection.execute("begin immediate")
+        connection.execute("rollback")
+    finally:
+        connection.close()
+    if mode != "wal":
+        raise ConfigurationError(f"the database {path} cannot be in WAL mode here: is this a network file system?")
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> OstiaryError:
+    reasons = {
+        sqlite3.SQLITE_NOTADB: "it is not an SQLite database",
+        sqlite3.SQLITE_CORRUPT: "it is damaged",
+        sqlite3.SQLITE_READONLY: "it may only be read",
+        sqlite3.SQLITE_CANTOPEN: "it or its folder may not be written",
+        sqlite3.SQLITE_PERM: "it may not be written",
+    }
+    if reason := reasons.get(_code(error)):
+        return ConfigurationError(f"the database {path} cannot be opened: {reason}")
+    return explained(error)

@@ -1,0 +1,89 @@
+"""Questions outside of transactions: small ones inline on the loop, lists in a thread."""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ostiary.errors import OstiaryError, StoreUnavailable
+from ostiary.store.database import Row, StatementRefused, Value
+from ostiary.store.pauses import pauses
+from ostiary.store.sqlite.connection import ENGINE_ERRORS, connect, explained, insist, is_busy
+from ostiary.store.sqlite.statement import bound, rows
+
+
+class ReadingConnection:
+    """A connection that may only read, opened when it is first needed and again after it has failed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def rows(self, sql: str, parameters: dict[str, Value]) -> list[Row]:
+        if self._connection is None:
+            self._connection = connect(self._path, reading=True)
+        try:
+            return rows(self._connection, sql, parameters)
+        except ENGINE_ERRORS as error:
+            if isinstance(_explained(error), StoreUnavailable) and not is_busy(error):
+                self.discard()
+            raise
+
+    def discard(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+class Reading:
+    """Readers are never in a writer's way in WAL mode; they find the file busy only while it is being recovered."""
+
+    def __init__(self, path: Path, *, patience: float) -> None:
+        self._patience = patience
+        self._inline = ReadingConnection(path)
+        self._threaded = ReadingConnection(path)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ostiary-reader")
+        self._closed = False
+
+    async def inline(self, sql: str, args: Sequence[Value]) -> list[Row]:
+        parameters = bound(args)
+        waits = pauses(self._patience)
+        while True:
+            self._refuse_when_closed()
+            try:
+                return self._inline.rows(sql, parameters)
+            except ENGINE_ERRORS as error:
+                pause = next(waits, None) if is_busy(error) else None
+                if pause is None:
+                    raise _explained(error) from error
+            await asyncio.sleep(pause)
+
+    async def threaded(self, sql: str, args: Sequence[Value]) -> list[Row]:
+        self._refuse_when_closed()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, self._insist, sql, bound(args))
+        except ENGINE_ERRORS as error:
+            raise _explained(error) from error
+
+    async def close(self) -> None:
+        """Ends after the reads that are under way in the thread."""
+        self._closed = True
+        self._inline.discard()
+        self._thread.submit(self._threaded.discard)
+        await asyncio.to_thread(self._thread.shutdown)
+
+    def _insist(self, sql: str, parameters: dict[str, Value]) -> list[Row]:
+        return insist(lambda: self._threaded.rows(sql, parameters), self._patience)
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the database is closed")
+
+
+def _explained(error: BaseException) -> OstiaryError:
+    """A connection that may only read is no sign of a disk that cannot be written: the statement is at fault."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY:
+        return StatementRefused("a statement outside of a transaction may only read")
+    return explained(error)

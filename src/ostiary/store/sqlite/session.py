@@ -1,0 +1,76 @@
+"""The writer's connection: begins and commits in the writer's thread, where waiting for lock or disk stalls nobody."""
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Final
+
+from ostiary.store.pauses import jitter
+from ostiary.store.sqlite.connection import connect, insist, is_busy
+
+CROWDED_SECONDS: Final = 1.0
+"""For so long after a sign of another process, that process is given turns."""
+
+TURN: Final = 0.002
+"""The longest pause, in seconds, before the next lock is taken while others may be waiting for it."""
+
+
+class Session:
+    """One connection at a time, opened when it is first needed and again after it has failed.
+
+    Used by one thread at a time: the writer's thread while a call of this class runs, the loop's in between.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._version: int | None = None
+        self._crowded_until = 0.0
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise RuntimeError("begin() comes first")
+        return self._connection
+
+    def begin(self, patience: float) -> None:
+        """Takes the write lock, giving up with SQLITE_BUSY after ``patience`` seconds."""
+        self._give_a_turn()
+        if self._connection is None:
+            self._connection = connect(self._path)
+        try:
+            insist(lambda: self._run("begin immediate"), patience)
+            self._notice_others()
+        except BaseException:
+            self.discard()
+            raise
+
+    def commit(self, patience: float) -> None:
+        """Makes everything since `begin` durable. When it raises, look at `connection.in_transaction`."""
+        insist(lambda: self._run("commit"), patience)
+
+    def discard(self) -> None:
+        """Undoes what is not committed and gives the connection up: after an error its state is not to be trusted."""
+        connection, self._connection, self._version = self._connection, None, None
+        if connection is not None:
+            connection.close()
+
+    def _run(self, sql: str) -> None:
+        try:
+            self.connection.execute(sql)
+        except sqlite3.Error as error:
+            if is_busy(error):
+                self._crowded_until = time.monotonic() + CROWDED_SECONDS
+            raise
+
+    def _notice_others(self) -> None:
+        """``data_version`` changes when another connection commits, and all others that write are other processes."""
+        (version,) = self.connection.execute("pragma data_version").fetchone()
+        if self._version not in {None, version}:
+            self._crowded_until = time.monotonic() + CROWDED_SECONDS
+        self._version = version
+
+    def _give_a_turn(self) -> None:
+        """SQLite has no queue for its lock: whoever takes it again at once starves those who sleep between attempts."""
+        if time.monotonic() < self._crowded_until:
+            time.sleep(jitter(TURN))

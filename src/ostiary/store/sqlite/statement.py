@@ -1,0 +1,33 @@
+"""One statement on one connection, always to its end: a cursor left open would pin an old snapshot."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from ostiary.store.database import Row, Value
+from ostiary.store.values import checked
+
+_NAMES: Final = tuple(str(number) for number in range(1, 1000))
+"""sqlite3 takes ``$1`` as a parameter named ``1``. Older builds of SQLite take 999 of them."""
+
+
+def bound(args: Sequence[Value]) -> dict[str, Value]:
+    """The parameters by name. ValueError when one cannot be stored."""
+    return dict(zip(_NAMES, checked(args), strict=False))
+
+
+def rows(connection: sqlite3.Connection, sql: str, parameters: dict[str, Value]) -> list[Row]:
+    return connection.execute(sql, parameters).fetchall()
+
+
+def touched(connection: sqlite3.Connection, sql: str, parameters: dict[str, Value]) -> int:
+    """How many rows the statement inserted, updated or deleted."""
+    before = connection.total_changes
+    cursor = connection.execute(sql, parameters)
+    returned = cursor.fetchall()
+    if connection.total_changes == before:
+        return 0
+    if returned:
+        return len(returned)
+    # sqlite3 does not count for a statement that begins with a CTE
+    return cursor.rowcount if cursor.rowcount >= 0 else int(connection.execute("select changes()").fetchone()[0])

@@ -1,0 +1,201 @@
+"""Many transactions, one commit: an fsync costs the same for one caller as for a hundred.
+
+::
+
+    caller ──> waiting ──> BEGIN IMMEDIATE   in the thread, which may wait for other processes
+                           savepoint, body   inline on the loop, one body after another
+                           COMMIT            in the thread, which waits for the disk
+    caller <────────────── answers           of the whole batch, refusals included, only now
+
+A body that raises is rolled back to its savepoint; its neighbours do not notice. An error that rolls back the whole
+transaction (disk full, I/O, memory) fails the whole batch. Every caller is always answered.
+"""
+
+import asyncio
+import contextvars
+import logging
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from ostiary.errors import OutcomeUnknown, StoreUnavailable
+from ostiary.store.bodies import FOREIGN_AWAIT, Scope, call, drive
+from ostiary.store.database import Body
+from ostiary.store.sqlite.connection import ENGINE_ERRORS, explained, is_busy
+from ostiary.store.sqlite.session import Session
+from ostiary.store.sqlite.transaction import SqliteTransaction
+
+MOST_WAITING: Final = 10_000
+"""Further callers are refused: they would only time out, later, and cost memory until then."""
+
+LARGEST_BATCH: Final = 256
+
+INLINE_SECONDS: Final = 0.005
+"""After so long in bodies the batch is closed: the loop has other work, and other processes want the lock."""
+
+T = TypeVar("T")
+
+_log = logging.getLogger("ostiary.store")
+
+
+class Member:
+    """One body in a batch, and what its caller will be told."""
+
+    __slots__ = ("answer", "body", "context", "error", "patience", "result")
+
+    def __init__(self, body: Body[Any], answer: "asyncio.Future[Any]", *, patience: float) -> None:
+        self.body = body
+        self.answer = answer
+        self.patience = patience
+        self.context = contextvars.copy_context()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self, lost: StoreUnavailable | None) -> None:
+        """Answers the caller, unless it was cancelled meanwhile. What the body found does not count if it is lost:
+        it may have read what its neighbours wrote."""
+        if self.answer.done():
+            return
+        error = type(lost)(lost.detail) if lost is not None else self.error
+        if error is not None:
+            self.answer.set_exception(error)
+            self.answer.exception()  # a caller that is being cancelled in this very turn will not ask for it
+        else:
+            self.answer.set_result(self.result)
+
+
+class Writer:
+    """Owns the only connection that writes. ``committed`` is called after each commit."""
+
+    def __init__(self, session: Session, *, patience: float, committed: Callable[[], None]) -> None:
+        self._session = session
+        self._patience = patience
+        self._committed = committed
+        self._waiting: deque[Member] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ostiary-writer")
+        self._task = asyncio.create_task(self._work(), name="ostiary-writer")
+        self.inside_body = False
+
+    async def run(self, body: Body[T], *, patience: float | None) -> T:
+        """The body's result, or its error, after the commit of its batch."""
+        if self.inside_body:
+            raise RuntimeError(FOREIGN_AWAIT)
+        if self._closing:
+            raise StoreUnavailable("the database is closed")
+        if len(self._waiting) >= MOST_WAITING:
+            raise StoreUnavailable("too many transactions are waiting")
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(Member(body, answer, patience=self._patience if patience is None else patience))
+        self._wake.set()
+        try:
+            return await answer
+        except BaseException:
+            answer.cancel()  # whatever interrupted the caller, a body that has not begun is not run any more
+            raise
+
+    async def close(self) -> None:
+        """Ends after everything that waits has been run."""
+        self._closing = True
+        self._wake.set()
+        await asyncio.wait([self._task])
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def _work(self) -> None:
+        try:
+            while await self._someone_waits():
+                await self._run_batch()
+        finally:
+            self._closing = True
+            self._answer_waiting(StoreUnavailable("the database is closed"))
+            self._thread.submit(self._session.discard)
+            self._thread.shutdown(wait=False)
+
+    async def _someone_waits(self) -> bool:
+        while not self._waiting and not self._closing:
+            self._wake.clear()
+            await self._wake.wait()
+        return bool(self._waiting)
+
+    async def _run_batch(self) -> None:
+        batch: list[Member] = []
+        lost: StoreUnavailable | None = OutcomeUnknown("the writer was stopped during the commit")
+        try:
+            lost = await self._commit_bodies(batch)
+        except Exception as error:  # noqa: BLE001 — the writer must go on
+            # not foreseen (no thread can be started, say): nobody is left waiting, and the next batch tries again
+            _log.exception("the writer failed")
+            lost = OutcomeUnknown(f"the writer failed: {type(error).__name__}")
+            self._answer_waiting(lost)
+            self._thread.submit(self._session.discard)
+        finally:
+            for member in batch:
+                member.settle(lost)
+
+    async def _commit_bodies(self, batch: list[Member]) -> StoreUnavailable | None:
+        """Fills ``batch`` with those whose bodies were run. Returns why all of it was lost, or None."""
+        patience = max(member.patience for member in self._waiting)
+        try:
+            await self._in_thread(self._session.begin, patience)
+        except ENGINE_ERRORS as error:
+            self._answer_waiting(_unavailable(error))
+            return None
+        try:
+            self._run_bodies(batch)
+        except ENGINE_ERRORS as error:
+            await self._in_thread(self._session.discard)
+            return _unavailable(error)
+        try:
+            await self._in_thread(self._session.commit, patience)
+        except ENGINE_ERRORS as error:
+            await self._in_thread(self._session.discard)
+            return _unavailable(error) if is_busy(error) else OutcomeUnknown(_unavailable(error).detail)
+        self._committed()
+        return None
+
+    def _run_bodies(self, batch: list[Member]) -> None:
+        """Runs those who wait. Raises when an error, whoever caused it, has undone the whole transaction."""
+        closing_time = time.monotonic() + INLINE_SECONDS
+        while self._waiting and len(batch) < LARGEST_BATCH:
+            member = self._waiting.popleft()
+            if member.answer.done():
+                continue  # cancelled before its body began
+            batch.append(member)
+            self._run_body(member)
+            if time.monotonic() > closing_time:
+                return
+
+    def _run_body(self, member: Member) -> None:
+        connection = self._session.connection
+        connection.execute("savepoint body")
+        scope = Scope()
+        body = call(member.body, SqliteTransaction(connection, scope), scope)
+        self.inside_body = True
+        try:
+            member.result = member.context.run(drive, body)
+        except BaseException as error:  # noqa: BLE001 — it is the caller's, and reaches it through its answer
+            member.error = error
+        finally:
+            self.inside_body = False
+        if not connection.in_transaction:
+            raise sqlite3.OperationalError(f"the transaction was rolled back: {member.error or 'by its body'}")
+        if member.error is not None:
+            connection.execute("rollback to body")
+        connection.execute("release body")
+
+    def _answer_waiting(self, reason: StoreUnavailable) -> None:
+        while self._waiting:
+            self._waiting.popleft().settle(reason)
+
+    async def _in_thread(self, work: Callable[..., None], *args: float) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+
+
+def _unavailable(error: BaseException) -> StoreUnavailable:
+    """What stops a whole batch is never one statement's fault."""
+    explanation = explained(error)
+    return explanation if isinstance(explanation, StoreUnavailable) else StoreUnavailable(explanation.detail)

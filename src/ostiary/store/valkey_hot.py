@@ -1,0 +1,182 @@
+"""`ValkeyHot`: the `Hot` port on Valkey or Redis, for installations whose database has better things to do.
+
+One server, or a primary with replicas; not a cluster. Nothing that it loses is dangerous but for reservations: after a
+restart or failover, known by its empty script cache, and after a flush, known by a missing key, it cannot tell a first
+use from a second. Then nothing can be reserved until everything has run out that may have been reserved before.
+"""
+
+import functools
+import hashlib
+import importlib
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ostiary.errors import ConfigurationError, StoreUnavailable
+from ostiary.store.hot import MICROSECONDS, Rate, hashed
+
+ANSWER_SECONDS: Final = 2.0
+
+LONGEST_RESERVATION: Final = 300
+"""Seconds. So long nothing can be reserved after a loss of state."""
+
+EXPIRY_SLACK: Final = 1000
+"""Milliseconds that keys outlive their use: clocks of nodes may differ by a second (`ostiary doctor`)."""
+
+_SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss"}
+
+_BORN: Final = "ostiary:born"
+"""Since when, in microseconds, this state has been complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    text: str
+
+    @property
+    def sha(self) -> str:
+        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()  # the name that EVALSHA wants
+
+
+# Numbers are doubles in Lua: exact up to 2^53, which is the year 2255 in microseconds.
+# KEYS: counter. ARGV: now, interval, the latest full_at that still gives one, slack.
+_TAKE: Final = _Script("""
+local now, interval, latest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local full_at = tonumber(redis.call('GET', KEYS[1]) or ARGV[1])
+if full_at > latest then return full_at - latest end
+full_at = math.max(full_at, now) + interval
+local keep = math.ceil((full_at - now) / 1000) + tonumber(ARGV[4])
+redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', string.format('%.0f', keep))
+return 0
+""")
+
+# KEYS: counter. ARGV: now, interval.
+_GIVE_BACK: Final = _Script("""
+local full_at = tonumber(redis.call('GET', KEYS[1]) or ARGV[1])
+full_at = math.max(full_at - tonumber(ARGV[2]), tonumber(ARGV[1]))
+redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'XX', 'KEEPTTL')
+return 0
+""")
+
+# KEYS: reservation, _BORN. ARGV: now, until, how long nothing can be reserved after a loss, slack.
+_RESERVE: Final = _Script("""
+local now, till = tonumber(ARGV[1]), tonumber(ARGV[2])
+local born = redis.call('GET', KEYS[2])
+if not born then
+    born = ARGV[1]
+    redis.call('SET', KEYS[2], born)
+end
+if now < tonumber(born) + tonumber(ARGV[3]) then return -1 end
+local reserved = tonumber(redis.call('GET', KEYS[1]) or '0')
+if reserved > now then return 0 end
+local keep = math.max(math.ceil((till - now) / 1000), 0) + tonumber(ARGV[4])
+redis.call('SET', KEYS[1], ARGV[2], 'PX', string.format('%.0f', keep))
+return 1
+""")
+
+
+class ValkeyHot:
+    """``url``: ``valkey://[user:password@]host[:port][/number]``, ``valkeys://`` with TLS; ``redis`` means the same."""
+
+    def __init__(self, url: str) -> None:
+        self._url = _redis_url(url)
+        self._place = urllib.parse.urlsplit(url).hostname
+        self._client: Any = None
+
+    async def open(self) -> None:
+        """Raises ConfigurationError when the server refuses us, or may evict keys: a replay cache must not forget."""
+        driver = _driver()
+        client = driver.Redis.from_url(
+            self._url,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=None,  # a command whose answer was lost must not be run twice
+        )
+        try:
+            memory = await client.info("memory")
+        except driver.AuthenticationError:
+            await client.aclose()
+            raise ConfigurationError(f"Valkey at {self._place} refuses the user or password") from None
+        except driver.RedisError as error:
+            await client.aclose()
+            raise _unavailable(error) from None
+        if memory.get("maxmemory_policy") != "noeviction":
+            await client.aclose()
+            raise ConfigurationError(f"Valkey at {self._place} needs maxmemory-policy noeviction")
+        self._client = client
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def take(self, key: str, rate: Rate, *, now: int) -> int:
+        latest = now + rate.tolerance
+        return await self._run(_TAKE, [_rate_key(key)], now, rate.interval, latest, EXPIRY_SLACK)
+
+    async def give_back(self, key: str, rate: Rate, *, now: int) -> None:
+        await self._run(_GIVE_BACK, [_rate_key(key)], now, rate.interval)
+
+    async def reserve(self, key: str, *, until: int, now: int) -> bool:
+        """ValueError when ``until`` is further away than `LONGEST_RESERVATION`."""
+        quarantine = LONGEST_RESERVATION * MICROSECONDS
+        if until - now > quarantine:
+            raise ValueError(f"a reservation lasts {LONGEST_RESERVATION} seconds at most")
+        reserved = await self._run(_RESERVE, [_reservation_key(key), _BORN], now, until, quarantine, EXPIRY_SLACK)
+        if reserved < 0:
+            raise StoreUnavailable("Valkey has lost its state: what was used before cannot be known yet")
+        return reserved == 1
+
+    async def sweep(self, now: int) -> None:
+        """Nothing to do: keys expire by themselves."""
+
+    async def _run(self, script: _Script, keys: list[str], *args: int) -> int:
+        """Runs a script on ``keys``, with ``now`` as the first of its arguments."""
+        if self._client is None:
+            raise StoreUnavailable("Valkey is not open")
+        try:
+            try:
+                return int(await self._client.evalsha(script.sha, len(keys), *keys, *args))
+            except _driver().exceptions.NoScriptError:
+                await self._start_over(script, now=args[0])
+                return int(await self._client.evalsha(script.sha, len(keys), *keys, *args))
+        except _driver().RedisError as error:
+            raise _unavailable(error) from None
+
+    async def _start_over(self, script: _Script, *, now: int) -> None:
+        """A server that does not know the script was restarted, or is another one than before.
+
+        The time is set before the script is there: nobody can reserve in between.
+        """
+        if script is _RESERVE:
+            await self._client.set(_BORN, now)
+        await self._client.script_load(script.text)
+
+
+@functools.cache
+def _driver() -> Any:
+    """redis-py, loaded only by those who use it."""
+    try:
+        return importlib.import_module("redis.asyncio")
+    except ImportError:
+        raise ConfigurationError("Valkey and Redis need redis-py: pip install 'ostiary[valkey]'") from None
+
+
+def _redis_url(url: str) -> str:
+    scheme, found, rest = url.partition("://")
+    if not found or scheme not in _SCHEMES:
+        raise ConfigurationError("the URL for counters must begin with valkey://, valkeys://, redis:// or rediss://")
+    return f"{_SCHEMES[scheme]}://{rest}"
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    """Without the error's text: it may quote what was sent."""
+    return StoreUnavailable(f"Valkey: {type(error).__name__}")
+
+
+def _rate_key(key: str) -> str:
+    return f"ostiary:rate:{hashed(key).hex()}"
+
+
+def _reservation_key(key: str) -> str:
+    return f"ostiary:reservation:{hashed(key).hex()}"

@@ -1,0 +1,46 @@
+"""What may be a parameter: decided here, once, so that no engine takes what the other refuses."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ostiary.store.database import Value
+
+INT64_MIN: Final = -(2**63)
+INT64_MAX: Final = 2**63 - 1
+
+
+def checked(args: Sequence[Value]) -> list[Value]:
+    """The parameters, each a plain str, bytes, int or None.
+
+    Raises:
+        ValueError: one of them cannot be stored. The message never quotes it: it may be a secret.
+    """
+    return [_checked(value) for value in args]
+
+
+def _checked(value: object) -> Value:
+    if value is None or type(value) is bytes:
+        return value
+    if isinstance(value, str):
+        return _text(str.__str__(value))
+    if isinstance(value, int):
+        return _integer(int(value))
+    raise ValueError(f"a {type(value).__name__} cannot be a parameter: text, bytes, an integer or None can")
+
+
+def _text(value: str) -> str:
+    # PostgreSQL has no NUL in text; SQLite would store it, and its own functions would stop reading there.
+    if "\0" in value:
+        raise ValueError("a text parameter has a NUL character")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("a text parameter has a surrogate, which is no character") from None
+    return value
+
+
+def _integer(value: int) -> int:
+    if not INT64_MIN <= value <= INT64_MAX:
+        raise ValueError("an integer parameter does not fit into 64 bits")
+    return value
