@@ -1,8 +1,8 @@
 """Password hashing: argon2id in a bounded pool of threads, so that the event loop never waits for a hash.
 
-Worst-case memory is ``threads × argon2_memory``; the threads hold no lock while they compute. When more callers wait
-than the queue allows, `ostiary.errors.Busy` (503) is the answer: a flood of sign-ins neither exhausts the memory nor
-delays other routes.
+Worst-case memory is ``hashing_threads * argon2_memory``; the threads hold no lock while they compute. When more callers
+wait than the queue allows, `ostiary.errors.Busy` (503) is the answer: a flood of sign-ins neither exhausts the memory
+nor delays other routes.
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """The master secret: read or made, and refused when it is weak."""
 
+import contextlib
 import math
 import os
 import re
@@ -110,9 +111,7 @@ def _create(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         # link() fails where the name exists: the first of several processes wins, and nobody reads half a file
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(own, path)
-        except FileExistsError:
-            pass
     finally:
-        os.unlink(own)
+        own.unlink()

@@ -59,7 +59,7 @@ class Settings:
     issuer: str = _setting(
         "The URL under which callers reach Ostiary; the `iss` of its tokens.", "http://127.0.0.1:8000"
     )
-    production: bool = _setting("Refuse to start with development defaults.", False)
+    production: bool = _setting("Refuse to start with development defaults.", default=False)
     prefix: str = _setting("The path under which the routes are served.", "/auth")
     access_lifetime: int = _setting("Seconds an access token is valid.", 15 * 60)
     session_lifetime: int = _setting("Seconds after which a session ends, however often it is refreshed.", 30 * 86400)
@@ -68,7 +68,7 @@ class Settings:
     require_verified_email: bool = _setting(
         "Whether an account exists only after the link in its mail was used. False tells anyone who registers "
         "whether an address is taken. The default is the value of `production`.",
-        False,
+        default=False,
     )
     limit_login: Rate = _setting("Sign-in attempts per source; a success gives its own back.", Rate(5, 60))
     limit_register: Rate = _setting("Registrations per source.", Rate(10, 60))
@@ -94,6 +94,12 @@ class Settings:
     @property
     def issuer_host(self) -> str:
         return urllib.parse.urlsplit(self.issuer).hostname or ""
+
+    @property
+    def issuer_origin(self) -> str:
+        """How browsers write the issuer's origin (RFC 6454 §6.2)."""
+        parts = urllib.parse.urlsplit(self.issuer)
+        return f"{parts.scheme}://{parts.netloc}".lower()
 
     @property
     def proxies(self) -> tuple[Network, ...]:

@@ -1,1 +1,1 @@
-"""integrations"""
+"""One file for each framework. They translate between its objects and `ostiary.verifier`, and decide nothing."""

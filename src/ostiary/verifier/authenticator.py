@@ -17,6 +17,9 @@ class Authenticator(Protocol):
     def role_map(self) -> RoleMap | None:
         """role → its permissions, or None where only role names are known."""
 
+    def now(self) -> float:
+        """The time that decides about tokens, in seconds since the epoch: what `Requirement.check` is to be given."""
+
     def authenticate(self, headers: Headers, *, method: str) -> Principal | None:
         """The caller of a request, or None if it carries no credential.
 
@@ -61,6 +64,9 @@ class TokenAuthenticator:
     @property
     def role_map(self) -> RoleMap | None:
         return self._role_map
+
+    def now(self) -> float:
+        return self._verifier.now()
 
     def authenticate(self, headers: Headers, *, method: str) -> Principal | None:
         listed = list(headers)

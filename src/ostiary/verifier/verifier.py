@@ -61,6 +61,10 @@ class Verifier:
         # One assignment: a thread that is still verifying with the old keys remembers its result among the old ones.
         self._known = _KnownTokens(KeySet(keys))
 
+    def now(self) -> float:
+        """What the clock says, in seconds since the epoch."""
+        return self._clock()
+
     def verify(self, token: str, *, now: float | None = None, proven_key: str | None = None) -> AccessToken:
         """The claims of ``token``, if it is good at this moment.
 

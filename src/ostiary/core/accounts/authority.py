@@ -15,7 +15,7 @@ USERS_WRITE: Final = "users:write"
 
 
 async def act(ambient: Ambient, tx: Transaction, actor: Actor, permission: str, event: Event) -> None:
-    """Records ``event`` if ``actor`` holds ``permission`` by the roles in the database, as they are in this transaction.
+    """Records ``event`` if ``actor`` holds ``permission`` by the roles that the database has in this transaction.
 
     Raises:
         Forbidden: it does not; raised inside the transaction, so nothing else of it stays.

@@ -21,7 +21,7 @@ def parse_email(text: str) -> Email:
     """The address in its normal form.
 
     Upper and lower case are the same person: the local part is folded too, as every large provider does. Characters
-    that compatibility normalisation changes (a full-width ``＠``, a Kelvin sign) are refused, because elsewhere they
+    that compatibility normalisation changes (a full-width at sign, a Kelvin sign) are refused, because elsewhere they
     may turn into another address (CVE-2019-19844).
 
     Raises:

@@ -125,6 +125,12 @@ async def permissions(reader: Reader, account_id: str) -> tuple[str, ...]:
     return tuple(sorted({name for row in rows for name in msgspec.json.decode(row[0], type=list[str])}))
 
 
+async def role_map(reader: Reader) -> dict[str, frozenset[str]]:
+    """role → its permissions."""
+    rows = await reader.all("select name, permissions from roles")
+    return {row[0]: frozenset(msgspec.json.decode(row[1], type=list[str])) for row in rows}
+
+
 async def add_role(tx: Transaction, account_id: str, role: str) -> bool:
     return (
         await tx.execute(

@@ -30,10 +30,8 @@ async def register(ambient: Ambient, actor: Actor, *, email: str, password: str)
     """
     address = parse_email(email)
     password_hash = await hash_new_password(ambient, address, password)
-    if ambient.settings.require_verified_email:
-        mail = await _register_pending(ambient, actor, address, password_hash)
-    else:
-        mail = await _register_at_once(ambient, actor, address, password_hash)
+    store = _register_pending if ambient.settings.require_verified_email else _register_at_once
+    mail = await store(ambient, actor, address, password_hash)
     if mail is not None:
         await _post(ambient, address, mail)
 
@@ -86,7 +84,7 @@ async def hash_new_password(ambient: Ambient, address: Email, password: str) -> 
     return await ambient.hashing.hash(normal)
 
 
-async def _register_pending(ambient: Ambient, actor: Actor, address: Email, password_hash: str) -> Mail:
+async def _register_pending(ambient: Ambient, actor: Actor, address: Email, password_hash: str) -> Mail | None:
     token = new_token(Purpose.VERIFY, ambient.random)
     token_hash = fingerprint(token, Purpose.VERIFY)
     assert token_hash is not None  # noqa: S101 — our own token is well-formed

@@ -8,7 +8,7 @@ from ostiary.core.entropy import Random
 from ostiary.core.hashing import Hashing
 from ostiary.core.settings import Settings
 from ostiary.core.vault import Vault
-from ostiary.jose import SigningKey, VerifyingKey
+from ostiary.jose import KeySet, SigningKey
 from ostiary.store.database import Database
 from ostiary.store.hot import Hot
 from ostiary.verifier import KnownRevocations, Verifier
@@ -39,7 +39,7 @@ class Keys(Protocol):
     def current(self) -> SigningKey: ...
 
     @property
-    def published(self) -> tuple[VerifyingKey, ...]: ...
+    def published(self) -> KeySet: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

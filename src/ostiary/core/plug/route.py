@@ -84,7 +84,7 @@ class CookieRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SetCookie:
-    """A cookie to set, or to clear with ``max_age=0``. Name and attributes are decided by the role, at the HTTP edge."""
+    """A cookie to set, or to clear with ``max_age=0``. The HTTP edge derives name and attributes from the role."""
 
     role: CookieRole
     value: str

@@ -1,4 +1,4 @@
-"""The seams of a sign-in: a `Factor` proves, a `Check` may refuse before. The dispatcher in ``core/sign_in`` decides."""
+"""The seams of a sign-in: a `Factor` proves, a `Check` may refuse before. ``core/sign_in`` decides what comes next."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

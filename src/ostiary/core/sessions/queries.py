@@ -73,5 +73,7 @@ async def delete_expired(tx: Transaction, now: int) -> None:
 def _session(row: Row | None) -> Session | None:
     if row is None:
         return None
-    *head, amr, device_name = row
-    return Session(*head, amr=tuple(amr.split()), device_name=device_name)
+    session_id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name = row
+    return Session(
+        session_id, account_id, client_id, created_at, expires_at, auth_time, acr, tuple(amr.split()), device_name
+    )

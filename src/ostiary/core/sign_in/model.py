@@ -4,7 +4,7 @@
     ────────────────  ──────────────────  ─────────────────────────────
     password          nothing else        issue
     password          other factors       ask for one of them
-    password, other   –                   issue
+    password, other   any                 issue
 
 There is no other way to a session. A factor only proves; it is never asked what comes after it.
 """
@@ -17,7 +17,7 @@ from ostiary.core.plug import Source, Transport
 from ostiary.core.tokens.model import Granted
 
 PASSWORD: Final = "password"  # noqa: S105 — the factor's name
-PASSWORD_AMR: Final = "pwd"  # RFC 8176 §2
+PASSWORD_AMR: Final = "pwd"  # noqa: S105 — RFC 8176 §2
 
 
 @dataclass(frozen=True, slots=True)

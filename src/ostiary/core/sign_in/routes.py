@@ -5,6 +5,7 @@ from typing import Annotated, Final
 import msgspec
 
 from ostiary.core.plug import (
+    Ambient,
     Answer,
     Call,
     Credential,
@@ -17,7 +18,7 @@ from ostiary.core.plug import (
     Transport,
 )
 from ostiary.core.sign_in import service
-from ostiary.core.sign_in.model import SignedIn, Wanted
+from ostiary.core.sign_in.model import Continues, SignedIn, Wanted
 from ostiary.core.tokens.model import TokenSet
 from ostiary.core.tokens.routes import hand_out
 from ostiary.errors import Busy, CrossSiteRequest, InvalidCode, InvalidCredentials, RateLimited
@@ -49,7 +50,7 @@ async def login(call: Call[Login]) -> Answer:
         password=call.body.password,
         wanted=Wanted(call.body.transport, call.body.device_name),
     )
-    return _render(call, step)
+    return _render(call.ambient, step)
 
 
 def route_for(factor: Factor) -> Route:
@@ -57,7 +58,7 @@ def route_for(factor: Factor) -> Route:
 
     async def proceed(call: Call[FactorBody]) -> Answer:
         step = await service.proceed(call.ambient, call.actor, factor, call.body, may_set_cookies=call.from_own_site)
-        return _render(call, step)
+        return _render(call.ambient, step)
 
     return Route(
         method="POST",
@@ -74,9 +75,9 @@ def route_for(factor: Factor) -> Route:
     )
 
 
-def _render(call: Call[msgspec.Struct], step: SignedIn | service.Continues) -> Answer:
+def _render(ambient: Ambient, step: SignedIn | Continues) -> Answer:
     if isinstance(step, SignedIn):
-        return hand_out(call.ambient, step.granted, transport=step.transport)
+        return hand_out(ambient, step.granted, transport=step.transport)
     return Answer(202, NextStep(next=step.factors, attempt=step.attempt, expires_in=step.expires_in))
 
 

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from ostiary.core.accounts import queries as accounts
 from ostiary.core.accounts.service import find
-from ostiary.core.audit.model import Event, Outcome as Recorded
+from ostiary.core.audit.model import Event
+from ostiary.core.audit.model import Outcome as Recorded
 from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.opaque import Purpose, fingerprint, new_token

@@ -7,7 +7,7 @@ import msgspec
 from ostiary.core.tokens import queries
 from ostiary.core.vault import Vault
 from ostiary.errors import Unavailable
-from ostiary.jose import SigningKey, VerifyingKey
+from ostiary.jose import KeySet, SigningKey
 from ostiary.store.database import Database, Transaction
 
 _ALGORITHM: Final = "ES256"
@@ -20,7 +20,7 @@ class SigningKeys:
 
     def __init__(self) -> None:
         self._current: SigningKey | None = None
-        self._published: tuple[VerifyingKey, ...] = ()
+        self._published = KeySet()
 
     @property
     def current(self) -> SigningKey:
@@ -29,7 +29,7 @@ class SigningKeys:
         return self._current
 
     @property
-    def published(self) -> tuple[VerifyingKey, ...]:
+    def published(self) -> KeySet:
         return self._published
 
     async def load(self, database: Database, vault: Vault, *, now: int) -> None:
@@ -44,7 +44,7 @@ class SigningKeys:
             rows = await queries.signing_keys(database)
         keys = {row[0]: _unseal(vault, row[0], row[3]) for row in rows}
         self._current = next(keys[row[0]] for row in rows if row[2] == _CURRENT)
-        self._published = tuple(key.public for key in keys.values())
+        self._published = KeySet(key.public for key in keys.values())
 
 
 async def _make_first(database: Database, vault: Vault, *, now: int) -> None:

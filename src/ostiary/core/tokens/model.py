@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from msgspec import UNSET, UnsetType
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ostiary.core.accounts.model import Standing
 from ostiary.core.sessions.model import Session

@@ -38,7 +38,7 @@ class Logout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Jwks(msgspec.Struct, frozen=True):
     """A JWK Set (RFC 7517 §5) with public members only."""
 
-    keys: list[dict[str, str | list[str]]]
+    keys: list[dict[str, str]]
 
 
 def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport) -> Answer:
@@ -49,8 +49,8 @@ def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport) -> Ans
         tokens = structs.replace(
             bare,
             access_token=access_token,
-            token_type="Bearer",
-            refresh_token=granted.refresh_token,  # noqa: S106
+            token_type="Bearer",  # noqa: S106 — the scheme's name
+            refresh_token=granted.refresh_token,
         )
         return Answer(200, tokens)
     session_remains = max(1, (granted.session.expires_at - ambient.now()) // MICROSECONDS)
@@ -79,9 +79,8 @@ async def logout(call: Call[Logout]) -> Answer:
 
 
 async def jwks(call: Call[Empty]) -> Answer:
-    keys = [key.to_jwk() for key in call.ambient.keys.published]
     headers = (("cache-control", f"public, max-age={_JWKS_MAX_AGE}"), ("access-control-allow-origin", "*"))
-    return Answer(200, Jwks(keys=keys), headers=headers)
+    return Answer(200, Jwks(**call.ambient.keys.published.to_jwks()), headers=headers)
 
 
 ROUTES: Final = (

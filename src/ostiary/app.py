@@ -1,0 +1,318 @@
+"""`Ostiary`: the only place that assembles. Everything else is handed what it needs."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from starlette.types import ASGIApp
+
+from ostiary._version import __version__
+from ostiary.core.accounts import feature as accounts
+from ostiary.core.accounts.queries import role_map
+from ostiary.core.audit import feature as audit
+from ostiary.core.clock import MICROSECONDS, Clock, SystemClock
+from ostiary.core.entropy import Random, SystemRandom
+from ostiary.core.hashing import Hashing
+from ostiary.core.mail import MailQueue, Transport, transport_from
+from ostiary.core.plug import Ambient, Feature, Route
+from ostiary.core.plug.feature import Sweep
+from ostiary.core.revocations import apply
+from ostiary.core.secret import load_secrets
+from ostiary.core.sessions import feature as sessions
+from ostiary.core.settings import load
+from ostiary.core.sign_in import feature as sign_in
+from ostiary.core.sign_in.routes import route_for
+from ostiary.core.tokens import feature as tokens
+from ostiary.core.tokens.keys import SigningKeys
+from ostiary.core.vault import Vault
+from ostiary.errors import ConfigurationError, OstiaryError, Unavailable
+from ostiary.features.totp import feature as totp
+from ostiary.jose import KeySet
+from ostiary.store.database import Database, Transaction
+from ostiary.store.feed import SWEEP_ROWS, Follower
+from ostiary.store.feed import sweep as sweep_feed
+from ostiary.store.hot import Hot
+from ostiary.store.migrations import migrate, pending
+from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
+from ostiary.store.sql_hot import SqlHot
+from ostiary.verifier import Headers, KnownRevocations, Principal, RoleMap, TokenAuthenticator, Verifier
+from ostiary.web import Embedded, application, document, with_own
+
+_LOG: Final = logging.getLogger("ostiary")
+
+CORE: Final = (audit, accounts, sessions, tokens, sign_in)
+"""In the order of their migrations."""
+
+FEATURES: Final[tuple[Feature, ...]] = (totp,)
+"""The optional slices: one import above and one line here. Without them the rest assembles and does the main job."""
+
+_SWEEP_EVERY: Final = 600.0  # seconds
+
+
+class Ostiary:
+    """A complete installation: an ASGI app of its own, or embedded in yours.
+
+    The constructor reads settings and does nothing else: no file, no connection, no thread. Everything opens with the
+    app's lifespan (or at the first request), once for each process.
+
+    Args:
+        database: ``sqlite:///file.db`` or ``postgresql://user@host/name``.
+        config: a toml file with settings.
+        environ: the environment to read ``OSTIARY_…`` from; the process's own by default.
+        mail: how mails leave, instead of what the setting ``smtp`` says.
+        settings: any field of `Settings` by name, before environment, file and default.
+
+    Raises:
+        ConfigurationError: the settings make no safe installation.
+    """
+
+    def __init__(
+        self,
+        database: str | None = None,
+        *,
+        config: str | os.PathLike[str] | None = None,
+        environ: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        mail: Transport | None = None,
+        **settings: Any,
+    ) -> None:
+        given = {"database": database, **settings}
+        self.settings, self.origins = load(given, environ=os.environ if environ is None else environ, toml=config)
+        self._clock = clock or SystemClock()
+        self._random = random or SystemRandom()
+        self._transport = mail or transport_from(self.settings)
+        self._features = (*CORE, *FEATURES)
+        self._factors = tuple(factor for feature in self._features for factor in feature.factors)
+        self._checks = tuple(check for feature in self._features for check in feature.checks)
+        self._migrations = tuple(feature.migrations for feature in self._features if feature.migrations is not None)
+        self._follower: Follower | None = None
+        self._role_map: dict[str, frozenset[str]] = {}
+        self._revocations = KnownRevocations(fresh=self._feed_is_fresh)
+        self._verifier = self._new_verifier()
+        self._authenticator = TokenAuthenticator(
+            self._verifier,
+            own_origins=(self.settings.issuer_origin,),
+            trusted_origins=self.settings.trusted_origins,
+            role_map=self._role_map,
+        )
+        self._ambient: Ambient | None = None
+        self._opened: AsyncExitStack | None = None
+
+    # -- as an ASGI app ------------------------------------------------------------------------------------------------
+
+    def middleware(self, app: ASGIApp) -> ASGIApp:
+        """``app`` with Ostiary's routes in front: ``app.add_middleware(auth.middleware)``, ``auth.middleware(app)``."""
+        return self._around(app, alone=False)
+
+    @property
+    def asgi(self) -> ASGIApp:
+        """Ostiary alone, as a server."""
+        return self._around(None, alone=True)
+
+    def _around(self, app: ASGIApp | None, *, alone: bool) -> ASGIApp:
+        served = application(self.routes, settings=self.settings, ambient=self._need_ambient, alone=alone)
+        return Embedded(app or served, served, open=self.open, close=self.close)
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every route of the enabled slices, with its policy."""
+        stated = tuple(route for feature in self._features for route in feature.routes)
+        return (*stated, *(route_for(factor) for factor in self._factors))
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI 3.1 document of the server, made from the routes."""
+        routes = with_own(self.routes, settings=self.settings, alone=True)
+        return document(routes, settings=self.settings, version=__version__)
+
+    # -- as an `ostiary.verifier.Authenticator` ------------------------------------------------------------------------
+
+    @property
+    def role_map(self) -> RoleMap:
+        """role → its permissions. Empty until open."""
+        return self._role_map
+
+    def now(self) -> float:
+        """Seconds since the epoch, by the clock that decides about tokens."""
+        return self._verifier.now()
+
+    def authenticate(self, headers: Headers, *, method: str) -> Principal | None:
+        """The caller of a request, or None without a credential; see `ostiary.verifier.Authenticator`.
+
+        Raises Unavailable as long as Ostiary is not open.
+        """
+        self._need_ambient()
+        return self._authenticator.authenticate(headers, method=method)
+
+    # -- its life ------------------------------------------------------------------------------------------------------
+
+    @property
+    def ambient(self) -> Ambient:
+        """What the verbs of core and features take. Raises Unavailable unless open."""
+        return self._need_ambient()
+
+    async def open(self) -> None:
+        """Opens everything, and makes what a new installation needs: secret file, tables, first signing key. Safe when
+        several processes do it at once.
+
+        Raises:
+            ConfigurationError: a secret, file, database or migration with which it must not start.
+            StoreUnavailable: the database does not answer.
+        """
+        async with AsyncExitStack() as stack:
+            self._ambient = await self._assemble(stack)
+            stack.callback(self._forget_ambient)
+            self._opened = stack.pop_all()
+
+    async def close(self) -> None:
+        """Lets what is under way finish, and closes everything."""
+        if self._opened is not None:
+            opened, self._opened = self._opened, None
+            await opened.aclose()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Ambient]:
+        """``async with auth.opened() as ambient:`` — for scripts and the command line."""
+        await self.open()
+        try:
+            yield self._need_ambient()
+        finally:
+            await self.close()
+
+    @contextmanager
+    def surrounded_by(self, *, database: str, clock: Clock, mail: Transport) -> Iterator[None]:
+        """Another database, clock and mail until the block ends: for tests. Raises RuntimeError while open."""
+        if self._opened is not None:
+            raise RuntimeError("Ostiary is open: its surroundings cannot change")
+        before = self.settings, self._clock, self._transport
+        self.settings = replace(self.settings, database=database)
+        self._clock, self._transport = clock, mail
+        try:
+            yield
+        finally:
+            self.settings, self._clock, self._transport = before
+
+    async def migrate(self) -> list[str]:
+        """Applies what is pending and returns its names. Opens and closes the database by itself."""
+        async with _running(database_from_url(self.settings.database)) as database:
+            return [str(migration) for migration in await migrate(database, self._migrations)]
+
+    async def pending(self) -> list[str]:
+        """The names of migrations that are not applied yet."""
+        async with _running(database_from_url(self.settings.database)) as database:
+            return [str(migration) for migration in await pending(database, self._migrations)]
+
+    async def _assemble(self, stack: AsyncExitStack) -> Ambient:
+        settings = self.settings
+        secrets = load_secrets(settings.secret, database_path=sqlite_path(settings.database))
+        vault = Vault(secrets, random=self._random)
+        database = await stack.enter_async_context(_running(database_from_url(settings.database)))
+        await self._bring_up_to_date(database)
+        hot = await stack.enter_async_context(_running(_hot(settings.hot, database)))
+        keys = SigningKeys()
+        await keys.load(database, vault, now=self._clock.now())
+        self._verifier.replace_keys(keys.published)
+        self._role_map.update(await role_map(database))
+        await self._follow(database, stack)
+        hashing = Hashing(settings, random=self._random)
+        stack.callback(hashing.close)
+        mail = MailQueue(self._transport)
+        mail.open()
+        stack.push_async_callback(mail.close)
+        ambient = Ambient(
+            settings=settings,
+            clock=self._clock,
+            random=self._random,
+            database=database,
+            hot=hot,
+            vault=vault,
+            hashing=hashing,
+            mail=mail,
+            keys=keys,
+            verifier=self._verifier,
+            revocations=self._revocations,
+            factors=self._factors,
+            checks=self._checks,
+        )
+        stack.push_async_callback(_stop, asyncio.create_task(self._housekeeping(ambient), name="ostiary-housekeeping"))
+        return ambient
+
+    async def _bring_up_to_date(self, database: Database) -> None:
+        if sqlite_path(self.settings.database) is not None:
+            await migrate(database, self._migrations)
+        elif waiting := await pending(database, self._migrations):
+            raise ConfigurationError(f"the database is not migrated ({len(waiting)} pending): run ostiary migrate")
+
+    async def _follow(self, database: Database, stack: AsyncExitStack) -> None:
+        follower = Follower(database, lambda entries: apply(self._revocations, entries))
+        await follower.catch_up()
+        self._follower = follower
+        stack.push_async_callback(_stop, asyncio.create_task(follower.run(), name="ostiary-feed"))
+
+    async def _housekeeping(self, ambient: Ambient) -> None:
+        """Removes what has expired. Every process does it: each statement is harmless when another was faster."""
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY)
+            self._revocations.forget(ambient.seconds())
+            try:
+                await self._sweep(ambient)
+            except OstiaryError as problem:
+                _LOG.warning("housekeeping is put off: %s", problem.code)
+
+    async def _sweep(self, ambient: Ambient) -> None:
+        for sweep in [feature.sweep for feature in self._features if feature.sweep is not None]:
+            await ambient.database.transaction(partial(_swept, sweep, ambient.now()))
+        while await ambient.database.transaction(partial(sweep_feed, now=ambient.now())) == SWEEP_ROWS:
+            pass
+        if isinstance(ambient.hot, SqlHot):
+            await ambient.hot.sweep(ambient.now())
+
+    def _new_verifier(self) -> Verifier:
+        return Verifier(
+            keys=KeySet(),
+            issuer=self.settings.issuer,
+            audience=self.settings.issuer,
+            revocations=self._revocations,
+            clock=lambda: self._clock.now() / MICROSECONDS,
+        )
+
+    def _feed_is_fresh(self) -> bool:
+        return self._follower is not None and self._follower.age() <= self.settings.feed_staleness
+
+    def _need_ambient(self) -> Ambient:
+        if self._ambient is None:
+            raise Unavailable("not open")
+        return self._ambient
+
+    def _forget_ambient(self) -> None:
+        self._ambient = None
+
+
+async def _swept(sweep: Sweep, now: int, tx: Transaction) -> None:
+    await sweep(tx, now)
+
+
+def _hot(url: str | None, database: Database) -> Hot:
+    return SqlHot(database) if url is None else hot_from_url(url)
+
+
+T = TypeVar("T", Database, Hot)
+
+
+@asynccontextmanager
+async def _running(part: T) -> AsyncIterator[T]:
+    await part.open()
+    try:
+        yield part
+    finally:
+        await part.close()
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,84 @@
+"""FastAPI: a guard as a dependency.
+
+::
+
+    guard = Guard(auth)
+
+    @app.get("/api/profile")
+    async def profile(me: Annotated[Principal, Depends(guard())]) -> dict: ...
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, Literal, TypeAlias, overload
+
+from fastapi import HTTPException, Request, Security
+from fastapi.security import HTTPBearer
+
+from ostiary.errors import OstiaryError
+from ostiary.verifier import Authenticator, Principal, Requirement, refusal
+
+# reads nothing: it puts the scheme into the app's OpenAPI document, so that its pages offer to sign in
+_IN_THE_DOCUMENT: Final = HTTPBearer(auto_error=False, scheme_name="Ostiary", description="An access token.")
+
+Caller: TypeAlias = Callable[..., Awaitable[Principal]]
+CallerOrNone: TypeAlias = Callable[..., Awaitable[Principal | None]]
+
+
+class Guard:
+    """Makes dependencies: 401 without a good token, 403 without the right, 503 when neither can be known.
+
+    Args:
+        authenticator: an `ostiary.Ostiary`, or a `TokenAuthenticator` around a `Verifier`.
+    """
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    @overload
+    def __call__(
+        self,
+        *,
+        role: str | tuple[str, ...] | None = None,
+        permission: str | None = None,
+        scope: str | None = None,
+        aal: int | None = None,
+        max_age: int | None = None,
+        optional: Literal[False] = False,
+    ) -> Caller: ...
+
+    @overload
+    def __call__(
+        self,
+        *,
+        role: str | tuple[str, ...] | None = None,
+        permission: str | None = None,
+        scope: str | None = None,
+        aal: int | None = None,
+        max_age: int | None = None,
+        optional: Literal[True],
+    ) -> CallerOrNone: ...
+
+    def __call__(self, *, optional: bool = False, **asked: Any) -> CallerOrNone:
+        """A dependency that gives the `Principal`; with ``optional`` None where no credential came.
+
+        The arguments are those of `ostiary.Requirement`, and checked here, when the route is made.
+        """
+        requirement = Requirement(**asked, optional=optional, role_map=self._authenticator.role_map)
+
+        async def caller(
+            request: Request, _documented: Annotated[Any, Security(_IN_THE_DOCUMENT)] = None
+        ) -> Principal | None:
+            return self._admit(request, requirement)
+
+        return caller
+
+    def _admit(self, request: Request, requirement: Requirement) -> Principal | None:
+        try:
+            principal = self._authenticator.authenticate(request.scope["headers"], method=request.method)
+            requirement.check(principal, now=self._authenticator.now())
+        except OstiaryError as error:
+            refused = refusal(error)
+            # a response of FastAPI's own making: the app's handlers for HTTPException see it like any other
+            headers = {name: value for name, value in refused.headers if name != "content-type"}
+            raise HTTPException(refused.status, detail=refused.body, headers=headers) from None
+        return principal

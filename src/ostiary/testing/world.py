@@ -1,0 +1,93 @@
+"""A world for tests: a temporary database, a clock that stands still, an outbox instead of mail."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from ostiary.app import Ostiary
+from ostiary.core.accounts import registration
+from ostiary.core.clock import MICROSECONDS
+from ostiary.core.plug import Actor, Mail
+
+PASSWORD: Final = "a door for every porter"  # noqa: S105 — everybody in a test world has it
+_START: Final = 1_800_000_000 * MICROSECONDS  # a moment in January 2027
+_BASE: Final = "http://127.0.0.1:8000"
+
+
+class FrozenClock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self, now: int = _START) -> None:
+        self._now = now
+
+    def now(self) -> int:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += int(seconds * MICROSECONDS)
+
+
+class Outbox:
+    """A mail transport that keeps what it is given, newest last."""
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+
+    async def send(self, mail: Mail) -> None:
+        self.mails.append(mail)
+
+    def to(self, address: str) -> list[Mail]:
+        return [mail for mail in self.mails if mail.to == address]
+
+
+class World:
+    """What a test holds: ``http`` calls the app as nobody, `login_as` gives a client that is somebody."""
+
+    def __init__(self, auth: Ostiary, app: Any, clock: FrozenClock, outbox: Outbox, stack: AsyncExitStack) -> None:
+        self.auth = auth
+        self.clock = clock
+        self.outbox = outbox
+        self._app = app
+        self._stack = stack
+        self._people = 0
+        self.http = self._client()
+
+    async def login_as(self, *, role: str = "user", email: str | None = None) -> httpx.AsyncClient:
+        """A client that is signed in as a new account with ``role``, through the app's own routes."""
+        self._people += 1
+        email = email or f"person{self._people}@example.com"
+        await registration.create(
+            self.auth.ambient, Actor.operator("test"), email=email, password=PASSWORD, roles=(role,)
+        )
+        prefix = self.auth.settings.prefix
+        answer = await self.http.post(f"{prefix}/login", json={"email": email, "password": PASSWORD})
+        answer.raise_for_status()
+        client = self._client()
+        client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+        return client
+
+    def _client(self) -> httpx.AsyncClient:
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app=self._app), base_url=_BASE)
+        self._stack.push_async_callback(client.aclose)
+        return client
+
+
+@asynccontextmanager
+async def world(auth: Ostiary, app: Any = None, *, database: str | None = None) -> AsyncIterator[World]:
+    """``auth``, and the app it is embedded in, in a world of its own until the block ends.
+
+    Args:
+        app: the ASGI app to call; without one, Ostiary's own.
+        database: the URL of an empty database; without one, an SQLite file that goes with the world.
+    """
+    clock, outbox = FrozenClock(), Outbox()
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ostiary-world-")))
+        url = database or f"sqlite:///{folder / 'world.db'}"
+        stack.enter_context(auth.surrounded_by(database=url, clock=clock, mail=outbox))
+        await stack.enter_async_context(auth.opened())
+        yield World(auth, app or auth.asgi, clock, outbox, stack)
