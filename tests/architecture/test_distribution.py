@@ -15,7 +15,7 @@ import importlib.metadata, time
 from ostiary import Verifier
 from ostiary.errors import TokenExpired
 from ostiary.jose import KeySet, SigningKey, sign
-from ostiary.verifier import TYP, AccessToken, encode
+from ostiary.verifier import ACCESS_TOKEN_TYPE, AccessToken, encode_access_token
 
 installed = {each.metadata["Name"].lower() for each in importlib.metadata.distributions()}
 assert installed <= {"ostiary", "cryptography", "msgspec", "cffi", "pycparser", "pip", "setuptools"}, installed
@@ -26,7 +26,7 @@ claims = AccessToken(
     iss="https://auth.example.com", sub="account:1", aud="https://orders.example.com", exp=now + 900, iat=now, jti="1",
     client_id="client:web", sid="1", ver=1, roles=("user",), scope="", auth_time=now, acr="1", amr=("pwd",),
 )
-token = sign(encode(claims), key, typ=TYP)
+token = sign(encode_access_token(claims), key, typ=ACCESS_TOKEN_TYPE)
 verifier = Verifier(keys=KeySet([key.public]), issuer=claims.iss, audience=claims.aud)
 assert verifier.verify(token) == claims
 try:
