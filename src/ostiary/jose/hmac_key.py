@@ -116,13 +116,13 @@ def _is_asymmetric_key(secret: bytes) -> bool:
 
 def _is_der(data: bytes) -> bool:
     """Whether the bytes are one DER SEQUENCE that begins like a key or certificate (SEQUENCE or INTEGER inside)."""
-    data = data.strip()
+    data = data.lstrip()
     if len(data) < 44 or data[0] != 0x30:  # 44: an Ed25519 public key, the shortest there is
         return False
     length_bytes = data[1] & 0x7F if data[1] & 0x80 else 0
     start = 2 + length_bytes
-    length = int.from_bytes(data[2:start], "big") if length_bytes else data[1]
-    return length_bytes <= 3 and start + length == len(data) and data[start] in {0x30, 0x02}
+    end = start + (int.from_bytes(data[2:start], "big") if length_bytes else data[1])
+    return length_bytes <= 3 and len(data.rstrip()) <= end <= len(data) and data[start] in {0x30, 0x02}
 
 
 def _from_base64(secret: bytes) -> bytes:

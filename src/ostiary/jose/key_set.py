@@ -44,6 +44,8 @@ class KeySet:
         listed = document.get("keys") if isinstance(document, Mapping) else None
         if not isinstance(listed, list) or len(listed) > MAX_KEYS:
             raise KeyRejected(f"not a JWK Set with at most {MAX_KEYS} keys")
+        if _shares_a_kid(listed):
+            raise KeyRejected("two members of the JWK Set share a kid")
         keys = [key for key in map(_read_member, listed) if key is not None]
         if not keys:
             raise KeyRejected("the JWK Set holds no usable key")
@@ -109,6 +111,12 @@ def _check_unambiguous(keys: tuple[Key, ...]) -> None:
     algorithm_of = {key.thumbprint: key.alg for key in keys}
     if any(algorithm_of[key.thumbprint] != key.alg for key in keys):
         raise KeyRejected("one key of the set stands under two algorithms")
+
+
+def _shares_a_kid(listed: list[object]) -> bool:
+    """Also of members that are left out: which of the two the issuer means is a guess all the same."""
+    kids = [kid for jwk in listed if isinstance(jwk, dict) and isinstance(kid := jwk.get("kid"), str)]
+    return len(set(kids)) != len(kids)
 
 
 def _read_member(jwk: object) -> Key | None:

@@ -1,0 +1,139 @@
+"""`ostiary.jose.strict_json`: what has two readings is not read at all."""
+
+import json
+import math
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ostiary.jose import strict_json
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def is_read(data, read=strict_json.loads):
+    try:
+        read(data)
+    except ValueError:
+        return False
+    return True
+
+
+@given(VALUES, st.booleans(), st.sampled_from([None, 1]))
+def test_whatever_a_standard_writer_writes_is_read(value, ascii_only, indent):
+    data = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
+    assert strict_json.loads(data) == value
+
+
+@given(st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass")))
+@example(b'{"a":1,"a":1}')
+@example(b'{"a":1e400}')
+@example(b'"\\ud800"')
+@example(b"-0")
+def test_the_fast_way_never_accepts_what_the_checked_way_refuses(data):
+    """The proof by writing again must be as strict as the rules: same values, same refusals."""
+    try:
+        fast = strict_json.loads(data)
+    except ValueError:
+        return
+    checked = strict_json._loads_checking_each_rule(data)
+    assert fast == checked
+    assert strict_json.dumps(fast) == strict_json.dumps(checked)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"alg":"none","alg":"ES256"}',
+        b'{"sub":"me","sub":"admin"}',
+        b'{"sub":"me","\\u0073ub":"admin"}',
+        b'{"exp":1,"exp":9999999999}',
+        b'{"deep":{"a":1,"a":1}}',
+        b'{"a":1, "a":1}',
+    ],
+)
+def test_j15_a_name_that_comes_twice_is_refused(data):
+    with pytest.raises(ValueError, match="twice"):
+        strict_json.loads(data)
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"1" * 5000])
+def test_j18_numbers_that_are_none_are_refused(number):
+    assert not is_read(b'{"exp":' + number + b"}")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"a":"b"}'.encode("utf-16"),
+        '{"a":"b"}'.encode("utf-16-le"),
+        '{"a":"b"}'.encode("utf-32"),
+        '{"a":"b"}'.encode("utf-8-sig"),
+        b'{"a":"\xff"}',
+        b'{"\xff":1}',
+        b'{"a":"\xc0\xaf"}',  # overlong
+        b'{"a":"\xed\xa0\x80"}',  # a surrogate in UTF-8
+        b'{"a":"\\ud800"}',
+        b'{"\\udfff":1}',
+        b'{"a":"\\ud800x"}',
+        b'{"a":1}\0',
+        b'\0{"a":1}',
+        b'{"a":"\x01"}',
+        b'{"a":1}{}',
+        b'{"a":1,}',
+        b"{'a':1}",
+        b"{a:1}",
+        b'{"a":1}//',
+        b'/**/{"a":1}',
+        b'{"a":01}',
+        b'{"a":+1}',
+        b'{"a":.5}',
+        b'{"a":0x1}',
+        b'{"a":True}',
+        b"",
+        b" ",
+        b"{",
+        b'"',
+    ],
+)
+def test_j16_other_encodings_and_dialects_are_refused(data):
+    assert not is_read(data)
+
+
+@pytest.mark.parametrize("data", [b"null", b"[]", b'"x"', b"1", b"true", b"", b" {}", b"{}\n", b"[{}]"])
+def test_j17_only_an_object_is_an_object(data):
+    assert not is_read(data, strict_json.loads_object)
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[{"a":'])
+def test_j29_deep_nesting_is_refused_without_recursion(opening):
+    with pytest.raises(ValueError, match="deep"):
+        strict_json.loads(opening * 100_000)
+
+
+def test_nesting_is_counted_outside_of_texts_and_up_to_the_limit():
+    limit = strict_json.MAX_DEPTH
+    assert strict_json.loads(b"[" * limit + b"]" * limit)
+    with pytest.raises(ValueError, match="deep"):
+        strict_json.loads(b"[" * (limit + 1) + b"]" * (limit + 1))
+    assert strict_json.loads(b'["' + b"[" * 1000 + b'\\"[[[["]') == ["[" * 1000 + '"[[[[']
+    assert strict_json.loads(b"[" + b"[]," * 1000 + b"[]]") == [[]] * 1001
+
+
+def test_what_msgspec_and_json_accept_alone_is_why_both_are_needed():
+    """The facts this module stands on. When one of them changes, its comment does too."""
+    assert json.loads('{"a":1,"a":2}') == {"a": 2}
+    assert math.isinf(json.loads("1e999"))
+    assert json.loads('{"a":1}'.encode("utf-16")) == {"a": 1}
+    assert msgspec.json.decode(b'{"a":1,"a":2}') == {"a": 2}
+    with pytest.raises(RecursionError):
+        msgspec.json.decode(b"[" * 100_000)
+    with pytest.raises(UnicodeDecodeError):
+        msgspec.json.decode(b'"\xff"')
