@@ -23,6 +23,9 @@ START_SECONDS: Final = 30
 PORT_ATTEMPTS: Final = 5
 """Between finding a free port and using it, another program may take it."""
 
+ENVIRONMENT: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
+"""All that a server, become somebody else, learns of the environment of the tests."""
+
 # $1: the folder, $2: the server's pid file, which it removes at its end, $3: the signal that ends it.
 # Only the test run holds the other end of stdin, so the pipe ends when the run does.
 WATCHDOG: Final = """
@@ -57,6 +60,7 @@ class _Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
+            env=ENVIRONMENT,
             start_new_session=True,  # Ctrl-C is for the tests
             **self._identity,
         )
@@ -160,7 +164,7 @@ class PostgresServer(_Server):
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                env={"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath, **client},
+                env=ENVIRONMENT | client,
                 check=False,
                 **self._identity,
             )
@@ -214,9 +218,9 @@ class ValkeyServer(_Server):
         if self._process is not None:
             self._process.wait()
 
-    def _command(self, command: str) -> str:
+    def _command(self, command: str, *, timeout: float = START_SECONDS) -> str:
         """Runs one command that needs no quoting and returns the first line of its answer."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=START_SECONDS) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
             connection.sendall(f"AUTH {self._password}\r\n{command}\r\n".encode())
             lines = connection.makefile("r", encoding="utf-8")
             answers = [lines.readline().strip(), lines.readline().strip()]
@@ -238,14 +242,14 @@ class ValkeyServer(_Server):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=self._folder,
-            env={"LC_ALL": "C", "TZ": "UTC"},
+            env=ENVIRONMENT,
             start_new_session=True,
             **self._identity,
         )
 
     def _answers(self) -> bool:
         try:
-            return self._command("PING") == "+PONG"
+            return self._command("PING", timeout=0.5) == "+PONG"  # another program may have the port, and be silent
         except (OSError, ServerError):
             return False
 

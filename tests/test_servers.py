@@ -1,5 +1,6 @@
 """The servers are what tests rely on: real, closed to strangers, durable where they say so, and gone afterwards."""
 
+import itertools
 import os
 import signal
 import socket
@@ -12,6 +13,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import redis
+
+from tests import servers
+from tests.servers import PostgresServer, ValkeyServer
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,6 +71,20 @@ def test_valkey_evicts_nothing_and_is_emptied_by_a_stop_and_by_each_test(valkey_
         client.set("lost", "by the flush")
         valkey_server.flush()
         assert client.dbsize() == 0
+
+
+@pytest.mark.parametrize("server_class", [PostgresServer, ValkeyServer])
+def test_a_server_whose_port_was_taken_meanwhile_takes_another(monkeypatch, server_class):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        ports = itertools.chain([taken], iter(servers._free_port, 0))
+        monkeypatch.setattr(servers, "_free_port", lambda: next(ports))
+        server = server_class()
+        try:
+            assert server.port != taken
+            assert _answers(server.port)
+        finally:
+            server.close()
 
 
 def test_servers_and_their_folders_end_with_a_test_run_that_is_killed():
