@@ -1,0 +1,350 @@
+"""Each route's policy is carried out, in order, for every request."""
+
+import pytest
+
+from ostiary.core.plug import Credential, PerSource
+from ostiary.verifier import ACCESS_COOKIE, REFRESH_COOKIE
+from tests.web.toy import ISSUER, NOW, SECRET, Login, World, access_token, login, route, show
+
+SAME_ORIGIN = {"sec-fetch-site": "same-origin"}
+CROSS_SITE = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
+GOOD = {"email": "a@example.com", "password": SECRET}
+
+
+def cookies(**values):
+    names = {"access": ACCESS_COOKIE, "refresh": REFRESH_COOKIE}
+    return {"cookie": "; ".join(f"{names[role]}={value}" for role, value in values.items())}
+
+
+def bearer(token=None):
+    return {"authorization": f"Bearer {token or access_token()}"}
+
+
+async def ask(method, path, *, world=None, headers=(), **request):
+    async with (world or World()).client() as client:
+        return await client.request(method, path, headers=dict(headers), **request)
+
+
+async def code(method, path, **request):
+    answer = await ask(method, path, **request)
+    return answer.status_code, answer.json().get("code")
+
+
+# --- access tokens ------------------------------------------------------------------------------------------------
+
+
+async def test_an_access_token_in_the_header_says_who_calls():
+    answer = await ask("GET", "/auth/me", headers=bearer())
+    assert (answer.status_code, answer.json()["subject"], answer.json()["transport"]) == (200, "acc_1", "token")
+
+
+async def test_an_access_token_in_the_cookie_says_who_calls():
+    answer = await ask("GET", "/auth/me", headers=cookies(access=access_token()))
+    assert (answer.status_code, answer.json()["subject"], answer.json()["transport"]) == (200, "acc_1", "cookie")
+
+
+async def test_without_a_credential_the_challenge_is_bare():
+    answer = await ask("GET", "/auth/me")
+    assert (answer.status_code, answer.json()["code"]) == (401, "missing_credential")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "a.b.c",
+        access_token(exp=NOW - 60, iat=NOW - 120, auth_time=NOW - 120),
+        access_token(iss="https://evil.example"),
+    ],
+    ids=["text", "segments", "expired", "foreign"],
+)
+async def test_every_bad_token_is_the_same_refusal(token):
+    answer = await ask("GET", "/auth/me", headers=bearer(token))
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert (await ask("GET", "/auth/me", headers=bearer("y"))).json() == answer.json()
+
+
+async def test_a_revoked_session_is_refused():
+    world = World()
+    world.revocations.end_session("ses_1", NOW + 900)
+    assert await code("GET", "/auth/me", world=world, headers=bearer()) == (401, "invalid_token")
+
+
+async def test_while_revocations_cannot_be_known_nobody_is_let_in():
+    world = World()
+    world.fresh = False
+    answer = await ask("GET", "/auth/me", world=world, headers=bearer())
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_token_in_the_query_is_not_a_credential():
+    assert await code("GET", f"/auth/me?access_token={access_token()}") == (401, "missing_credential")
+
+
+async def test_an_access_token_does_not_refresh():
+    assert await code("POST", "/auth/refresh", headers=bearer()) == (400, "missing_token")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("authorization", "Bearer a"), ("authorization", "Bearer b")],
+        [("authorization", "Bearer a"), ("cookie", f"{ACCESS_COOKIE}=b")],
+        [("cookie", f"{ACCESS_COOKIE}=a; {ACCESS_COOKIE}=b")],
+        [("cookie", f"{ACCESS_COOKIE}=a"), ("cookie", f"{ACCESS_COOKIE}=a")],
+    ],
+)
+async def test_two_credentials_for_one_role_are_never_chosen_from(headers):
+    async with World().client() as client:
+        answer = await client.get("/auth/me", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "multiple_credentials")
+
+
+@pytest.mark.parametrize(
+    "name", [f"\u00a0{ACCESS_COOKIE}", ACCESS_COOKIE.lower(), f"={ACCESS_COOKIE}", "ostiary_access"]
+)
+async def test_a_cookie_that_only_looks_like_ours_is_ignored(name):
+    header = f"{name}={access_token()}".encode()
+    assert (await ask("GET", "/auth/me", headers=[(b"cookie", header)])).status_code == 401
+
+
+async def test_credentials_that_a_route_does_not_read_are_ignored():
+    headers = {**bearer("garbage"), **cookies(access="garbage", refresh="garbage")}
+    assert (await ask("GET", "/auth/open", headers=headers)).status_code == 200
+    assert (await ask("GET", "/auth/me", headers={**bearer(), **cookies(refresh="garbage")})).status_code == 200
+
+
+# --- refresh tokens -----------------------------------------------------------------------------------------------
+
+
+async def test_a_refresh_token_comes_in_the_body():
+    answer = await ask("POST", "/auth/refresh", json={"refresh_token": "ort_1"})
+    assert (answer.json()["refresh_token"], answer.json()["transport"]) == ("ort_1", "token")
+
+
+@pytest.mark.parametrize("body", [None, {}, {"refresh_token": None}])
+async def test_a_refresh_token_comes_in_the_cookie_with_or_without_a_body(body):
+    headers = {**SAME_ORIGIN, **cookies(refresh="ort_1")}
+    answer = await ask("POST", "/auth/refresh", headers=headers, json=body)
+    assert (answer.status_code, answer.json()["refresh_token"], answer.json()["transport"]) == (200, "ort_1", "cookie")
+
+
+async def test_a_refresh_token_in_both_places_is_refused():
+    headers = {**SAME_ORIGIN, **cookies(refresh="ort_1")}
+    refused = await code("POST", "/auth/refresh", headers=headers, json={"refresh_token": "ort_1"})
+    assert refused == (400, "multiple_credentials")
+
+
+async def test_a_refresh_token_does_not_open_a_protected_route():
+    assert await code("GET", "/auth/me", headers=cookies(refresh=access_token())) == (401, "missing_credential")
+
+
+async def test_refreshing_is_not_done_by_get():
+    assert await code("GET", "/auth/refresh", headers=cookies(refresh="ort_1")) == (405, "method_not_allowed")
+
+
+# --- logging out --------------------------------------------------------------------------------------------------
+
+
+async def test_logout_takes_both_tokens_as_they_come_also_expired_ones():
+    answer = await ask("POST", "/auth/logout", headers=bearer("expired"), json={"refresh_token": "ort_1"})
+    seen = answer.json()
+    assert (answer.status_code, seen["access_token"], seen["refresh_token"]) == (200, "expired", "ort_1")
+    assert seen["subject"] is None
+
+
+async def test_logout_without_any_token_reaches_the_handler():
+    assert (await ask("POST", "/auth/logout")).status_code == 200
+
+
+# --- cross-site requests ------------------------------------------------------------------------------------------
+
+COOKIE_REQUESTS = [
+    ("POST", "/auth/refresh", cookies(refresh="ort_1"), None),
+    ("POST", "/auth/logout", cookies(refresh="ort_1"), None),
+    ("POST", "/auth/logout", cookies(access="a"), None),
+    ("POST", "/auth/totp", cookies(access=access_token()), None),
+    ("DELETE", "/auth/sessions/ses_1", cookies(access=access_token()), None),
+    ("POST", "/auth/login", {}, {**GOOD, "transport": "cookie"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "body"), COOKIE_REQUESTS)
+@pytest.mark.parametrize(
+    "site",
+    [
+        {},
+        CROSS_SITE,
+        {"sec-fetch-site": "same-site", "origin": "https://blog.example.com"},
+        {"sec-fetch-site": "cross-site", "origin": ISSUER},
+        {"sec-fetch-site": "same-origin", "origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "https://auth.example.com.evil.example"},
+        {"origin": "http://auth.example.com"},
+        {"origin": "https://auth.example.com:444"},
+        {"origin": f"{ISSUER}/"},
+        {"referer": f"{ISSUER}/"},
+        {"host": "auth.example.com", "x-forwarded-host": "auth.example.com"},
+    ],
+)
+async def test_a_request_with_cookies_must_come_from_our_site(method, path, headers, body, site):
+    refused = await code(method, path, headers={**headers, **site}, json=body)
+    assert refused == (403, "cross_site_request")
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "body"), COOKIE_REQUESTS)
+@pytest.mark.parametrize(
+    "site",
+    [
+        SAME_ORIGIN,
+        {**SAME_ORIGIN, "origin": ISSUER},
+        {"origin": ISSUER},
+        {"sec-fetch-site": "same-site", "origin": "https://app.example.com"},
+        {"sec-fetch-site": "cross-site", "origin": "https://app.example.com"},
+    ],
+)
+async def test_our_own_and_trusted_origins_may(method, path, headers, body, site):
+    world = World(trusted_origins=("https://app.example.com:443",))
+    answer = await ask(method, path, world=world, headers={**headers, **site}, json=body)
+    assert answer.status_code in {200, 204}
+
+
+async def test_the_issuer_in_another_spelling_has_the_origin_that_browsers_send():
+    world = World(issuer="https://Auth.Example.com:443/tenant")
+    answer = await ask("POST", "/auth/refresh", world=world, headers={"origin": ISSUER, **cookies(refresh="ort_1")})
+    assert answer.status_code == 200
+
+
+async def test_a_request_without_cookies_needs_no_site():
+    assert (await ask("POST", "/auth/login", json=GOOD, headers=CROSS_SITE)).status_code == 200
+    assert (await ask("POST", "/auth/totp", headers={**bearer(), **CROSS_SITE})).status_code == 200
+
+
+async def test_reading_with_a_cookie_needs_no_site():
+    assert (await ask("GET", "/auth/me", headers={**cookies(access=access_token()), **CROSS_SITE})).status_code == 200
+
+
+@pytest.mark.parametrize("override", ["x-http-method-override", "x-http-method", "x-method-override"])
+async def test_a_method_cannot_be_overridden(override):
+    headers = {**cookies(access=access_token()), **SAME_ORIGIN, override: "DELETE"}
+    answer = await ask("POST", "/auth/sessions/ses_1?_method=DELETE", headers=headers)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE")
+
+
+async def test_a_form_of_another_site_signs_nobody_in():
+    answer = await ask("POST", "/auth/login", data={**GOOD, "transport": "cookie"}, headers=CROSS_SITE)
+    assert answer.status_code == 415
+
+
+async def test_cookies_go_only_to_who_came_from_our_site():
+    assert await code("POST", "/auth/cookies", headers=CROSS_SITE) == (403, "cross_site_request")
+    answer = await ask("POST", "/auth/cookies", headers=SAME_ORIGIN)
+    assert (answer.status_code, len(answer.headers.get_list("set-cookie"))) == (204, 1)
+
+
+async def test_signing_in_with_cookies_sets_both():
+    answer = await ask("POST", "/auth/login", json={**GOOD, "transport": "cookie"}, headers=SAME_ORIGIN)
+    names = [cookie.partition("=")[0] for cookie in answer.headers.get_list("set-cookie")]
+    assert names == [ACCESS_COOKIE, REFRESH_COOKIE]
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"), [(SAME_ORIGIN, True), ({"origin": ISSUER}, True), (CROSS_SITE, False), ({}, False)]
+)
+async def test_handlers_are_told_whether_the_request_is_from_our_site(headers, expected):
+    for method in ("GET", "POST"):
+        assert (await ask(method, "/auth/open", headers=headers)).json()["from_own_site"] is expected
+
+
+# --- limits -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_source_that_asks_too_often_is_told_when_to_come_back():
+    world = World(limit_register="2/minute")
+    async with world.client() as client:
+        answers = [await client.post("/auth/register", json=GOOD) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].headers["retry-after"] == "2"
+    assert answers[2].json()["code"] == "rate_limited"
+
+
+async def test_requests_are_counted_before_they_are_read():
+    world = World(limit_register="1/minute")
+    async with world.client() as client:
+        await client.post("/auth/register", content=b"garbage", headers={"content-type": "text/plain"})
+        assert (await client.post("/auth/register", json=GOOD)).status_code == 429
+
+
+async def test_the_addresses_of_one_household_are_one_source_and_spoofed_headers_are_none():
+    world = World(limit_register="3/minute")
+    statuses = []
+    for host in range(4):
+        async with world.client(address=f"2001:db8:0:1::{host:x}") as client:
+            spoofed = {"x-forwarded-for": f"198.51.100.{host}", "forwarded": f"for=198.51.100.{host}"}
+            statuses.append((await client.post("/auth/register", json=GOOD, headers=spoofed)).status_code)
+    assert statuses == [200, 200, 200, 429]
+    assert list(world.hot.taken) == ["register:2001:db8:0:1::/64"]
+
+
+async def test_behind_a_trusted_proxy_each_client_is_counted_alone():
+    world = World(limit_register="1/minute", trusted_proxies=("10.0.0.0/8",))
+    statuses = []
+    for host in range(3):
+        async with world.client(address="10.0.0.1") as client:
+            said = {"x-forwarded-for": f"1.1.1.1, 198.51.100.{host}"}
+            statuses.append((await client.post("/auth/register", json=GOOD, headers=said)).status_code)
+    assert statuses == [200, 200, 200]
+
+
+# --- what the handler is given ------------------------------------------------------------------------------------
+
+
+async def test_the_user_agent_is_made_safe_to_store_and_show():
+    async def agent(value):
+        return (await ask("GET", "/auth/open", headers=[(b"user-agent", value)])).json()["user_agent"]
+
+    assert await agent(b"Mozilla/5.0 (X11; Linux)") == "Mozilla/5.0 (X11; Linux)"
+    assert await agent(b"\x1b[31mred\x00\x85") == "�[31mred��"
+    assert await agent(b"x" * 10_000) == "x" * 256
+
+
+async def test_path_parameters_arrive_decoded():
+    assert (await ask("PUT", "/auth/roles/a%20b")).json()["path"] == {"name": "a b"}
+
+
+# --- mistakes of ours ---------------------------------------------------------------------------------------------
+
+
+def test_a_limit_without_a_setting_fails_when_the_app_is_made():
+    with pytest.raises(TypeError, match="there is no setting limit_nothing"):
+        World(route("POST", "/x", show, limit=PerSource("nothing")))
+
+
+def test_a_body_that_lets_unknown_fields_pass_fails_when_the_app_is_made():
+    import msgspec
+
+    class Inner(msgspec.Struct):
+        name: str
+
+    class Outer(msgspec.Struct, forbid_unknown_fields=True):
+        inner: Inner
+
+    with pytest.raises(TypeError, match="Inner must be declared with forbid_unknown_fields"):
+        World(route("POST", "/x", show, body=Outer))
+
+
+def test_the_same_route_twice_fails_when_the_app_is_made():
+    with pytest.raises(TypeError, match="twice"):
+        World(route("GET", "/x", show), route("GET", "/x", show))
+
+
+async def test_an_answer_that_the_route_does_not_state_is_a_failure():
+    assert await code("GET", "/auth/unstated") == (500, "error")
+
+
+async def test_a_handler_is_never_reached_with_a_credential_that_was_not_verified():
+    world = World(route("POST", "/login", login, body=Login, credential=Credential.ACCESS))
+    assert await code("POST", "/auth/login", world=world, json=GOOD) == (401, "missing_credential")

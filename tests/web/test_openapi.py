@@ -1,0 +1,204 @@
+"""The document says what is served: valid, whole, and true of real answers."""
+
+import json
+
+import jsonschema
+import msgspec
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
+
+from ostiary.core.plug import InChecks
+from ostiary.errors import Busy
+from ostiary.web import document, with_own
+from tests.web.toy import ROUTES, SECRET, World, access_token, route, show
+
+
+def described(*routes, **settings):
+    world = World(*routes, **settings)
+    complete = with_own(world.routes, settings=world.settings, alone=True)
+    return document(complete, settings=world.settings, version="1.2.3")
+
+
+DOCUMENT = described()
+
+
+def operation(method, path, document=DOCUMENT):
+    return document["paths"][path][method.lower()]
+
+
+def codes(method, path, document=DOCUMENT):
+    responses = operation(method, path, document)["responses"]
+    return {
+        int(status): set(
+            response["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"]["enum"]
+        )
+        for status, response in responses.items()
+        if "application/problem+json" in response.get("content", {})
+    }
+
+
+def test_the_document_is_valid_openapi():
+    OpenAPIV31SpecValidator(json.loads(json.dumps(DOCUMENT))).validate()
+
+
+def test_the_validator_would_notice():
+    broken = json.loads(json.dumps(DOCUMENT))
+    broken["paths"]["/auth/me"]["get"]["parameters"] = [{"name": "x"}]
+    with pytest.raises(OpenAPIValidationError):
+        OpenAPIV31SpecValidator(broken).validate()
+
+
+def test_every_route_is_in_it_and_nothing_else():
+    listed = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    expected = {(each.method, each.path if each.place.value == "root" else f"/auth{each.path}") for each in ROUTES}
+    assert listed == expected | {("GET", "/auth/openapi.json"), ("GET", "/healthz"), ("GET", "/readyz")}
+
+
+def test_the_same_routes_give_the_same_text():
+    assert json.dumps(described()) == json.dumps(described(*reversed(ROUTES)))
+
+
+def test_operations_are_named_and_grouped_by_their_path():
+    assert operation("DELETE", "/auth/sessions/{id}")["operationId"] == "delete_sessions_by_id"
+    assert operation("POST", "/auth/login")["operationId"] == "post_login"
+    assert operation("GET", "/auth/sessions")["tags"] == ["sessions"]
+    assert operation("GET", "/auth/openapi.json")["tags"] == ["openapi"]
+    assert operation("GET", "/.well-known/jwks.json")["tags"] == ["discovery"]
+    assert operation("GET", "/readyz")["tags"] == ["health"]
+    names = [each["operationId"] for methods in DOCUMENT["paths"].values() for each in methods.values()]
+    assert len(names) == len(set(names))
+
+
+def test_paths_and_server_follow_the_settings():
+    other = described(prefix="/identity", issuer="https://id.example.com/tenant")
+    assert "/identity/login" in other["paths"]
+    assert "/.well-known/jwks.json/tenant" in other["paths"]
+    assert other["servers"] == [{"url": "https://id.example.com"}]
+
+
+def test_path_parameters_are_described():
+    assert operation("DELETE", "/auth/sessions/{id}")["parameters"] == [
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    ]
+
+
+def test_bodies_are_described_and_closed():
+    body = operation("POST", "/auth/login")["requestBody"]
+    assert body == {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Login"}}},
+    }
+    assert DOCUMENT["components"]["schemas"]["Login"]["additionalProperties"] is False
+    assert operation("POST", "/auth/refresh")["requestBody"]["required"] is False
+    assert "requestBody" not in operation("POST", "/auth/totp")
+
+
+def test_every_credential_has_its_schemes():
+    assert operation("POST", "/auth/login")["security"] == []
+    assert operation("GET", "/auth/me")["security"] == [{"bearer": []}, {"accessCookie": []}]
+    assert operation("POST", "/auth/refresh")["security"] == [{"refreshCookie": []}, {}]
+    assert {} in operation("POST", "/auth/logout")["security"]
+    assert DOCUMENT["components"]["securitySchemes"]["refreshCookie"]["name"] == "__Host-ostiary_refresh"
+
+
+def test_what_policy_and_parsing_refuse_is_in_it_beside_what_the_handler_states():
+    assert codes("POST", "/auth/register") == {
+        400: {"invalid_request", "malformed_json"},
+        403: {"cross_site_request"},
+        413: {"body_too_large"},
+        415: {"unsupported_media_type"},
+        422: {"invalid_body"},
+        429: {"rate_limited"},
+        503: {"unavailable"},
+    }
+    assert codes("GET", "/auth/me") == {
+        400: {"invalid_request", "multiple_credentials"},
+        401: {"missing_credential", "invalid_token"},
+        503: {"unavailable"},
+    }
+    assert codes("POST", "/auth/refresh")[400] == {
+        "invalid_request", "malformed_json", "missing_token", "multiple_credentials",
+    }  # fmt: skip
+    assert codes("DELETE", "/auth/sessions/{id}")[404] == {"not_found"}
+    assert codes("POST", "/auth/totp")[409] == {"conflict"}
+    assert codes("GET", "/auth/open") == {503: {"unavailable"}}
+    assert codes("GET", "/readyz") == {503: {"not_ready", "unavailable"}}
+
+
+def test_routes_that_count_attempts_themselves_are_limited_too():
+    counted = described(route("POST", "/x", show, limit=InChecks(), errors=(Busy,)))
+    assert codes("POST", "/auth/x", counted)[429] == {"rate_limited"}
+    assert codes("POST", "/auth/x", counted)[503] == {"busy", "unavailable"}
+
+
+def test_headers_that_a_refusal_carries_are_described():
+    responses = operation("POST", "/auth/register")["responses"]
+    assert "Retry-After" in responses["429"]["headers"]
+    assert "WWW-Authenticate" in operation("GET", "/auth/me")["responses"]["401"]["headers"]
+
+
+def test_two_structs_of_one_name_stay_two():
+    class Login(msgspec.Struct, forbid_unknown_fields=True):
+        pin: str
+
+    Login.__module__ = "elsewhere"
+    both = described(*ROUTES, route("POST", "/pin", show, body=Login))
+    first = operation("POST", "/auth/login", both)["requestBody"]["content"]["application/json"]["schema"]
+    second = operation("POST", "/auth/pin", both)["requestBody"]["content"]["application/json"]["schema"]
+    assert first != second
+    OpenAPIV31SpecValidator(json.loads(json.dumps(both))).validate()
+
+
+BEARER = {"authorization": f"Bearer {access_token()}"}
+
+
+@pytest.mark.parametrize(
+    ("method", "template", "path", "request_"),
+    [
+        ("POST", "/auth/login", "/auth/login", {"json": {"email": "a", "password": SECRET}}),
+        ("POST", "/auth/login", "/auth/login", {"json": {"email": "a", "password": "x"}}),
+        ("POST", "/auth/login", "/auth/login", {"json": {"email": 1}}),
+        ("POST", "/auth/login", "/auth/login", {"content": b"{", "headers": {"content-type": "application/json"}}),
+        ("POST", "/auth/login", "/auth/login", {"json": {"email": "a", "password": SECRET, "transport": "cookie"}}),
+        ("POST", "/auth/login", "/auth/login", {"data": {"a": "b"}}),
+        ("POST", "/auth/login", "/auth/login", {"json": {"email": "a" * 70_000}}),
+        ("GET", "/auth/me", "/auth/me", {"headers": BEARER}),
+        ("GET", "/auth/me", "/auth/me", {}),
+        ("GET", "/auth/me", "/auth/me", {"headers": {"authorization": "Bearer"}}),
+        ("POST", "/auth/refresh", "/auth/refresh", {}),
+        ("DELETE", "/auth/sessions/{id}", "/auth/sessions/ses_1", {"headers": BEARER}),
+        ("DELETE", "/auth/sessions/{id}", "/auth/sessions/ses_2", {"headers": BEARER}),
+        ("GET", "/auth/lost", "/auth/lost", {}),
+        ("GET", "/auth/openapi.json", "/auth/openapi.json", {}),
+        ("GET", "/healthz", "/healthz", {}),
+        ("GET", "/readyz", "/readyz", {}),
+    ],
+)
+async def test_real_answers_are_what_the_document_says(method, template, path, request_):
+    async with World().client() as client:
+        answer = await client.request(method, path, **request_)
+    response = operation(method, template)["responses"][str(answer.status_code)]
+    if answer.status_code == 204:
+        assert "content" not in response
+        return
+    schema = response["content"][answer.headers["content-type"]]["schema"]
+    jsonschema.validate(
+        answer.json(), {**schema, "components": DOCUMENT["components"]}, cls=jsonschema.Draft202012Validator
+    )
+
+
+def test_a_wrong_answer_would_be_noticed():
+    response = operation("POST", "/auth/login")["responses"]["401"]
+    schema = response["content"]["application/problem+json"]["schema"]
+    wrong = {"type": "urn:x", "title": "x", "status": 401, "code": "invalid_token"}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, {**schema, "components": DOCUMENT["components"]})
+
+
+async def test_the_document_is_served():
+    world = World()
+    async with world.client() as client:
+        served = (await client.get("/auth/openapi.json")).json()
+    served["info"]["version"] = "1.2.3"
+    assert served == json.loads(json.dumps(DOCUMENT))

@@ -1,0 +1,228 @@
+"""What every answer carries, and what no answer and no log line may."""
+
+import logging
+
+import pytest
+
+from tests.web.toy import ISSUER, SECRET, World, access_token
+
+GOOD = {"email": "a@example.com", "password": SECRET}
+
+
+async def ask(method, path, *, world=None, **request):
+    async with (world or World()).client() as client:
+        return await client.request(method, path, **request)
+
+
+EVERY_KIND = [
+    ("GET", "/auth/open", {}, 200),
+    ("POST", "/auth/login", {"json": GOOD}, 200),
+    ("GET", "/auth/page", {}, 200),
+    ("DELETE", "/auth/sessions/ses_1", {"headers": {"authorization": f"Bearer {access_token()}"}}, 204),
+    ("POST", "/auth/refresh", {}, 400),
+    ("POST", "/auth/login", {"json": {**GOOD, "password": "x"}}, 401),
+    ("POST", "/auth/login", {"json": {**GOOD, "transport": "cookie"}}, 403),
+    ("GET", "/auth/nothing", {}, 404),
+    ("GET", "/nothing", {}, 404),
+    ("GET", "/auth", {}, 404),
+    ("PATCH", "/auth/login", {}, 405),
+    ("OPTIONS", "/auth/login", {}, 405),
+    ("POST", "/auth/login", {"content": b"x" * 100_000, "headers": {"content-type": "application/json"}}, 413),
+    ("POST", "/auth/login", {"data": GOOD}, 415),
+    ("POST", "/auth/login", {"json": {}}, 422),
+    ("GET", "/auth/crash", {}, 500),
+    ("GET", "/auth/lost", {}, 503),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "request_", "status"), EVERY_KIND)
+async def test_every_answer_has_the_headers_that_all_have(method, path, request_, status):
+    answer = await ask(method, path, **request_)
+    assert answer.status_code == status
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+    assert len(answer.headers["x-request-id"]) == 24
+    assert "access-control-allow-origin" not in answer.headers
+    assert "server" not in answer.headers
+    if status == 204:
+        assert "content-length" not in answer.headers
+    else:
+        assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+@pytest.mark.parametrize(("method", "path", "request_", "status"), [kind for kind in EVERY_KIND if kind[3] >= 400])
+async def test_every_refusal_is_a_problem_and_repeats_nothing(method, path, request_, status):
+    answer = await ask(method, path, **request_)
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["status"] == status
+    assert problem["type"] == f"urn:ostiary:problem:{problem['code']}"
+    assert problem["title"]
+    assert SECRET not in answer.text
+    assert "10.0.0.7" not in answer.text
+
+
+async def test_http_is_not_promised_to_be_https():
+    answer = await ask("GET", "/auth/open", world=World(issuer="http://127.0.0.1:8000"))
+    assert "strict-transport-security" not in answer.headers
+
+
+async def test_a_405_says_which_methods_there_are():
+    assert (await ask("PATCH", "/auth/open")).headers["allow"] == "GET, HEAD, POST"
+    assert (await ask("TRACE", "/auth/sessions/x")).headers["allow"] == "DELETE"
+
+
+async def test_head_has_the_headers_of_get_and_no_body():
+    get, head = await ask("GET", "/auth/document"), await ask("HEAD", "/auth/document")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == get.headers["content-length"]
+    assert (await ask("HEAD", "/auth/me")).status_code == 401
+    assert (await ask("HEAD", "/auth/login")).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["/auth/open/", "//auth/open", "/auth//open", "/Auth/open", "/auth/open%00", "/auth/%2e%2e/auth/open"]
+)
+async def test_no_other_spelling_of_a_path_is_redirected_or_served(path):
+    async with World().client() as client:
+        answer = await client.get(f"{ISSUER}{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_public_documents_at_the_root_may_be_kept_and_those_under_the_prefix_never():
+    public = await ask("GET", "/.well-known/jwks.json")
+    assert public.headers["cache-control"] == "public, max-age=300"
+    assert public.headers["access-control-allow-origin"] == "*"
+    assert public.headers["x-content-type-options"] == "nosniff"
+    assert (await ask("GET", "/auth/document")).headers["cache-control"] == "no-store"
+
+
+async def test_what_is_well_known_of_an_issuer_with_a_path_stands_before_that_path():
+    world = World(issuer=f"{ISSUER}/tenant")
+    assert (await ask("GET", "/.well-known/jwks.json/tenant", world=world)).status_code == 200
+    assert (await ask("GET", "/.well-known/jwks.json", world=world)).status_code == 404
+
+
+async def test_a_page_may_run_its_own_script_and_nothing_else():
+    answer = await ask("GET", "/auth/page")
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'nonce-cmFuZG9tcmFuZG9tcmFu'",
+        "style-src": "'nonce-cmFuZG9tcmFuZG9tcmFu'",
+        "connect-src": "'self'",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.text == "<!doctype html><title>é</title>"
+
+
+async def test_what_is_away_says_when_to_come_back():
+    answer = await ask("GET", "/auth/lost")
+    assert (answer.headers["retry-after"], answer.json()["code"]) == ("3", "unavailable")
+
+
+# --- request ids --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["mine-1234", "x" * 64])
+async def test_a_callers_request_id_is_not_taken_over(given):
+    answer = await ask("GET", "/auth/open", headers={"x-request-id": given})
+    assert answer.headers["x-request-id"] != given
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_a_trusted_proxys_request_id_is_taken_over_if_it_is_harmless():
+    world = World(trusted_proxies=("203.0.113.9",))
+
+    async def given(*values):
+        async with world.client() as client:
+            return (await client.get("/auth/open", headers=[(b"x-request-id", v) for v in values])).headers[
+                "x-request-id"
+            ]
+
+    assert await given(b"0af76519-16cd.43dd") == "0af76519-16cd.43dd"
+    for harmful in (b"short", b"x" * 65, b"has space in it", b"\x1b[31mredredred", b"1234567\xe9", b"1234567890\n"):
+        assert len(await given(harmful)) == 24
+    assert len(await given(b"first-of-two", b"second-of-two")) == 24
+
+
+async def test_no_two_requests_have_one_id():
+    world = World()
+    assert len({(await ask("GET", "/auth/open", world=world)).headers["x-request-id"] for _ in range(20)}) == 20
+
+
+# --- logs ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_failure_is_logged_by_its_place_and_without_its_words(caplog):
+    answer = await ask("GET", "/auth/crash", headers={"authorization": f"Bearer {SECRET}"})
+    (record,) = caplog.records
+    text = caplog.text
+    assert record.name == "ostiary.web"
+    assert record.levelno == logging.ERROR
+    assert answer.headers["x-request-id"] in text
+    assert "builtins.RuntimeError" in text
+    assert "from builtins.KeyError" in text
+    assert "toy.py" in text
+    assert "in crash" in text
+    assert SECRET not in text
+    assert record.exc_info is None
+
+
+async def test_a_refusal_is_logged_on_one_line_without_the_body(caplog):
+    caplog.set_level(logging.INFO, logger="ostiary.web")
+    await ask("POST", "/auth/login", json={**GOOD, "password": "not-the-password"})
+    await ask("POST", "/auth/login", json={**GOOD, "\x1b[31m\r\n": 1})
+    lines = [record.getMessage() for record in caplog.records if record.name == "ostiary.web"]
+    assert len(lines) == 2
+    assert lines[0].startswith("POST /login refused, request ")
+    assert lines[0].endswith(": InvalidCredentials 'the password is wrong'")
+    assert all(line.isprintable() for line in lines)
+    assert "not-the-password" not in caplog.text
+
+
+async def test_what_is_away_is_logged_as_a_warning_with_its_reason(caplog):
+    await ask("GET", "/auth/lost")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().endswith(": StoreUnavailable 'disk full'")
+
+
+# --- the edge's own routes ----------------------------------------------------------------------------------------
+
+
+async def test_a_process_lives_whatever_else_is_away():
+    world = World()
+    world.database.is_away = True
+    answer = await ask("GET", "/healthz", world=world)
+    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda world: setattr(world.database, "is_away", True), "database"),
+        (lambda world: setattr(world.database, "ahead", 1_000_001), "clock"),
+        (lambda world: setattr(world.database, "ahead", -1_000_001), "clock"),
+        (lambda world: setattr(world, "fresh", False), "revocations"),
+    ],
+)
+async def test_readiness_names_the_part_that_is_missing_and_no_more(change, part):
+    world = World()
+    assert (await ask("GET", "/readyz", world=world)).json() == {"status": "ready"}
+    change(world)
+    answer = await ask("GET", "/readyz", world=world)
+    assert (answer.status_code, answer.json()["code"], answer.json()["part"]) == (503, "not_ready", part)
+    assert answer.headers["retry-after"] == "1"
+    assert "10.0.0.7" not in answer.text
+
+
+async def test_embedded_the_probes_are_left_to_the_app():
+    for path in ("/healthz", "/readyz"):
+        assert (await ask("GET", path, world=World(alone=False))).status_code == 404

@@ -1,0 +1,83 @@
+"""A path means one route or none, to the letter."""
+
+import pytest
+
+from ostiary.web.table import Table, path_of
+
+TABLE = Table(
+    [
+        ("GET", "/auth/me", "me"),
+        ("GET", "/auth/sessions", "list"),
+        ("DELETE", "/auth/sessions", "end all"),
+        ("DELETE", "/auth/sessions/{id}", "end one"),
+        ("GET", "/auth/users/{id}/roles/{name}", "role"),
+        ("PUT", "/auth/users/{user_id}/roles/{name}", "grant"),
+        ("GET", "/auth/a.b", "dot"),
+    ]
+)
+
+
+def test_one_path_has_its_methods_together():
+    found = TABLE.find("/auth/sessions")
+    assert found is not None
+    assert found.methods == {"GET": "list", "DELETE": "end all"}
+    assert found.parameters == {}
+
+
+def test_parameters_are_the_segments():
+    found = TABLE.find("/auth/users/acc_1/roles/é admin")
+    assert found is not None
+    assert found.methods["GET"] == "role"
+    assert found.parameters == {"id": "acc_1", "name": "é admin"}
+
+
+def test_one_pattern_under_two_parameter_names_is_one_path():
+    assert set(TABLE.find("/auth/users/1/roles/2").methods) == {"GET", "PUT"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/auth/me/",
+        "//auth/me",
+        "/auth//me",
+        "/AUTH/me",
+        "/auth/me\n",
+        "/auth/../auth/me",
+        "/auth/sessions/",
+        "/auth/sessions/a/b",
+        "/auth/sessions/a\0b",
+        "/auth/sessions/a\n",
+        "/auth/sessions/\x7f",
+        "/auth/sessions/\ud800",
+        "/auth/sessions/a\u2028b",
+        "/auth/sessions/" + "x" * 129,
+        "/auth/axb",
+        "auth/me",
+    ],
+)
+def test_nothing_else_is_found(path):
+    assert TABLE.find(path) is None
+
+
+def test_the_same_route_twice_is_a_mistake():
+    with pytest.raises(TypeError, match="GET /a is offered twice"):
+        Table([("GET", "/a", 1), ("GET", "/a", 2)])
+    with pytest.raises(TypeError, match="twice"):
+        Table([("GET", "/a/{x}", 1), ("GET", "/a/{y}", 2)])
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "expected"),
+    [
+        ("/auth/me", "", "/auth/me"),
+        ("/app/auth/me", "/app", "/auth/me"),
+        ("/app", "/app", ""),
+        ("/application/auth/me", "/app", "/application/auth/me"),
+        ("/auth/me", "/app", "/auth/me"),
+    ],
+)
+def test_a_mounted_app_sees_the_path_below_its_mount(path, root, expected):
+    assert path_of({"path": path, "root_path": root}) == expected

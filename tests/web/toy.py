@@ -1,0 +1,249 @@
+"""A small installation to test the edge with: toy routes, a clock that stands still, real keys and a real verifier."""
+
+from typing import Annotated, Any
+
+import httpx
+import msgspec
+
+from ostiary.core.plug import (
+    Ambient,
+    Answer,
+    Call,
+    CookieRole,
+    Credential,
+    Csrf,
+    Empty,
+    Page,
+    PerSource,
+    Place,
+    Route,
+    SetCookie,
+    Transport,
+    Unlimited,
+)
+from ostiary.core.settings import load
+from ostiary.errors import Conflict, InvalidCredentials, NotFound, StoreUnavailable
+from ostiary.jose import SigningKey, sign
+from ostiary.verifier import AAL1, ACCESS_TOKEN_TYPE, AccessToken, KnownRevocations, Verifier, encode_access_token
+from ostiary.web import Application, application
+
+NOW = 1_700_000_000  # seconds
+SECRET = "correct-horse-battery-staple"  # what must never come back
+ISSUER = "https://auth.example.com"
+KEY = SigningKey.generate("ES256")
+NOTHING = Unlimited(because="a toy")
+
+
+class Clock:
+    def now(self) -> int:
+        return NOW * 1_000_000
+
+
+class Random:
+    def token(self, size: int) -> bytes:
+        return b"r" * size
+
+
+class Counters:
+    """Counts exactly and never refills: the real ones are tested with the store."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, int] = {}
+
+    async def take(self, key: str, rate: Any, *, now: int) -> int:
+        self.taken[key] = self.taken.get(key, 0) + 1
+        return 0 if self.taken[key] <= rate.count else 1_500_000
+
+
+class Rows:
+    """A database that is there, or away, or in another time."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.ahead = 0
+
+    async def now(self) -> int:
+        if self.is_away:
+            raise StoreUnavailable("connection refused by 10.0.0.7")
+        return Clock().now() + self.ahead
+
+
+class World:
+    def __init__(self, *routes: Route, alone: bool = True, **settings: Any) -> None:
+        self.settings, _ = load({"issuer": ISSUER, **settings})
+        self.fresh = True
+        self.hot = Counters()
+        self.database = Rows()
+        self.revocations = KnownRevocations(fresh=lambda: self.fresh)
+        self.ambient = _ambient(self)
+        self.routes = routes or ROUTES
+        self.app: Application = application(
+            self.routes, settings=self.settings, ambient=lambda: self.ambient, alone=alone
+        )
+
+    def client(self, *, address: str = "203.0.113.9", app: Any = None) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app or self.app, client=(address, 4711))
+        return httpx.AsyncClient(transport=transport, base_url=ISSUER)
+
+
+def _ambient(world: World) -> Ambient:
+    unused: Any = None
+    verifier = Verifier(
+        keys=[KEY.public], issuer=ISSUER, audience=ISSUER, revocations=world.revocations, clock=lambda: NOW
+    )
+    hot: Any = world.hot
+    database: Any = world.database
+    return Ambient(
+        settings=world.settings,
+        clock=Clock(),
+        random=Random(),
+        database=database,
+        hot=hot,
+        vault=unused,
+        hashing=unused,
+        mail=unused,
+        keys=unused,
+        verifier=verifier,
+        revocations=world.revocations,
+        factors=(),
+        checks=(),
+    )
+
+
+def access_token(**changes: Any) -> str:
+    claims: dict[str, Any] = {
+        "iss": ISSUER, "sub": "acc_1", "aud": ISSUER, "exp": NOW + 900, "iat": NOW, "jti": "j1",
+        "client_id": "client_web", "sid": "ses_1", "ver": 1, "roles": ("user",), "scope": "", "auth_time": NOW,
+        "acr": AAL1, "amr": ("pwd",),
+    }  # fmt: skip
+    return sign(encode_access_token(AccessToken(**{**claims, **changes})), KEY, typ=ACCESS_TOKEN_TYPE)
+
+
+class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    email: str
+    password: Annotated[str, msgspec.Meta(max_length=128)]
+    attempts: int = 0
+    tags: tuple[str, ...] = ()
+    extra: dict[str, str] = {}
+    transport: Transport = "token"
+
+
+class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    refresh_token: str | None = None
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What the handler was given."""
+
+    subject: str | None
+    access_token: str | None
+    refresh_token: str | None
+    transport: str
+    from_own_site: bool
+    source: str
+    user_agent: str
+    request_id: str
+    path: dict[str, str]
+
+
+def seen(call: Call[Any]) -> Seen:
+    return Seen(
+        subject=call.principal.subject if call.principal else None,
+        access_token=call.access_token,
+        refresh_token=call.refresh_token,
+        transport=call.transport,
+        from_own_site=call.from_own_site,
+        source=call.source.address,
+        user_agent=call.user_agent,
+        request_id=call.request_id,
+        path=dict(call.path),
+    )
+
+
+async def show(call: Call[Any]) -> Answer:
+    return Answer(200, seen(call))
+
+
+async def login(call: Call[Login]) -> Answer:
+    if call.body.password != SECRET:
+        raise InvalidCredentials("the password is wrong")
+    if call.transport == "token":
+        return Answer(200, seen(call))
+    cookies = (SetCookie(CookieRole.ACCESS, "a.b.c", 900), SetCookie(CookieRole.REFRESH, "ort_1", 86400))
+    return Answer(200, seen(call), cookies=cookies)
+
+
+async def set_cookies_unasked(_call: Call[Any]) -> Answer:
+    return Answer(204, cookies=(SetCookie(CookieRole.ACCESS, "a.b.c", 900),))
+
+
+async def crash(_call: Call[Any]) -> Answer:
+    try:
+        raise KeyError(SECRET)
+    except KeyError as problem:
+        raise RuntimeError(f"while handling {SECRET}") from problem
+
+
+async def lose_the_store(_call: Call[Any]) -> Answer:
+    raise StoreUnavailable("disk full", retry_after=3)
+
+
+async def answer_unstated(_call: Call[Any]) -> Answer:
+    return Answer(201)
+
+
+async def document(_call: Call[Any]) -> Answer:
+    headers = (("cache-control", "public, max-age=300"), ("access-control-allow-origin", "*"))
+    return Answer(200, Empty(), headers=headers)
+
+
+async def page(_call: Call[Any]) -> Answer:
+    return Answer(200, Page(html="<!doctype html><title>é</title>", nonce="cmFuZG9tcmFuZG9tcmFu"))
+
+
+async def remove(call: Call[Any]) -> Answer:
+    if call.path["id"] != "ses_1":
+        raise NotFound
+    return Answer(204)
+
+
+def route(method: Any, path: str, handler: Any, **policy: Any) -> Route:
+    """A route with the least policy; a test states what it is about."""
+    return Route(
+        **{
+            "method": method,
+            "place": Place.PREFIX,
+            "path": path,
+            "summary": f"{method} {path}",
+            "handler": handler,
+            "body": Empty,
+            "credential": Credential.NONE,
+            "csrf": Csrf.SAFE if method == "GET" else Csrf.SAME_ORIGIN,
+            "limit": NOTHING,
+            "answers": {200: Seen},
+            "errors": (),
+            **policy,
+        }
+    )
+
+
+ROUTES = (
+    route("POST", "/login", login, body=Login, errors=(InvalidCredentials,)),
+    route("POST", "/register", show, body=Login, limit=PerSource("register")),
+    route("POST", "/refresh", show, body=Refresh, credential=Credential.REFRESH),
+    route("POST", "/logout", show, body=Refresh, credential=Credential.ANY),
+    route("POST", "/totp", show, credential=Credential.ACCESS, errors=(Conflict,)),
+    route("GET", "/me", show, credential=Credential.ACCESS),
+    route("GET", "/sessions", show, credential=Credential.ACCESS),
+    route("DELETE", "/sessions/{id}", remove, credential=Credential.ACCESS, answers={204: None}, errors=(NotFound,)),
+    route("PUT", "/roles/{name}", show),
+    route("GET", "/open", show),
+    route("POST", "/open", show),
+    route("POST", "/cookies", set_cookies_unasked, answers={204: None}),
+    route("GET", "/crash", crash),
+    route("GET", "/lost", lose_the_store),
+    route("GET", "/unstated", answer_unstated),
+    route("GET", "/document", document, answers={200: Empty}),
+    route("GET", "/page", page, answers={200: Page}),
+    route("GET", "/.well-known/jwks.json", document, place=Place.ROOT, answers={200: Empty}),
+)
