@@ -47,7 +47,7 @@ class AccessToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     iss: Identifier
     sub: Identifier
-    aud: Identifier | tuple[Identifier, ...]
+    aud: Identifier | Annotated[tuple[Identifier, ...], Meta(min_length=1)]
     exp: Seconds
     iat: Seconds
     jti: Identifier

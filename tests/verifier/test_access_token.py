@@ -1,0 +1,219 @@
+"""`AccessToken`: what is read is what was written, by either way of reading, and nobody can change it."""
+
+import json
+from types import MappingProxyType
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ostiary.errors import ClaimRejected, MalformedToken
+from ostiary.verifier import AccessToken, Confirmation, encode_access_token
+from ostiary.verifier.access_token import _canonical, _decode_strictly, decode_access_token
+from tests.verifier.material import CLAIMS, access_token
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+IDS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=10)
+SECONDS = st.integers(0, 253_402_300_799)
+TOKENS = st.builds(
+    AccessToken,
+    iss=IDS,
+    sub=IDS,
+    aud=IDS | st.lists(IDS, min_size=1, max_size=3).map(tuple),
+    exp=SECONDS,
+    iat=SECONDS,
+    jti=IDS,
+    client_id=IDS,
+    sid=IDS,
+    ver=st.integers(0, 2**63 - 1),
+    roles=st.lists(TEXTS, max_size=3).map(tuple),
+    scope=TEXTS,
+    auth_time=SECONDS,
+    acr=TEXTS,
+    amr=st.lists(TEXTS, max_size=2).map(tuple),
+    nbf=st.none() | SECONDS,
+    cnf=st.none() | IDS.map(Confirmation),
+)
+
+
+@given(TOKENS)
+def test_what_is_written_is_read_by_the_fast_way_and_by_the_strict_way(token):
+    payload = encode_access_token(token)
+    assert _canonical(payload) == _decode_strictly(payload) == decode_access_token(payload) == token
+
+
+@given(TOKENS, st.randoms(use_true_random=False))
+def test_claims_in_another_order_and_spelling_are_the_same_token(token, random):
+    claims = list(json.loads(encode_access_token(token)).items())
+    random.shuffle(claims)
+    assert decode_access_token(json.dumps(dict(claims), indent=1).encode()) == token
+
+
+def test_a_token_is_immutable_to_the_leaves():
+    token = decode_access_token(encode_access_token(access_token(), extra={"a": {"b": [1, {"c": 2}]}, "d": [[]]}))
+    assert token.extra == {"a": {"b": (1, {"c": 2})}, "d": ((),)}
+    assert isinstance(token.extra["a"]["b"][1], MappingProxyType)
+    for change in (
+        lambda: setattr(token, "sub", "acc_2"),
+        lambda: token.extra.__setitem__("a", 1),
+        lambda: token.extra["a"].__setitem__("b", 1),
+        lambda: token.extra["a"]["b"][1].__setitem__("c", 1),
+        lambda: setattr(token, "extra", {}),
+    ):
+        with pytest.raises((AttributeError, TypeError)):
+            change()
+
+
+def test_without_further_claims_extra_is_empty_and_read_only():
+    token = access_token()
+    assert token.extra == {}
+    with pytest.raises(TypeError):
+        token.extra["a"] = 1
+
+
+def test_extra_claims_cannot_overwrite_ours():
+    for name in ("sub", "exp", "roles", "cnf"):
+        with pytest.raises(ValueError, match="name of a claim"):
+            encode_access_token(access_token(), extra={name: "x"})
+
+
+def test_a_claim_called_like_a_field_of_ours_is_only_a_claim():
+    token = decode_access_token(json.dumps({**CLAIMS, "further": 1, "extra": {"sub": "acc_2"}}).encode())
+    assert token.extra == {"further": 1, "extra": {"sub": "acc_2"}}
+    assert token.sub == "acc_1"
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_j19_every_claim_must_be_there(name):
+    claims = {claim: value for claim, value in CLAIMS.items() if claim != name}
+    with pytest.raises(ClaimRejected):
+        decode_access_token(json.dumps(claims).encode())
+
+
+@pytest.mark.parametrize("name", [*CLAIMS, "nbf", "cnf", "status"])
+def test_j18_no_claim_may_be_null(name):
+    with pytest.raises(ClaimRejected):
+        decode_access_token(json.dumps({**CLAIMS, name: None}).encode())
+
+
+NUMBERS = ["exp", "iat", "nbf", "auth_time", "ver"]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'"9999999999"',
+        b"true",
+        b"false",
+        b"[]",
+        b"{}",
+        b"[1]",
+        b"-1",
+        b"1.5",
+        b"1e3",
+        b"1800000000.0",
+        b"9" * 30,
+        b"1e308",
+    ],
+)
+def test_j18_numbers_must_be_whole_numbers_in_range(name, value):
+    """Also 1800000000.0 is refused: one instant has one spelling."""
+    payload = json.dumps({**CLAIMS, name: "@"}).encode().replace(b'"@"', value)
+    with pytest.raises(ClaimRejected):
+        decode_access_token(payload)
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"1" * 5000, b"0x10", b"01"])
+def test_j18_numbers_that_are_none(value):
+    with pytest.raises(MalformedToken):
+        decode_access_token(json.dumps({**CLAIMS, "exp": "@"}).encode().replace(b'"@"', value))
+
+
+@pytest.mark.parametrize("value", [9007199254740993, 253_402_300_800])
+def test_j18_times_after_the_year_9999(value):
+    with pytest.raises(ClaimRejected):
+        decode_access_token(json.dumps({**CLAIMS, "exp": value}).encode())
+
+
+@pytest.mark.parametrize("name", ["iss", "sub", "jti", "sid", "client_id"])
+@pytest.mark.parametrize("value", ["", 5, True, ["token-1"], {"token-1": 1}, "i" * 257, ["https://auth.example.com"]])
+def test_j40_ids_are_texts_of_bounded_length(name, value):
+    """joserfc 1.7.6: an array containing the expected id once passed for it."""
+    with pytest.raises(ClaimRejected):
+        decode_access_token(json.dumps({**CLAIMS, name: value}).encode())
+
+
+@pytest.mark.parametrize("name", ["sub", "jti", "sid", "client_id"])
+@pytest.mark.parametrize("value", ["a\nb", "a\0", "\x1b[31m", "a\u2028b", "ä", "\u212a", "a\u200b", "\x7f"])
+def test_j39_ids_are_printable_ascii(name, value):
+    """They become keys of tables and parts of log lines."""
+    for ascii_only in (True, False):
+        with pytest.raises(ClaimRejected):
+            decode_access_token(json.dumps({**CLAIMS, name: value}, ensure_ascii=ascii_only).encode())
+
+
+@pytest.mark.parametrize("value", ["", [], [""], ["a", ["b"]], ["a", 5], {}, 5, True, ["a", None]])
+def test_j21_aud_is_a_text_or_texts(value):
+    with pytest.raises(ClaimRejected):
+        decode_access_token(json.dumps({**CLAIMS, "aud": value}).encode())
+
+
+@pytest.mark.parametrize(
+    "value", [[], {}, {"x5t#S256": "a"}, {"jkt": "a", "x5t#S256": "b"}, {"jkt": 5}, {"jkt": ""}, "a"]
+)
+def test_a_binding_that_cannot_be_checked_is_refused(value):
+    with pytest.raises(ClaimRejected):
+        decode_access_token(json.dumps({**CLAIMS, "cnf": value}).encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("roles", "admin"), ("roles", [5]), ("amr", "pwd"), ("scope", ["a"]), ("acr", 2)]
+)
+def test_other_types_of_other_claims(name, value):
+    with pytest.raises(ClaimRejected):
+        decode_access_token(json.dumps({**CLAIMS, name: value}).encode())
+
+
+@pytest.mark.parametrize(
+    "payload", [b"null", b"[]", b'"x"', b"1", b"true", b"", b"{", b"\xff", b"[" * 10_000, b'{"a":' * 3000]
+)
+def test_j17_a_payload_that_is_no_object(payload):
+    with pytest.raises(MalformedToken):
+        decode_access_token(payload)
+
+
+@pytest.mark.parametrize(
+    "twice", [b'"sub":"acc_admin"', b'"\\u0073ub":"acc_admin"', b'"exp":9999999999', b'"x":1,"x":2']
+)
+def test_j15_a_claim_that_comes_twice(twice):
+    payload = json.dumps(CLAIMS).encode()
+    for doubled in (payload[:-1] + b"," + twice + b"}", b"{" + twice + b"," + payload[1:]):
+        with pytest.raises(MalformedToken):
+            decode_access_token(doubled)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "utf-16-le"])
+def test_j16_other_encodings_of_the_payload(encoding):
+    with pytest.raises(MalformedToken):
+        decode_access_token(json.dumps(CLAIMS).encode(encoding))
+
+
+@pytest.mark.parametrize("around", ["{} ", " {}", "{}\n", "{}\0", "{},"])
+def test_j16_something_around_the_payload(around):
+    with pytest.raises(MalformedToken):
+        decode_access_token(around.replace("{}", json.dumps(CLAIMS)).encode())
+
+
+def test_j16_bad_utf8_and_overflows_in_claims_that_nobody_reads():
+    """msgspec skips them unread: only writing again shows that they were there."""
+    for bad in (b'"x":"\xff"', b'"x":1e999', b'"x":NaN', b'"x":"\\ud800"'):
+        payload = encode_access_token(access_token())[:-1] + b"," + bad + b"}"
+        with pytest.raises(MalformedToken):
+            decode_access_token(payload)
+
+
+def test_the_claims_that_ostiary_sets_are_those_of_rfc_9068():
+    assert set(CLAIMS) | {"nbf", "status", "cnf"} == set(AccessToken.__struct_fields__)
+    assert msgspec.json.decode(encode_access_token(access_token())) == json.loads(json.dumps(CLAIMS))

@@ -1,0 +1,117 @@
+"""`KnownRevocations`: what was revoked stays refused for as long as it matters, and is forgotten after."""
+
+import pytest
+
+from ostiary.errors import RevocationsUnknown, TokenRevoked
+from tests.verifier.material import NOW, access_token, revocations
+
+UNTIL = NOW + 1000
+
+
+def is_good(known, **claims):
+    try:
+        known.check(access_token(**claims), NOW)
+    except TokenRevoked:
+        return False
+    return True
+
+
+def test_nothing_is_revoked_at_first():
+    assert is_good(revocations())
+
+
+def test_an_ended_session_ends_all_its_tokens_and_no_others():
+    known = revocations()
+    known.end_session("session-1", UNTIL)
+    assert not is_good(known)
+    assert not is_good(known, jti="another")
+    assert is_good(known, sid="session-2")
+    assert is_good(known, sid="token-1", jti="session-1")
+
+
+def test_a_revoked_token_ends_alone():
+    known = revocations()
+    known.revoke_token("token-1", UNTIL)
+    assert not is_good(known)
+    assert is_good(known, jti="token-2")
+
+
+@pytest.mark.parametrize(("ver", "good"), [(0, False), (3, False), (4, True), (5, True)])
+def test_a_raised_epoch_ends_older_tokens_and_lets_newer_ones_pass(ver, good):
+    """A higher one is good: the token was faster than the feed."""
+    known = revocations()
+    known.raise_epoch("acc_1", 4, UNTIL)
+    assert is_good(known, ver=ver) is good
+    assert is_good(known, ver=ver, sub="acc_2")
+
+
+def test_an_epoch_is_never_lowered():
+    known = revocations()
+    for epoch in (4, 2, 4, 3):
+        known.raise_epoch("acc_1", epoch, UNTIL)
+    assert not is_good(known, ver=3)
+    assert is_good(known, ver=4)
+
+
+def test_while_the_feed_is_not_fresh_everything_is_refused_as_unknown():
+    known = revocations(fresh=False)
+    known.end_session("session-1", UNTIL)
+    for sid in ("session-1", "session-2"):
+        with pytest.raises(RevocationsUnknown):
+            known.check(access_token(sid=sid), NOW)
+
+
+REVOKE = {
+    "session": lambda known, until: known.end_session("session-1", until),
+    "token": lambda known, until: known.revoke_token("token-1", until),
+    "epoch": lambda known, until: known.raise_epoch("acc_1", 4, until),
+}
+
+
+@pytest.mark.parametrize("kind", REVOKE)
+def test_nothing_is_forgotten_before_its_time_and_everything_a_minute_after(kind):
+    for until in range(UNTIL, UNTIL + 61, 7):
+        known = revocations()
+        REVOKE[kind](known, until)
+        known.forget(until)
+        assert not is_good(known)
+        known.forget(until + 60)
+        assert is_good(known)
+        assert len(known) == 0
+
+
+@pytest.mark.parametrize("kind", REVOKE)
+def test_the_latest_time_counts_in_whatever_order_they_come(kind):
+    for times in ((UNTIL, UNTIL + 600), (UNTIL + 600, UNTIL), (UNTIL, UNTIL + 600, UNTIL)):
+        known = revocations()
+        for until in times:
+            REVOKE[kind](known, until)
+        assert len(known) == 1
+        known.forget(UNTIL + 300)
+        assert not is_good(known)
+        known.forget(UNTIL + 700)
+        assert is_good(known)
+
+
+@pytest.mark.parametrize("kind", REVOKE)
+def test_repeating_an_entry_costs_no_memory(kind):
+    known = revocations()
+    for _ in range(1000):
+        REVOKE[kind](known, UNTIL)
+    assert (
+        sum(len(names) for each in (known._sessions, known._tokens, known._accounts) for names in each._names.values())
+        == 1
+    )
+
+
+def test_after_forgetting_everything_nothing_is_kept():
+    known = revocations()
+    for number in range(1000):
+        known.end_session(f"session-{number}", UNTIL + number)
+        known.revoke_token(f"token-{number}", UNTIL + number)
+        known.raise_epoch(f"acc_{number}", 1, UNTIL + number)
+    assert len(known) == 3000
+    known.forget(UNTIL + 1100)
+    assert len(known) == 0
+    assert not any(each._names or each.bucket_of for each in (known._sessions, known._tokens, known._accounts))
+    assert not known._epochs

@@ -1,0 +1,441 @@
+"""`Verifier`: every rule about a token holds at its exact boundary, on the first look and on every later one."""
+
+import json
+import math
+import threading
+
+import pytest
+
+from ostiary.errors import (
+    BadSignature,
+    ClaimRejected,
+    ConfigurationError,
+    InvalidToken,
+    KeyRejected,
+    MalformedToken,
+    RevocationsUnknown,
+    TokenExpired,
+    TokenRevoked,
+)
+from ostiary.jose import KeySet, SigningKey, base64url, sign
+from ostiary.verifier import Confirmation, KnownRevocations, Verifier, encode_access_token
+from ostiary.verifier.verifier import CACHED_TOKENS, MAX_LEEWAY, MAX_LIFETIME
+from tests.verifier.material import (
+    AUDIENCE,
+    CLAIMS,
+    ISSUER,
+    KEY,
+    LEEWAY,
+    NOW,
+    SECRET,
+    access_token,
+    issue,
+    issue_claims,
+    issue_json,
+    revocations,
+    verifier,
+)
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def refused(token, error, *, by=None, now=None, **parameters):
+    """Refused with exactly this error, on the first look and on the next."""
+    checking = by or verifier()
+    for _ in range(2):
+        with pytest.raises(InvalidToken) as caught:
+            checking.verify(token, now=now, **parameters)
+        assert caught.type is error
+
+
+def accepted(token, *, by=None, now=None, **parameters):
+    checking = by or verifier()
+    first = checking.verify(token, now=now, **parameters)
+    assert checking.verify(token, now=now, **parameters) is first
+    return first
+
+
+def test_a_good_token_gives_its_claims():
+    assert accepted(issue()) == access_token()
+
+
+def test_the_clock_is_asked_when_the_caller_gives_no_moment():
+    checking = verifier(clock=lambda: NOW + 5000)
+    refused(issue(), TokenExpired, by=checking)
+    accepted(issue(), by=checking, now=NOW)
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_j18_exp_at_its_boundary(warm):
+    """RFC 7519 §4.1.4: on or after exp the token is over; leeway counts to the second."""
+    checking, token = verifier(), issue(exp=NOW + 100)
+    if warm:
+        accepted(token, by=checking)
+    accepted(token, by=checking, now=NOW + 100 + LEEWAY - 1)
+    accepted(token, by=checking, now=NOW + 100 + LEEWAY - 0.001)
+    refused(token, TokenExpired, by=checking, now=NOW + 100 + LEEWAY)
+    refused(token, TokenExpired, by=verifier(leeway=0), now=NOW + 100)
+    accepted(token, by=verifier(leeway=0), now=NOW + 99.999)
+
+
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+def test_b2_nbf_and_iat_at_their_boundary(claim, warm):
+    checking, token = verifier(), issue(**{"iat": NOW, claim: NOW + 50, "exp": NOW + 900})
+    if warm:
+        accepted(token, by=checking, now=NOW + 50)
+    accepted(token, by=checking, now=NOW + 50 - LEEWAY)
+    refused(token, ClaimRejected, by=checking, now=NOW + 50 - LEEWAY - 0.001)
+
+
+@pytest.mark.parametrize("now", [math.nan, math.inf, -math.inf])
+def test_a_clock_that_says_no_number_lets_nobody_in(now):
+    """nan <= x and nan >= x are both false: a test written the other way round would accept."""
+    checking = verifier()
+    accepted(issue(), by=checking)
+    for attempt in (checking, verifier()):
+        with pytest.raises(InvalidToken):
+            attempt.verify(issue(), now=now)
+
+
+def test_b2_lifetimes_beyond_the_policy_are_refused():
+    accepted(issue(exp=NOW + MAX_LIFETIME))
+    refused(issue(exp=NOW + MAX_LIFETIME + 1), ClaimRejected)
+    refused(issue(exp=NOW), ClaimRejected)
+    refused(issue(exp=NOW - 1), ClaimRejected)
+    refused(issue(exp=253_402_300_799), ClaimRejected)
+
+
+def test_a_sign_in_cannot_be_after_the_token():
+    accepted(issue(auth_time=NOW + LEEWAY))
+    refused(issue(auth_time=NOW + LEEWAY + 1), ClaimRejected)
+
+
+# -- issuer and audience -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "iss",
+    [
+        *(
+            ISSUER[:-1],
+            ISSUER + "/",
+            ISSUER.upper(),
+            "https://AUTH.example.com",
+            ISSUER + "/..",
+            "https://auth.example.com.",
+        ),
+        *(
+            "https://auth\u2024example.com",
+            "https://evil",
+            ISSUER + "\0",
+            ISSUER + " ",
+            "http://auth.example.com",
+            "https://",
+        ),
+    ],
+)
+def test_j20_iss_is_compared_to_the_letter(iss):
+    refused(issue_claims(iss=iss), ClaimRejected)
+
+
+@pytest.mark.parametrize("iss", [["https://evil", ISSUER], [ISSUER], {ISSUER: 1}, None, 5, True, ""])
+def test_j20_iss_of_another_type(iss):
+    refused(issue_claims(iss=iss), ClaimRejected)
+
+
+@pytest.mark.parametrize(
+    "aud",
+    [
+        *("", AUDIENCE[:-1], AUDIENCE + "/", AUDIENCE.upper(), AUDIENCE + ".evil", "orders", ISSUER),
+        *(
+            [],
+            [""],
+            ["other"],
+            ["other", [AUDIENCE]],
+            [AUDIENCE, 5],
+            [AUDIENCE, None],
+            {},
+            {AUDIENCE: 1},
+            None,
+            5,
+            True,
+        ),
+    ],
+)
+def test_j21_aud_must_be_or_contain_ours_to_the_letter(aud):
+    refused(issue_claims(aud=aud), ClaimRejected)
+
+
+def test_j21_aud_as_text_or_list():
+    assert accepted(issue(aud=AUDIENCE)).aud == AUDIENCE
+    assert accepted(issue(aud=("https://other", AUDIENCE))).aud == ("https://other", AUDIENCE)
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_j19_missing_claims(claim):
+    refused(issue_claims(claim), ClaimRejected)
+
+
+def test_j22_a_key_of_another_issuer_does_not_verify_whatever_the_token_says():
+    other = SigningKey.generate("ES256", kid=KEY.kid)
+    forged = sign(encode_access_token(access_token()), other, typ="at+jwt")
+    refused(forged, BadSignature)
+    refused(forged, ClaimRejected, by=verifier(issuer="https://other.example.com", keys=[other.public]))
+
+
+@pytest.mark.parametrize("typ", [None, "JWT", "dpop+jwt", "logout+jwt", "refresh+jwt", "at+jwt; x=1", "secevent+jwt"])
+def test_j23_tokens_of_another_kind(typ):
+    refused(issue_json(CLAIMS, typ=typ), ClaimRejected)
+
+
+@pytest.mark.parametrize("typ", ["AT+JWT", "application/at+jwt", "Application/AT+JWT"])
+def test_b9_other_spellings_of_the_kind(typ):
+    accepted(issue_json(CLAIMS, typ=typ))
+
+
+@pytest.mark.parametrize(
+    "payload", [b"null", b"[]", b'"x"', b"1", b"true", b"", b"{}\n", b'{"sub":"a","sub":"b"}', b"\xff"]
+)
+def test_j15_j16_j17_payloads_that_are_no_strict_object(payload):
+    refused(issue_json(payload), MalformedToken)
+
+
+def test_claims_beyond_ours_are_kept_and_those_that_come_twice_are_not():
+    assert accepted(issue_json({**CLAIMS, "tenant": {"id": 5}})).extra == {"tenant": {"id": 5}}
+    refused(issue_json(json.dumps(CLAIMS).encode()[:-1] + b',"exp":9999999999}'), MalformedToken)
+
+
+def test_j36_a_bad_signature_is_reported_before_anything_the_claims_say():
+    """CVE-2024-51744: nothing of an unsigned token is believed, not even that it has expired."""
+    for token in (issue(exp=NOW - 100, iat=NOW - 200), issue(iss="https://evil"), issue(aud="x"), issue_json(b"[]")):
+        head, payload, _ = token.split(".")
+        refused(f"{head}.{payload}.{'A' * 86}", BadSignature)
+    refused(issue_json(b"[]", typ="JWT")[:-86] + "A" * 86, BadSignature)
+
+
+def test_j36_the_kind_is_reported_before_the_claims():
+    with pytest.raises(ClaimRejected, match="kind"):
+        verifier().verify(issue_json(b"[]", typ="JWT"))
+
+
+@pytest.mark.parametrize("token", [None, 5, b"a.b.c", "", ".", "..", "a.b.c", [], {}, object(), "x" * 1_000_000, "é"])
+def test_what_is_no_token_is_malformed(token):
+    refused(token, MalformedToken)
+
+
+# -- binding -----------------------------------------------------------------------------------------------------------
+
+
+def test_d10_a_bound_token_is_good_only_with_its_key_and_no_other_token_with_a_proof():
+    """A stolen bound token as plain Bearer is the downgrade that binding is there to stop (RFC 9449 §7.2)."""
+    bound = issue(cnf=Confirmation("thumbprint"))
+    refused(bound, ClaimRejected)
+    refused(bound, ClaimRejected, proven_key="another")
+    refused(bound, ClaimRejected, proven_key="")
+    assert accepted(bound, proven_key="thumbprint").cnf == Confirmation("thumbprint")
+    refused(issue(), ClaimRejected, proven_key="thumbprint")
+
+
+def test_d10_a_remembered_token_is_still_checked_for_its_binding():
+    checking, bound = verifier(), issue(cnf=Confirmation("thumbprint"))
+    accepted(bound, by=checking, proven_key="thumbprint")
+    refused(bound, ClaimRejected, by=checking)
+
+
+# -- revocations and memory --------------------------------------------------------------------------------------------
+
+
+def test_a_remembered_token_is_still_checked_for_revocation():
+    known = revocations()
+    checking, token = verifier(revocations=known), issue()
+    accepted(token, by=checking)
+    known.end_session("session-1", until=NOW + 1000)
+    refused(token, TokenRevoked, by=checking)
+
+
+def test_when_revocations_are_unknown_nobody_is_let_in_and_nobody_is_told_that_the_token_is_bad():
+    state = {"fresh": True}
+    checking, token = verifier(revocations=KnownRevocations(fresh=lambda: state["fresh"])), issue()
+    accepted(token, by=checking)
+    state["fresh"] = False
+    with pytest.raises(RevocationsUnknown) as caught:
+        checking.verify(token)
+    assert caught.value.status == 503
+    refused(issue(exp=NOW - 100, iat=NOW - 200), TokenExpired, by=checking)
+
+
+def malleated(token):
+    """The same token with the other valid signature, (r, n - s)."""
+    message, _, signature = token.rpartition(".")
+    raw = base64url.decode(signature.encode())
+    s = P256_ORDER - int.from_bytes(raw[32:], "big")
+    return f"{message}.{base64url.encode(raw[:32] + s.to_bytes(32, 'big')).decode()}"
+
+
+@pytest.mark.parametrize("revoke", ["end_session", "revoke_token", "raise_epoch"])
+def test_b11_a_revoked_token_stays_revoked_in_its_other_spelling(revoke):
+    """ECDSA signatures come in pairs: a list of revoked texts would miss the second."""
+    known = revocations()
+    checking, token = verifier(revocations=known), issue()
+    twin = malleated(token)
+    assert twin != token
+    assert accepted(twin, by=checking) == accepted(token, by=checking)
+    {
+        "end_session": lambda: known.end_session("session-1", NOW + 1000),
+        "revoke_token": lambda: known.revoke_token("token-1", NOW + 1000),
+        "raise_epoch": lambda: known.raise_epoch("acc_1", 4, NOW + 1000),
+    }[revoke]()
+    refused(token, TokenRevoked, by=checking)
+    refused(twin, TokenRevoked, by=checking)
+
+
+def test_j41_a_key_that_is_gone_verifies_nothing_not_even_what_it_verified_before():
+    following = SigningKey.generate("ES256")
+    checking, token = verifier(), issue()
+    accepted(token, by=checking)
+    checking.replace_keys([following.public])
+    refused(token, BadSignature, by=checking)
+    checking.replace_keys([following.public, KEY.public])
+    accepted(token, by=checking)
+    checking.replace_keys([])
+    refused(token, BadSignature, by=checking)
+
+
+def test_ambiguous_keys_leave_the_former_ones_in_place():
+    checking, token = verifier(), issue()
+    with pytest.raises(KeyRejected):
+        checking.replace_keys([KEY.public, KEY.public])
+    accepted(token, by=checking)
+
+
+def test_j41_a_verification_that_outlasts_its_key_is_not_remembered():
+    """The keys are replaced while another thread is in the middle of verifying with the old ones."""
+    begun, replaced = threading.Event(), threading.Event()
+
+    class SlowKeys:
+        """The real key, which waits before it answers."""
+
+        alg, kid, spellings, thumbprint = KEY.alg, KEY.kid, KEY.public.spellings, KEY.public.thumbprint
+
+        def matches(self, signature, message):
+            begun.set()
+            assert replaced.wait(5)
+            return KEY.public.matches(signature, message)
+
+    checking, token = verifier(keys=[SlowKeys()]), issue()
+    thread = threading.Thread(target=checking.verify, args=(token,))
+    thread.start()
+    assert begun.wait(5)
+    checking.replace_keys([])
+    replaced.set()
+    thread.join(5)
+    refused(token, BadSignature, by=checking)
+
+
+def test_only_the_very_text_is_remembered():
+    checking, token = verifier(), issue()
+    for _ in range(2):
+        refused(token[:-4] + "AAAA", BadSignature, by=checking)
+        refused(token + "AAAA", BadSignature, by=checking)
+        refused(token[:-1], MalformedToken, by=checking)
+        accepted(token, by=checking)
+
+
+def test_the_memory_of_tokens_is_bounded_and_forgets_the_oldest():
+    checking = verifier(keys=[SECRET])
+    tokens = [
+        sign(encode_access_token(access_token(jti=f"{n}")), SECRET, typ="at+jwt") for n in range(CACHED_TOKENS + 10)
+    ]
+    first = checking.verify(tokens[0])
+    for token in tokens:
+        checking.verify(token)
+    known = checking._known
+    assert len(known._young) + len(known._old) <= CACHED_TOKENS
+    assert checking.verify(tokens[-1]) is checking.verify(tokens[-1])
+    assert checking.verify(tokens[0]) is not first
+    assert checking.verify(tokens[0]) == first
+
+
+def test_threads_share_a_verifier():
+    checking = verifier(keys=[SECRET])
+    tokens = [issue_json({**CLAIMS, "jti": f"{n}"}, key=SECRET) for n in range(200)]
+    wrong = []
+
+    def work():
+        for n, token in enumerate(tokens * 3):
+            if checking.verify(token).jti != f"{n % 200}":
+                wrong.append(n)
+            if n % 50 == 0:
+                checking.replace_keys(KeySet([SECRET]))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert wrong == []
+
+
+# -- ending a session with a token that is over ------------------------------------------------------------------------
+
+
+def test_the_session_of_a_token_is_told_also_when_it_has_expired_or_was_revoked():
+    known = revocations()
+    known.end_session("session-1", NOW + 1000)
+    checking = verifier(revocations=known)
+    assert checking.session_of(issue()) == "session-1"
+    assert checking.session_of(issue(exp=NOW - 100, iat=NOW - 200, sid="session-2")) == "session-2"
+
+
+def test_the_session_of_a_token_that_is_not_ours_is_not_told():
+    for token, error in (
+        (malformed := "a.b.c", MalformedToken),
+        (issue()[:-4] + "AAAA", BadSignature),
+        (issue(iss="https://evil"), ClaimRejected),
+        (issue_json(CLAIMS, typ="JWT"), ClaimRejected),
+        (malformed + ".d", MalformedToken),
+    ):
+        with pytest.raises(error):
+            verifier().session_of(token)
+
+
+def test_asking_for_a_session_does_not_make_an_expired_token_good():
+    checking, token = verifier(), issue(exp=NOW - 100, iat=NOW - 200)
+    checking.session_of(token)
+    refused(token, TokenExpired, by=checking)
+
+
+# -- construction ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("leeway", [-1, MAX_LEEWAY + 1, 1.5, math.nan, math.inf, True, "30", None])
+def test_s18_leeway_is_bounded(leeway):
+    with pytest.raises(ConfigurationError, match="leeway"):
+        verifier(leeway=leeway)
+
+
+@pytest.mark.parametrize("name", ["issuer", "audience"])
+@pytest.mark.parametrize("value", ["", None, 5, ["https://auth.example.com"], b"x"])
+def test_issuer_and_audience_are_texts(name, value):
+    with pytest.raises(ConfigurationError, match=name):
+        verifier(**{name: value})
+
+
+@pytest.mark.parametrize("missing", ["keys", "issuer", "audience"])
+def test_what_is_required_has_no_default(missing):
+    parameters = {"keys": [KEY.public], "issuer": ISSUER, "audience": AUDIENCE}
+    del parameters[missing]
+    with pytest.raises(TypeError, match=missing):
+        Verifier(**parameters)
+
+
+def test_the_default_clock_is_the_systems():
+    far = 250_000_000_000
+    with pytest.raises(ClaimRejected, match="yet"):
+        Verifier(keys=[KEY.public], issuer=ISSUER, audience=AUDIENCE).verify(issue(iat=far, exp=far + 900))
+    with pytest.raises(TokenExpired):
+        Verifier(keys=[KEY.public], issuer=ISSUER, audience=AUDIENCE).verify(issue(iat=2000, exp=2900, auth_time=1000))
