@@ -85,8 +85,7 @@ class ValkeyHot:
 
     async def open(self) -> None:
         """Raises ConfigurationError when the server refuses us, or may evict keys: a replay cache must not forget."""
-        driver = _driver()
-        client = driver.Redis.from_url(
+        client = _driver().Redis.from_url(
             self._url,
             socket_timeout=ANSWER_SECONDS,
             socket_connect_timeout=ANSWER_SECONDS,
@@ -94,10 +93,10 @@ class ValkeyHot:
         )
         try:
             memory = await client.info("memory")
-        except driver.AuthenticationError:
+        except _errors().AuthenticationError:
             await client.aclose()
             raise ConfigurationError(f"Valkey at {self._place} refuses the user or password") from None
-        except driver.RedisError as error:
+        except _errors().RedisError as error:
             await client.aclose()
             raise _unavailable(error) from None
         if memory.get("maxmemory_policy") != "noeviction":
@@ -137,10 +136,10 @@ class ValkeyHot:
         try:
             try:
                 return int(await self._client.evalsha(script.sha, len(keys), *keys, *args))
-            except _driver().exceptions.NoScriptError:
+            except _errors().NoScriptError:
                 await self._start_over(script, now=args[0])
                 return int(await self._client.evalsha(script.sha, len(keys), *keys, *args))
-        except _driver().RedisError as error:
+        except _errors().RedisError as error:
             raise _unavailable(error) from None
 
     async def _start_over(self, script: _Script, *, now: int) -> None:
@@ -160,6 +159,10 @@ def _driver() -> Any:
         return importlib.import_module("redis.asyncio")
     except ImportError:
         raise ConfigurationError("Valkey and Redis need redis-py: pip install 'ostiary[valkey]'") from None
+
+
+def _errors() -> Any:
+    return importlib.import_module("redis.exceptions")
 
 
 def _redis_url(url: str) -> str:

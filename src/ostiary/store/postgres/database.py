@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ostiary.errors import ConfigurationError
 from ostiary.store.database import Body, Row, StatementRefused, Value
-from ostiary.store.postgres.connections import Connections, is_usable
+from ostiary.store.postgres.connections import Connections, give_up, is_usable
 from ostiary.store.postgres.driver import asyncpg
 from ostiary.store.postgres.failures import READ_ONLY_TRANSACTION, driver_errors, explained, sqlstate
 from ostiary.store.postgres.job import Job
@@ -54,8 +54,7 @@ class PostgresDatabase:
         try:
             await asyncio.wait([task])
         except BaseException:
-            if not job.begun:
-                task.cancel()
+            job.abandon()
             raise
         return task.result()
 
@@ -95,6 +94,11 @@ class PostgresDatabase:
                 if sqlstate(error) == READ_ONLY_TRANSACTION:
                     raise StatementRefused("a statement outside of a transaction may only read") from None
                 raise explained(error, connected=is_usable(connection)) from None
+            except asyncio.CancelledError:
+                raise  # asyncpg knows how to end a statement that is cancelled
+            except BaseException:
+                give_up(connection)  # an answer may be on its way that nobody reads any more
+                raise
 
     async def _refuse_unsafe_server(self) -> None:
         asked = "select current_setting('synchronous_commit'), current_setting('server_encoding')"

@@ -21,13 +21,18 @@ T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """``begun`` tells whether the body has been called: from then on nobody may interrupt it."""
+    """Runs in a task of its own, which nobody cancels: a caller that goes away only abandons it."""
 
     def __init__(self, connections: Connections, body: Body[T], *, patience: float | None) -> None:
         self._connections = connections
         self._body = body
         self._patience = patience
-        self.begun = False
+        self._abandoned = False
+        self._begun = False
+
+    def abandon(self) -> None:
+        """Ends the job if its body has not begun. A body that has is finished and committed."""
+        self._abandoned = True
 
     async def run(self) -> T:
         for attempt in range(1, MOST_ATTEMPTS):
@@ -49,9 +54,11 @@ class Job(Generic[T]):
             return result
 
     async def _run_body(self, connection: Any) -> T:
+        if self._abandoned and not self._begun:
+            raise asyncio.CancelledError
+        self._begun = True
         scope = Scope()
         transaction = PostgresTransaction(connection, scope, patience=self._patience)
-        self.begun = True
         try:
             return await Watched(call(self._body, transaction, scope), scope)
         except BaseException:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ostiary.errors import StoreUnavailable
-from ostiary.store.bodies import FOREIGN_AWAIT
 from ostiary.store.database import Body, Row, Value
 from ostiary.store.sqlite.connection import establish
 from ostiary.store.sqlite.reading import Reading
@@ -70,7 +69,9 @@ class SqliteDatabase:
         deadline = loop.time() + timeout
         while not await self._has_changed() and (left := deadline - loop.time()) > 0:
             self._next_commit = self._next_commit or loop.create_future()
-            await asyncio.wait([self._next_commit], timeout=min(left, CHANGE_POLL))
+            committed, _ = await asyncio.wait([self._next_commit], timeout=min(left, CHANGE_POLL))
+            if committed:
+                return
 
     async def now(self) -> int:
         ((now,),) = await self._reading().inline(NOW, ())
@@ -87,10 +88,8 @@ class SqliteDatabase:
             self._next_commit = None
 
     def _reading(self) -> Reading:
-        """Inside a body this would be a read of the state before the transaction, so it is refused."""
         reading, writer = self._parts()
-        if writer.inside_body:
-            raise RuntimeError(FOREIGN_AWAIT)
+        writer.refuse_inside_body()
         return reading
 
     def _parts(self) -> tuple[Reading, Writer]:

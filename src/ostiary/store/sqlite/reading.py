@@ -69,6 +69,8 @@ class Reading:
 
     async def close(self) -> None:
         """Ends after the reads that are under way in the thread."""
+        if self._closed:
+            return
         self._closed = True
         self._inline.discard()
         self._thread.submit(self._threaded.discard)

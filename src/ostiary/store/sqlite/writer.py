@@ -79,12 +79,20 @@ class Writer:
         self._closing = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ostiary-writer")
         self._task = asyncio.create_task(self._work(), name="ostiary-writer")
-        self.inside_body = False
+        self._running: Scope | None = None
+
+    def refuse_inside_body(self) -> None:
+        """For everything but a `Transaction`: called by a body, it fails, and so does the body, whatever it does then.
+
+        A body runs to its end within one turn of the loop, so nobody else can be calling.
+        """
+        if self._running is not None:
+            self._running.failure = RuntimeError(FOREIGN_AWAIT)
+            raise self._running.failure
 
     async def run(self, body: Body[T], *, patience: float | None) -> T:
         """The body's result, or its error, after the commit of its batch."""
-        if self.inside_body:
-            raise RuntimeError(FOREIGN_AWAIT)
+        self.refuse_inside_body()
         if self._closing:
             raise StoreUnavailable("the database is closed")
         if len(self._waiting) >= MOST_WAITING:
@@ -174,13 +182,13 @@ class Writer:
         connection.execute("savepoint body")
         scope = Scope()
         body = call(member.body, SqliteTransaction(connection, scope), scope)
-        self.inside_body = True
+        self._running = scope
         try:
             member.result = member.context.run(drive, body)
         except BaseException as error:  # noqa: BLE001 — it is the caller's, and reaches it through its answer
             member.error = error
         finally:
-            self.inside_body = False
+            self._running = None
         if not connection.in_transaction:
             raise sqlite3.OperationalError(f"the transaction was rolled back: {member.error or 'by its body'}")
         if member.error is not None:

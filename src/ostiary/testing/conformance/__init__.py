@@ -1,0 +1,31 @@
+"""What any backend must do, as checks to run on your own: each is a coroutine that raises AssertionError.
+
+::
+
+    @pytest.mark.parametrize("check", DATABASE_CHECKS, ids=name_of)
+    async def test_my_database(check):
+        await check(partial(open_my_database, empty_database_url))
+
+A database check is given a function that opens one and the same empty database, as often as the check asks: each time
+is another process to the backend. A hot check is given the same for counters.
+"""
+
+from typing import Final
+
+from ostiary.testing.conformance.bodies import BODY_CHECKS
+from ostiary.testing.conformance.feed import FEED_CHECKS
+from ostiary.testing.conformance.hot import HOT_CHECKS
+from ostiary.testing.conformance.migrations import MIGRATION_CHECKS
+from ostiary.testing.conformance.opening import DatabaseCheck, HotCheck, OpenDatabase, OpenHot, name_of
+from ostiary.testing.conformance.racing import RACES
+from ostiary.testing.conformance.rows import ROW_CHECKS
+
+DATABASE_CHECKS: Final[tuple[DatabaseCheck, ...]] = (
+    *ROW_CHECKS,
+    *BODY_CHECKS,
+    *RACES,
+    *FEED_CHECKS,
+    *MIGRATION_CHECKS,
+)
+
+__all__ = ["DATABASE_CHECKS", "HOT_CHECKS", "DatabaseCheck", "HotCheck", "OpenDatabase", "OpenHot", "name_of"]
