@@ -1,0 +1,153 @@
+"""`Requirement`: what a route asks, at its boundaries, and mistakes that show at start-up."""
+
+import math
+
+import pytest
+
+from ostiary.errors import (
+    ConfigurationError,
+    Forbidden,
+    InsufficientScope,
+    InsufficientUserAuthentication,
+    MissingCredential,
+)
+from ostiary.verifier import AAL1, AAL2, Principal, Requirement
+from tests.verifier.material import NOW, access_token
+
+ROLE_MAP = {"user": {"orders:read"}, "editor": {"orders:read", "orders:write"}, "admin": {"users:write"}}
+
+
+def me(**claims):
+    return Principal.of(access_token(**claims))
+
+
+def passes(principal, **parameters):
+    """True, or the class of the error."""
+    try:
+        Requirement(**parameters).check(principal, now=NOW)
+    except (MissingCredential, Forbidden, InsufficientUserAuthentication) as error:
+        return type(error)
+    return True
+
+
+def test_without_parameters_any_caller_passes_and_nobody_does_not():
+    assert passes(me()) is True
+    assert passes(None) is MissingCredential
+
+
+def test_optional_lets_nobody_pass_but_asks_the_same_of_somebody():
+    assert passes(None, optional=True) is True
+    assert passes(None, optional=True, role="admin", aal=2) is True
+    assert passes(me(), optional=True, role="admin") is Forbidden
+    assert passes(me(), optional=True, role="user") is True
+
+
+def test_k1_roles():
+    assert passes(me(), role="editor") is True
+    assert passes(me(), role=("admin", "editor")) is True
+    assert passes(me(), role="admin") is Forbidden
+    assert passes(me(), role=("admin", "moderator")) is Forbidden
+    assert passes(me(roles=()), role="user") is Forbidden
+    assert passes(me(), role="edit") is Forbidden
+    assert passes(me(roles=("Admin", "admin ")), role="admin") is Forbidden
+
+
+def test_k1_permissions_come_from_roles():
+    assert passes(me(), permission="orders:write", role_map=ROLE_MAP) is True
+    assert passes(me(), permission="users:write", role_map=ROLE_MAP) is Forbidden
+    assert passes(me(roles=("unknown",)), permission="orders:read", role_map=ROLE_MAP) is Forbidden
+    assert passes(me(roles=()), permission="orders:read", role_map=ROLE_MAP) is Forbidden
+    assert passes(me(), permission="orders:read", role="admin", role_map=ROLE_MAP) is Forbidden
+
+
+def test_the_role_map_is_followed_when_it_changes():
+    role_map = {"editor": {"orders:write"}}
+    requirement = Requirement(permission="orders:write", role_map=role_map)
+    requirement.check(me(), now=NOW)
+    role_map["editor"] = set()
+    with pytest.raises(Forbidden):
+        requirement.check(me(), now=NOW)
+
+
+def test_k3_every_scope_is_needed():
+    assert passes(me(), scope="orders:read") is True
+    assert passes(me(), scope="orders:write orders:read") is True
+    assert passes(me(), scope="orders:read users:read") is InsufficientScope
+    assert passes(me(scope=""), scope="orders:read") is InsufficientScope
+    assert passes(me(scope="orders:reader"), scope="orders:read") is InsufficientScope
+
+
+def test_the_refusal_names_the_scope():
+    with pytest.raises(InsufficientScope) as caught:
+        Requirement(scope="users:read").check(me(), now=NOW)
+    assert caught.value.scope == "users:read"
+
+
+@pytest.mark.parametrize(
+    ("acr", "level"),
+    [(AAL1, 1), (AAL2, 2), ("", 0), ("urn:ostiary:aal:3", 0), ("2", 0), (AAL2 + " ", 0), (AAL2.upper(), 0)],
+)
+def test_l25_assurance_levels(acr, level):
+    for aal in (1, 2):
+        assert passes(me(acr=acr), aal=aal) is (True if level >= aal else InsufficientUserAuthentication)
+
+
+def test_l25_max_age_at_its_boundary():
+    for age, passing in ((0, True), (299, True), (300, True), (301, False)):
+        expected = True if passing else InsufficientUserAuthentication
+        assert passes(me(auth_time=NOW - age), max_age=300) is expected
+    assert passes(me(auth_time=NOW), max_age=0) is True
+    assert passes(me(auth_time=NOW - 1), max_age=0) is InsufficientUserAuthentication
+
+
+def test_a_clock_that_says_no_number_is_too_late():
+    with pytest.raises(InsufficientUserAuthentication):
+        Requirement(max_age=300).check(me(auth_time=NOW), now=math.nan)
+
+
+def test_l25_the_refusal_says_what_is_needed():
+    with pytest.raises(InsufficientUserAuthentication) as caught:
+        Requirement(aal=2, max_age=300).check(me(), now=NOW)
+    assert (caught.value.acr_values, caught.value.max_age) == (AAL2, 300)
+    with pytest.raises(InsufficientUserAuthentication) as caught:
+        Requirement(max_age=0).check(me(), now=NOW)
+    assert (caught.value.acr_values, caught.value.max_age) == (None, 0)
+
+
+def test_who_may_not_do_it_at_all_is_not_sent_to_sign_in_again():
+    assert passes(me(), role="admin", aal=2) is Forbidden
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        *(
+            {"role": ""},
+            {"role": ()},
+            {"role": ["admin"]},
+            {"role": ("admin", "")},
+            {"role": 5},
+            {"role": ("admin", 5)},
+        ),
+        *(
+            {"permission": ""},
+            {"permission": 5, "role_map": {}},
+            {"permission": "users:read"},
+            {"permission": "", "role_map": {}},
+        ),
+        *(
+            {"scope": ""},
+            {"scope": " a"},
+            {"scope": "a  b"},
+            {"scope": 'a"b'},
+            {"scope": "a\\b"},
+            {"scope": "é"},
+            {"scope": ("a",)},
+        ),
+        *({"aal": 0}, {"aal": 3}, {"aal": True}, {"aal": "2"}, {"aal": 1.0}),
+        *({"max_age": -1}, {"max_age": 1.5}, {"max_age": math.nan}, {"max_age": True}, {"max_age": "300"}),
+    ],
+)
+def test_a_requirement_that_cannot_be_meant_fails_when_it_is_made(parameters):
+    with pytest.raises(ConfigurationError):
+        Requirement(**parameters)
