@@ -6,13 +6,21 @@ import inspect
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from tests.servers import PostgresServer, ValkeyServer
 
 _numbers = itertools.count(1)
+
+
+LONGEST_ID: Final = 40  # characters
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names a long text by its argument: it says little, and where a key is in it, each process has another name."""
+    return argname if isinstance(val, str | bytes) and len(val) > LONGEST_ID else None
 
 
 @pytest.hookimpl(tryfirst=True)
