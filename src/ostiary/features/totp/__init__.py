@@ -1,0 +1,20 @@
+"""TOTP: a second factor from an authenticator app, and the recovery codes that replace a lost one.
+
+Owns the tables ``totp_secrets`` and ``totp_recovery_codes``. Proves, and is never asked what comes next; knows neither
+other factors nor HTTP.
+"""
+
+from ostiary.core.plug import Feature
+from ostiary.features.totp import queries, routes
+from ostiary.features.totp.factors import RecoveryCode, Totp
+from ostiary.features.totp.limits import AccountLimit
+from ostiary.store.migrations import Migrations
+
+feature = Feature(
+    name="totp",
+    routes=routes.ROUTES,
+    factors=(Totp(), RecoveryCode()),
+    checks=(AccountLimit(),),
+    migrations=Migrations.of("totp", package=__name__),
+    sweep=queries.delete_expired,
+)

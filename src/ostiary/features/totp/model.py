@@ -1,0 +1,98 @@
+"""Codes: those that an authenticator app computes, and those that a person keeps on paper."""
+
+import base64
+import hashlib
+import hmac
+import io
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import segno
+from pyotp.totp import TOTP
+
+from ostiary.core.entropy import Random
+
+SECRET_SIZE: Final = 20  # RFC 4226 §4 R6 recommends 160 bits
+STEP: Final = 30  # seconds; RFC 6238 §5.2
+DRIFT: Final = 1  # steps before and after: REQUIREMENTS C7, RFC 6238 §5.2
+RECOVERY_CODES: Final = 10
+
+# \d and isdigit() also take other scripts' digits, int() also signs, spaces and underscores
+_CODE: Final = re.compile(r"[0-9]{6}")
+_RECOVERY_SIZE: Final = 15  # 120 bits: from 112 on, a hash without salt and stretching is enough (SP 800-63B-4 §3.1.2)
+# spelt out: IGNORECASE would also take the long s and the Kelvin sign
+_RECOVERY_CODE: Final = re.compile(r"[A-Za-z2-7]{24}")
+_GROUP: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """An account's secret, as it is stored. ``last_step`` is that of the last accepted code."""
+
+    account_id: str
+    sealed_secret: bytes
+    last_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What is shown while enrolling, and never again."""
+
+    secret: str
+    otpauth_uri: str
+    qr_svg: str
+
+
+def matching_step(secret: bytes, code: str, *, at: int) -> int | None:
+    """The latest time step, no further than `DRIFT` from ``at`` (seconds since the epoch), that has this code.
+
+    The latest, because when two steps share a code, spending the earlier would leave it good for the later one. Every
+    step is computed and compared: the time tells neither which one matched nor whether one did.
+    """
+    if not _CODE.fullmatch(code):
+        return None
+    otp = TOTP(_text(secret))
+    around = range(at // STEP - DRIFT, at // STEP + DRIFT + 1)
+    matching = [step for step in around if hmac.compare_digest(otp.generate_otp(step), code)]
+    return max(matching, default=None)
+
+
+def present(secret: bytes, *, email: str, host: str) -> Started:
+    """The secret as text, as the URI that authenticator apps read, and as a picture of that URI.
+
+    Drawing takes some ten milliseconds of computing.
+    """
+    text = _text(secret)
+    uri = TOTP(text).provisioning_uri(name=email, issuer_name=host)
+    return Started(secret=text, otpauth_uri=uri, qr_svg=_drawn(uri))
+
+
+def new_recovery_code(random: Random) -> str:
+    """Six groups of four letters and digits. None of them is 0, 1, 8 or 9, so none is mistaken for a letter."""
+    text = base64.b32encode(random.token(_RECOVERY_SIZE)).decode().lower()
+    return "-".join(text[start : start + _GROUP] for start in range(0, len(text), _GROUP))
+
+
+def recovery_code_hash(account_id: str, code: str) -> bytes | None:
+    """What is stored and looked up, or None when this cannot be a recovery code.
+
+    Case, spaces and dashes do not count.
+    """
+    bare = code.replace("-", "").replace(" ", "")
+    if not _RECOVERY_CODE.fullmatch(bare):
+        return None
+    return hashlib.sha256(f"recovery code of {account_id}: {bare.lower()}".encode()).digest()
+
+
+def _text(secret: bytes) -> str:
+    return base64.b32encode(secret).decode()
+
+
+def _drawn(uri: str) -> str:
+    """An SVG that can stand in a page as well as in an ``img``: no script, no style, nothing to fetch."""
+    svg = io.BytesIO()
+    segno.make_qr(uri, error="m").save(
+        svg, kind="svg", scale=4, xmldecl=False, nl=False, light="#fff", svgclass=None, lineclass=None
+    )
+    return svg.getvalue().decode()

@@ -1,0 +1,114 @@
+"""Every statement on ``totp_secrets`` and ``totp_recovery_codes``."""
+
+from ostiary.features.totp.model import Enrolled
+from ostiary.store.database import Reader, Row, Transaction
+
+
+async def start(tx: Transaction, account_id: str, sealed_secret: bytes, *, expires_at: int) -> bool:
+    """Stores a secret to be confirmed, in the place of one that was not. False when a confirmed one is there."""
+    return (
+        await tx.execute(
+            "insert into totp_secrets (account_id, sealed_secret, expires_at, last_step) values ($1, $2, $3, 0)"
+            " on conflict (account_id) do update"
+            " set sealed_secret = excluded.sealed_secret, expires_at = excluded.expires_at"
+            " where totp_secrets.confirmed_at is null",
+            account_id,
+            sealed_secret,
+            expires_at,
+        )
+        == 1
+    )
+
+
+async def unconfirmed(reader: Reader, account_id: str, *, now: int) -> Enrolled | None:
+    return _enrolled(
+        await reader.one(
+            "select account_id, sealed_secret, last_step from totp_secrets"
+            " where account_id = $1 and confirmed_at is null and expires_at > $2",
+            account_id,
+            now,
+        )
+    )
+
+
+async def confirmed(reader: Reader, account_id: str) -> Enrolled | None:
+    return _enrolled(
+        await reader.one(
+            "select account_id, sealed_secret, last_step from totp_secrets"
+            " where account_id = $1 and confirmed_at is not null",
+            account_id,
+        )
+    )
+
+
+async def confirm(tx: Transaction, seen: Enrolled, *, step: int, now: int) -> bool:
+    """Makes the secret that was ``seen`` the account's factor, its code for ``step`` spent. False when it was confirmed
+    or replaced meanwhile."""
+    return (
+        await tx.execute(
+            "update totp_secrets set confirmed_at = $3, last_step = $4"
+            " where account_id = $1 and sealed_secret = $2 and confirmed_at is null",
+            seen.account_id,
+            seen.sealed_secret,
+            now,
+            step,
+        )
+        == 1
+    )
+
+
+async def spend_step(tx: Transaction, seen: Enrolled, *, step: int) -> bool:
+    """Whether ``step`` is later than every step spent before. Also false when the secret is no longer the one ``seen``:
+    a code of a removed secret must not count for its successor."""
+    return (
+        await tx.execute(
+            "update totp_secrets set last_step = $3"
+            " where account_id = $1 and sealed_secret = $2 and confirmed_at is not null and last_step < $3",
+            seen.account_id,
+            seen.sealed_secret,
+            step,
+        )
+        == 1
+    )
+
+
+async def remove(tx: Transaction, account_id: str) -> bool:
+    """Deletes a confirmed secret, and with it the recovery codes."""
+    return (
+        await tx.execute("delete from totp_secrets where account_id = $1 and confirmed_at is not null", account_id) == 1
+    )
+
+
+async def delete_expired(tx: Transaction, now: int) -> None:
+    """Deletes the secrets that nobody confirmed in time."""
+    await tx.execute("delete from totp_secrets where confirmed_at is null and expires_at <= $1", now)
+
+
+async def insert_recovery_code(tx: Transaction, account_id: str, code_hash: bytes) -> None:
+    await tx.execute("insert into totp_recovery_codes (account_id, code_hash) values ($1, $2)", account_id, code_hash)
+
+
+async def has_recovery_codes(reader: Reader, account_id: str) -> bool:
+    row = await reader.one("select 1 from totp_recovery_codes where account_id = $1 limit 1", account_id)
+    return row is not None
+
+
+async def has_recovery_code(reader: Reader, account_id: str, code_hash: bytes) -> bool:
+    row = await reader.one(
+        "select 1 from totp_recovery_codes where account_id = $1 and code_hash = $2", account_id, code_hash
+    )
+    return row is not None
+
+
+async def spend_recovery_code(tx: Transaction, account_id: str, code_hash: bytes) -> bool:
+    """Deletes the code. False when it was used meanwhile."""
+    return (
+        await tx.execute(
+            "delete from totp_recovery_codes where account_id = $1 and code_hash = $2", account_id, code_hash
+        )
+        == 1
+    )
+
+
+def _enrolled(row: Row | None) -> Enrolled | None:
+    return None if row is None else Enrolled(*row)

@@ -1,0 +1,95 @@
+"""POST /auth/totp, POST /auth/totp/confirm, DELETE /auth/totp. The two steps of a sign-in come from its dispatcher."""
+
+from typing import Final
+
+import msgspec
+
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, InChecks, Place, Route, Unlimited
+from ostiary.errors import (
+    Busy,
+    Conflict,
+    InsufficientUserAuthentication,
+    InvalidCode,
+    NotFound,
+    RateLimited,
+    TokenRevoked,
+)
+from ostiary.features.totp import service
+
+
+class TotpEnrolment(msgspec.Struct, frozen=True):
+    """To be confirmed with a code. None of it is shown again."""
+
+    secret: str
+    """For typing: base32, 160 bits."""
+    otpauth_uri: str
+    qr_svg: str
+    """A picture of ``otpauth_uri``: an SVG element."""
+
+
+class ConfirmTotp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    code: str
+
+
+class RecoveryCodes(msgspec.Struct, frozen=True):
+    """Each signs in once, in the place of a code. They are not shown again."""
+
+    recovery_codes: tuple[str, ...]
+
+
+async def enrol(call: Call[Empty]) -> Answer:
+    begun = await service.enrol(call.ambient, call.actor, call.me)
+    return Answer(200, TotpEnrolment(secret=begun.secret, otpauth_uri=begun.otpauth_uri, qr_svg=begun.qr_svg))
+
+
+async def confirm(call: Call[ConfirmTotp]) -> Answer:
+    codes = await service.confirm(call.ambient, call.actor, call.me, code=call.body.code)
+    return Answer(200, RecoveryCodes(codes))
+
+
+async def remove(call: Call[Empty]) -> Answer:
+    await service.remove(call.ambient, call.actor, call.me)
+    return Answer(204)
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        place=Place.PREFIX,
+        path="/totp",
+        summary="Begin to enrol an authenticator app",
+        handler=enrol,
+        body=Empty,
+        credential=Credential.ACCESS,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=InChecks(),
+        answers={200: TotpEnrolment},
+        errors=(InsufficientUserAuthentication, Conflict, RateLimited, TokenRevoked, Busy),
+    ),
+    Route(
+        method="POST",
+        place=Place.PREFIX,
+        path="/totp/confirm",
+        summary="Confirm the authenticator app with one of its codes; the answer has the recovery codes",
+        handler=confirm,
+        body=ConfirmTotp,
+        credential=Credential.ACCESS,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=InChecks(),
+        answers={200: RecoveryCodes},
+        errors=(InvalidCode, Conflict, RateLimited, TokenRevoked),
+    ),
+    Route(
+        method="DELETE",
+        place=Place.PREFIX,
+        path="/totp",
+        summary="Remove the authenticator app and its recovery codes",
+        handler=remove,
+        body=Empty,
+        credential=Credential.ACCESS,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=Unlimited(because="it needs a sign-in with a second factor in the last five minutes, which is limited"),
+        answers={204: None},
+        errors=(InsufficientUserAuthentication, NotFound, TokenRevoked),
+    ),
+)

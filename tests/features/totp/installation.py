@@ -1,0 +1,177 @@
+"""An installation to test against: its HTTP interface, a real database, and a clock that stands still."""
+
+import asyncio
+import base64
+import hmac
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+from starlette.types import ASGIApp
+
+from ostiary.app import Ostiary
+from ostiary.testing.world import FrozenClock, Outbox
+
+ISSUER: Final = "https://auth.example.com"
+PASSWORD: Final = "seven purple umbrellas sing"
+STEP: Final = 30
+
+_addresses = itertools.count(1)
+
+
+class AuthenticatorApp:
+    """What the owner's telephone does (RFC 6238 §4), written down a second time."""
+
+    def __init__(self, secret: str, clock: FrozenClock) -> None:
+        self._secret = base64.b32decode(secret)
+        self._clock = clock
+
+    def code(self, *, steps: int = 0) -> str:
+        step = self._clock.now() // 1_000_000 // STEP + steps
+        digest = hmac.digest(self._secret, step.to_bytes(8, "big"), "sha1")
+        start = digest[-1] & 15
+        number = int.from_bytes(digest[start : start + 4], "big") & 0x7FFF_FFFF
+        return f"{number % 1_000_000:06}"
+
+    def wrong_code(self, number: int = 0) -> str:
+        """A code that is right at no step nearby; another one for another ``number``."""
+        near = {self.code(steps=steps) for steps in range(-3, 4)}
+        wrong = (f"{candidate:06}" for candidate in itertools.count() if f"{candidate:06}" not in near)
+        return next(itertools.islice(wrong, number, None))
+
+
+@dataclass
+class Installation:
+    auth: Ostiary
+    app: ASGIApp
+    clock: FrozenClock
+    outbox: Outbox
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """One request. Each comes from an address of its own, so that no limit per source is in the way."""
+        number = next(_addresses)
+        source = (f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", 50_000)
+        sent = {"authorization": f"Bearer {token}"} if token else {}
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, client=source), base_url=ISSUER, trust_env=False
+        ) as client:
+            return await client.request(method, f"/auth{path}", json=body, headers={**sent, **(headers or {})})
+
+    async def rows(self, sql: str, *args: Any) -> list[Sequence[Any]]:
+        return list(await self.auth.ambient.database.all(sql, *args))
+
+    async def subjects(self, count: int) -> list[str]:
+        """The subjects of all mails, once at least ``count`` were sent: that happens after the answers."""
+        for _ in range(200):
+            if len(self.outbox.mails) >= count:
+                break
+            await asyncio.sleep(0.01)
+        return [mail.subject for mail in self.outbox.mails]
+
+    async def events(self, prefix: str = "totp.") -> list[str]:
+        """The types of the audit events, in the order of their time."""
+        types = [row[0] for row in await self.rows("select type from audit_events order by at, type")]
+        return [name for name in types if name.startswith(prefix)]
+
+
+@dataclass
+class Person:
+    """Somebody with an account, and what they have been given."""
+
+    world: Installation
+    email: str
+    token: str = ""
+    app: AuthenticatorApp | None = None
+    recovery_codes: tuple[str, ...] = ()
+
+    async def begin(self) -> httpx.Response:
+        """The first step of a sign-in."""
+        return await self.world.ask("POST", "/login", {"email": self.email, "password": PASSWORD})
+
+    async def attempt(self) -> str:
+        """The token of a sign-in that waits for its second step."""
+        answer = await self.begin()
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["attempt"])
+
+    async def sign_in(self) -> None:
+        answer = await self.begin()
+        assert answer.status_code == 200, answer.text
+        self.token = answer.json()["access_token"]
+
+    async def finish(self, factor: str, code: Any, *, attempt: str | None = None) -> httpx.Response:
+        """The second step, of a new attempt unless one is given."""
+        named = await self.attempt() if attempt is None else attempt
+        return await self.world.ask("POST", f"/login/{factor}", {"attempt": named, "code": code})
+
+    async def sign_in_with_code(self) -> None:
+        """Signs in with both factors, with a code that was not used before."""
+        assert self.app
+        self.world.clock.advance(STEP)
+        answer = await self.finish("totp", self.app.code())
+        assert answer.status_code == 200, answer.text
+        self.token = answer.json()["access_token"]
+
+    async def start(self) -> httpx.Response:
+        return await self.world.ask("POST", "/totp", token=self.token)
+
+    async def confirm(self, code: Any) -> httpx.Response:
+        return await self.world.ask("POST", "/totp/confirm", {"code": code}, token=self.token)
+
+    async def remove(self) -> httpx.Response:
+        return await self.world.ask("DELETE", "/totp", token=self.token)
+
+    async def enrol(self) -> None:
+        """Starts and confirms."""
+        started = await self.start()
+        assert started.status_code == 200, started.text
+        self.app = AuthenticatorApp(started.json()["secret"], self.world.clock)
+        confirmed = await self.confirm(self.app.code())
+        assert confirmed.status_code == 200, confirmed.text
+        self.recovery_codes = tuple(confirmed.json()["recovery_codes"])
+
+
+@asynccontextmanager
+async def installation(database_url: str) -> AsyncIterator[Installation]:
+    clock, outbox = FrozenClock(), Outbox()
+    auth = Ostiary(
+        database_url,
+        issuer=ISSUER,
+        secret="x2Yb7uXG0vq0O1Y5c7bZzq0J6m5wq1n8m3r9t4k2p6s",
+        limit_login="100000/minute",
+        environ={},
+        clock=clock,
+        mail=outbox,
+    )
+    await auth.migrate()
+    try:
+        yield Installation(auth, auth.asgi, clock, outbox)  # opens with the first request
+    finally:
+        await auth.close()
+
+
+async def registered(world: Installation, email: str = "ada@example.com") -> Person:
+    """Somebody who has just signed in with the password, which is all they have."""
+    answer = await world.ask("POST", "/register", {"email": email, "password": PASSWORD})
+    assert answer.status_code == 202, answer.text
+    person = Person(world, email)
+    await person.sign_in()
+    return person
+
+
+async def enrolled(world: Installation, email: str = "ada@example.com") -> Person:
+    """Somebody who has TOTP, and is signed in from before that."""
+    person = await registered(world, email)
+    await person.enrol()
+    return person

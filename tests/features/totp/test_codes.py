@@ -1,0 +1,167 @@
+"""The codes themselves, without a database: RFC 6238, the window, and what is not a code."""
+
+import base64
+import json
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.etree import ElementTree as ET
+
+import pytest
+import segno
+
+from ostiary.core.entropy import SystemRandom
+from ostiary.features.totp.model import matching_step, new_recovery_code, present, recovery_code_hash
+
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "otp" / "rfc6238_totp.json").read_text())
+SHA1 = [vector for vector in VECTORS["tests"] if vector["alg"] == "sha1"]
+SECRET = VECTORS["seeds_ascii"]["sha1"].encode()
+
+
+@pytest.mark.parametrize("vector", SHA1, ids=[str(vector["time"]) for vector in SHA1])
+def test_the_codes_of_rfc_6238_are_accepted_for_their_step(vector):
+    assert matching_step(SECRET, vector["otp6"], at=vector["time"]) == vector["step"]
+
+
+@pytest.mark.parametrize("vector", SHA1[1:], ids=[str(vector["time"]) for vector in SHA1[1:]])
+def test_a_code_is_accepted_one_step_early_and_late_and_no_further(vector):
+    """All but the first, before which there was no time."""
+    start, code = vector["step"] * 30, vector["otp6"]
+    assert {matching_step(SECRET, code, at=at) for at in (start - 30, start, start + 29, start + 59)} == {
+        vector["step"]
+    }
+    assert matching_step(SECRET, code, at=start - 31) is None
+    assert matching_step(SECRET, code, at=start + 60) is None
+
+
+def test_of_two_steps_with_one_code_the_later_is_spent():
+    """Otherwise the code that was just used would be good once more, for the later step."""
+    earlier, later, code = 50_897_033, 50_897_035, "407517"  # found by search
+    assert matching_step(SECRET, code, at=(earlier - 1) * 30) == earlier
+    assert matching_step(SECRET, code, at=(earlier + 1) * 30) == later
+
+
+def in_digits_from(zero):
+    """287082 in the digits of another script."""
+    return "".join(chr(zero + int(digit)) for digit in "287082")
+
+
+ARABIC_INDIC, FULL_WIDTH, BOLD = 0x0660, 0xFF10, 0x1D7CE
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "",
+        "28708",
+        "94287082",
+        " 287082",
+        "287082 ",
+        "287082\n",
+        "287 082",
+        "287-082",
+        "+28708",
+        "-28708",
+        "287_082",
+        "287082\0",
+        "\u00b287082",
+        "28708a",
+        *map(in_digits_from, (ARABIC_INDIC, FULL_WIDTH, BOLD)),
+    ],
+)
+def test_only_six_ascii_digits_are_a_code(code):
+    """int() and isdigit() take many of these for 287082, which is right at this time."""
+    assert matching_step(SECRET, "287082", at=59) == 1
+    assert matching_step(SECRET, code, at=59) is None
+
+
+def test_another_secret_has_another_code():
+    assert matching_step(bytes(20), "287082", at=59) is None
+
+
+def test_what_is_shown_names_the_account_and_the_issuer_and_has_the_secret():
+    shown = present(SECRET, email="ada+b&c?@example.com", host="auth.example.com")
+    assert base64.b32decode(shown.secret) == SECRET
+    uri = urlsplit(shown.otpauth_uri)
+    assert (uri.scheme, uri.netloc) == ("otpauth", "totp")
+    assert unquote(uri.path) == "/auth.example.com:ada+b&c?@example.com"
+    assert parse_qs(uri.query) == {"secret": [shown.secret], "issuer": ["auth.example.com"]}
+
+
+def test_the_picture_is_the_uri_and_nothing_active():
+    shown = present(SECRET, email="ada@example.com", host="auth.example.com")
+    svg = ET.fromstring(shown.qr_svg)
+    assert {element.tag.removeprefix("{http://www.w3.org/2000/svg}") for element in svg.iter()} == {"svg", "g", "path"}
+    assert {name for element in svg.iter() for name in element.attrib} <= {
+        "width",
+        "height",
+        "transform",
+        "stroke",
+        "fill",
+        "d",
+    }
+    assert modules_drawn(svg) == modules_of(segno.make_qr(shown.otpauth_uri, error="m"))
+
+
+def modules_of(qr):
+    return {(x, y) for y, row in enumerate(qr.matrix_iter(border=4)) for x, is_dark in enumerate(row) if is_dark}
+
+
+def modules_drawn(svg):
+    """The dark squares: the path that is stroked moves (m, M) and draws to the right (h), line by line."""
+    (path,) = [element for element in svg.iter() if element.get("stroke")]
+    x, y, found = 0.0, 0.0, set()
+    for command, numbers in re.findall(r"([Mmh])([-0-9. ]+)", path.attrib["d"]):
+        values = [float(number) for number in re.findall(r"-?[0-9.]+", numbers)]
+        if command == "M":
+            x, y = values
+        elif command == "m":
+            x, y = x + values[0], y + values[1]
+        else:
+            found |= {(int(x) + step, int(y)) for step in range(int(values[0]))}
+            x += values[0]
+    return found
+
+
+def test_recovery_codes_have_120_bits_in_groups_of_four():
+    codes = {new_recovery_code(SystemRandom()) for _ in range(200)}
+    assert len(codes) == 200
+    assert all(re.fullmatch(r"[a-z2-7]{4}(-[a-z2-7]{4}){5}", code) for code in codes)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "mfrg-gzdf-mztw-q2lk-nnwg-23tp",
+        "MFRG-GZDF-MZTW-Q2LK-NNWG-23TP",
+        "mfrggzdfmztwq2lknnwg23tp",
+        " mfrg gzdf mztw q2lk nnwg 23tp ",
+        "Mfrg--Gzdf  mztwq2lk-nnwg 23tp-",
+    ],
+)
+def test_case_dashes_and_spaces_of_a_recovery_code_do_not_count(spelling):
+    assert recovery_code_hash("acc_1", spelling) == recovery_code_hash("acc_1", "mfrggzdfmztwq2lknnwg23tp") is not None
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "",
+        "mfrg-gzdf-mztw-q2lk-nnwg-23t",
+        "mfrg-gzdf-mztw-q2lk-nnwg-23tpa",
+        "mfrg_gzdf_mztw_q2lk_nnwg_23tp",
+        "mfrg-gzdf-mztw-q2lk-nnwg-23tp\n",
+        "mfrg\u2010gzdf\u2010mztw\u2010q2lk\u2010nnwg\u201023tp",
+        "mfrg\u00a0gzdfmztwq2lknnwg23tp",
+        "mfrg-gzdf-mztw-q2lk-nnwg-23t0",
+        "mfrg-gzdf-mztw-q2l\u212a-nnwg-23tp",
+        "mfrg-gzdf-mztw-q2lk-nnwg-23t\uff50",
+    ],
+)
+def test_nothing_else_is_a_recovery_code(spelling):
+    assert recovery_code_hash("acc_1", spelling) is None
+
+
+def test_one_code_of_two_accounts_is_stored_differently():
+    code = "mfrggzdfmztwq2lknnwg23tp"
+    assert recovery_code_hash("acc_1", code) != recovery_code_hash("acc_2", code)

@@ -1,0 +1,168 @@
+"""From no second factor to one: only its owner can do it, and only with a code."""
+
+import asyncio
+
+from ostiary.features.totp import queries
+from tests.features.totp.installation import STEP, AuthenticatorApp, enrolled, installation, registered
+
+
+async def test_enrolling_shows_the_secret_and_confirming_shows_the_recovery_codes(database_url):
+    async with installation(database_url) as world:
+        ada = await registered(world)
+        started = await ada.start()
+        assert started.status_code == 200
+        assert set(started.json()) == {"secret", "otpauth_uri", "qr_svg"}
+        assert started.json()["secret"] in started.json()["otpauth_uri"]
+        assert started.headers["cache-control"] == "no-store"
+        app = AuthenticatorApp(started.json()["secret"], world.clock)
+        confirmed = await ada.confirm(app.code())
+        assert confirmed.status_code == 200
+        assert len(set(confirmed.json()["recovery_codes"])) == 10
+        assert confirmed.headers["cache-control"] == "no-store"
+        assert await world.events() == ["totp.confirmed", "totp.enrolled"]
+        assert await world.subjects(1) == ["Two-step sign-in is now on at auth.example.com"]
+        assert world.outbox.mails[0].to == ada.email
+
+
+async def test_before_the_confirmation_the_password_suffices(database_url):
+    """Otherwise a mistake while enrolling would lock the owner out."""
+    async with installation(database_url) as world:
+        ada = await registered(world)
+        await ada.start()
+        assert (await ada.begin()).status_code == 200
+
+
+async def test_a_wrong_code_confirms_nothing(database_url):
+    async with installation(database_url) as world:
+        ada = await registered(world)
+        app = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)
+        refused = await ada.confirm(app.wrong_code())
+        assert (refused.status_code, refused.json()["code"]) == (401, "invalid_code")
+        for other in (int(app.code()), [app.code()], None):
+            assert (await ada.confirm(other)).status_code == 422
+        assert (await ada.begin()).status_code == 200
+        assert (await ada.confirm(app.code())).status_code == 200
+
+
+async def test_a_new_start_replaces_what_was_not_confirmed(database_url):
+    async with installation(database_url) as world:
+        ada = await registered(world)
+        first = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)
+        second = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)
+        assert (await ada.confirm(first.code())).status_code == 401
+        assert (await ada.confirm(second.code())).status_code == 200
+
+
+async def test_a_secret_that_was_replaced_meanwhile_is_not_confirmed(database_url):
+    """The code was right for the secret that was read, which is no longer the one that would become the factor."""
+    async with installation(database_url) as world:
+        ada = await registered(world)
+        await ada.start()
+        database, now = world.auth.ambient.database, world.clock.now()
+        account_id = (await world.rows("select id from accounts"))[0][0]
+        seen = await queries.unconfirmed(database, account_id, now=now)
+        assert seen is not None
+        await ada.start()
+        assert await database.transaction(lambda tx: queries.confirm(tx, seen, step=1, now=now)) is False
+        assert (await ada.begin()).status_code == 200
+
+
+async def test_what_is_active_cannot_be_replaced_or_confirmed_again(database_url):
+    """REQUIREMENTS G6: whoever has the session must not put their own device in the place of the owner's."""
+    async with installation(database_url) as world:
+        ada = await enrolled(world)
+        assert (await ada.start()).status_code == 409
+        assert (await ada.confirm(ada.app.code())).status_code == 409
+        await ada.sign_in_with_code()
+        assert (await ada.start()).status_code == 409
+        assert await world.rows("select count(*) from totp_recovery_codes") == [(10,)]
+
+
+async def test_without_an_enrolment_there_is_nothing_to_confirm(database_url):
+    async with installation(database_url) as world:
+        ada = await registered(world)
+        assert (await ada.confirm("123456")).status_code == 409
+
+
+async def test_an_enrolment_ends_after_a_quarter_of_an_hour(database_url):
+    async with installation(database_url) as world:
+        ada, eve = await registered(world), await enrolled(world, "eve@example.com")
+        app = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)
+        world.clock.advance(15 * 60)
+        await ada.sign_in()
+        assert (await ada.confirm(app.code())).status_code == 409
+        sweep = next(feature.sweep for feature in world.auth._features if feature.name == "totp")
+        now = world.clock.now()
+        await world.auth.ambient.database.transaction(lambda tx: sweep(tx, now))
+        left = await world.rows("select a.email from totp_secrets s join accounts a on a.id = s.account_id")
+        assert [row[0] for row in left] == [eve.email], "what is confirmed stays"
+
+
+async def test_of_twenty_parallel_confirmations_one_gets_recovery_codes(database_url):
+    async with installation(database_url) as world:
+        ada = await registered(world)
+        app = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)
+        answers = await asyncio.gather(*(ada.confirm(app.code()) for _ in range(20)))
+        assert sorted(answer.status_code for answer in answers) == [200] + [409] * 19
+        assert await world.rows("select count(*) from totp_recovery_codes") == [(10,)]
+        assert (await world.events()).count("totp.confirmed") == 1
+
+
+async def test_enrolling_needs_a_sign_in_of_the_last_five_minutes(database_url):
+    async with installation(database_url) as world:
+        ada = await registered(world)
+        world.clock.advance(300)
+        assert (await ada.start()).status_code == 200
+        world.clock.advance(1)
+        refused = await ada.start()
+        assert (refused.status_code, refused.json()["code"]) == (401, "insufficient_user_authentication")
+        assert 'max_age="300"' in refused.headers["www-authenticate"]
+        await ada.sign_in()
+        assert (await ada.start()).status_code == 200
+
+
+async def test_without_an_access_token_nothing_is_done(database_url):
+    async with installation(database_url) as world:
+        for method, path, body in (
+            ("POST", "/totp", None),
+            ("POST", "/totp/confirm", {"code": "123456"}),
+            ("DELETE", "/totp", None),
+        ):
+            refused = await world.ask(method, path, body)
+            assert (refused.status_code, refused.json()["code"]) == (401, "missing_credential")
+
+
+async def test_another_site_cannot_do_it_with_the_cookies(database_url):
+    """ATTACKS M06: cross-site request forgery."""
+    async with installation(database_url) as world:
+        ada = await enrolled(world)
+        await ada.sign_in_with_code()
+        forged = {"cookie": f"__Host-ostiary_access={ada.token}", "sec-fetch-site": "cross-site"}
+        for method, path, body in (("POST", "/totp", None), ("DELETE", "/totp", None)):
+            refused = await world.ask(method, path, body, headers=forged)
+            assert (refused.status_code, refused.json()["code"]) == (403, "cross_site_request")
+        own = {**forged, "sec-fetch-site": "same-origin"}
+        assert (await world.ask("DELETE", "/totp", headers=own)).status_code == 204
+
+
+async def test_a_session_that_ended_on_another_node_changes_nothing(database_url):
+    """The token still verifies here, because the news has not come; the row is asked inside the transaction."""
+    async with installation(database_url) as world:
+        ada, eve = await registered(world), await enrolled(world, "eve@example.com")
+        app = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)
+        await eve.sign_in_with_code()
+        await world.auth.ambient.database.execute("update sessions set ended_at = $1", world.clock.now())
+        world.clock.advance(STEP)
+        before = await world.events()
+        for refused in (await ada.start(), await ada.confirm(app.code()), await eve.remove()):
+            assert (refused.status_code, refused.json()["code"]) == (401, "invalid_token")
+        assert await world.events() == before
+        assert await world.rows("select count(*) from totp_secrets where confirmed_at is not null") == [(1,)]
+
+
+async def test_an_account_that_was_disabled_on_another_node_changes_nothing(database_url):
+    async with installation(database_url) as world:
+        ada = await registered(world)
+        await world.auth.ambient.database.execute("update accounts set disabled_at = $1", world.clock.now())
+        assert (await ada.start()).status_code == 401
+        assert await world.rows("select count(*) from totp_secrets") == [(0,)]

@@ -1,0 +1,19 @@
+"""The slice is optional: an installation without it signs in, and has none of its routes, tables or fields."""
+
+import pytest
+
+from ostiary import app
+from ostiary.store.database import NoSuchTable
+from tests.features.totp.installation import installation, registered
+
+
+async def test_without_the_slice_a_password_signs_in(database_url, monkeypatch):
+    monkeypatch.setattr(app, "FEATURES", tuple(feature for feature in app.FEATURES if feature.name != "totp"))
+    async with installation(database_url) as world:
+        ada = await registered(world)
+        assert (await world.ask("GET", "/me", token=ada.token)).json()["amr"] == ["pwd"]
+        for path in ("/totp", "/totp/confirm", "/login/totp", "/login/recovery-code"):
+            assert (await world.ask("POST", path, {}, token=ada.token)).status_code == 404
+        assert "totp" not in str(world.auth.openapi())
+        with pytest.raises(NoSuchTable):
+            await world.rows("select 1 from totp_secrets")
