@@ -6,13 +6,11 @@ Keys are immutable and may be used from many threads. Their text form shows no s
 from collections.abc import Mapping
 from typing import Any, Self, final
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-
 from ostiary.errors import KeyRejected
 from ostiary.jose import jwk as jwks
 from ostiary.jose.algorithms import scheme_named
 from ostiary.jose.algorithms.scheme import Scheme
+from ostiary.jose.pem import read_private, read_public
 
 
 @final
@@ -46,12 +44,7 @@ class VerifyingKey:
     @classmethod
     def from_pem(cls, pem: bytes, *, alg: str, kid: str | None = None) -> Self:
         """Reads ``-----BEGIN PUBLIC KEY-----``. Raises KeyRejected for anything else, private keys too."""
-        scheme = scheme_named(alg)
-        try:
-            key = serialization.load_pem_public_key(pem)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise KeyRejected("not a public key in PEM form") from None
-        return cls(scheme, key, kid=kid)
+        return cls(scheme_named(alg), read_public(pem), kid=kid)
 
     def to_jwk(self) -> dict[str, str]:
         """The public JWK with ``kid``, ``alg`` and ``use``, ready for a JWK Set."""
@@ -91,12 +84,7 @@ class SigningKey:
     @classmethod
     def from_pem(cls, pem: bytes, *, alg: str, kid: str | None = None, password: bytes | None = None) -> Self:
         """Reads a private key in PEM form, encrypted if ``password`` is given. Raises KeyRejected for anything else."""
-        scheme = scheme_named(alg)
-        try:
-            key = serialization.load_pem_private_key(pem, password)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise KeyRejected("not a private key in PEM form, or not with this password") from None
-        return cls(scheme, key, kid=kid)
+        return cls(scheme_named(alg), read_private(pem, password), kid=kid)
 
     def to_jwk(self) -> dict[str, str]:
         """The private JWK. It is the secret itself: encrypt it before it is stored."""

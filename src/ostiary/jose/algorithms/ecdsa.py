@@ -1,13 +1,13 @@
 """ES256, ES384, ES512 (RFC 7518 §3.4): each on its own curve, signatures as two numbers of fixed size."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from msgspec import Struct
 
 from ostiary.errors import KeyRejected
 from ostiary.jose import members
@@ -17,8 +17,7 @@ PrivateKey = ec.EllipticCurvePrivateKey
 PublicKey = ec.EllipticCurvePublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class Ecdsa:
+class Ecdsa(Struct, frozen=True):
     name: str
     crv: str
     curve: ec.EllipticCurve

@@ -1,11 +1,11 @@
 """Ed25519 (RFC 8037, RFC 9864), under its new name and its old one, ``EdDSA``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Struct
 
 from ostiary.errors import KeyRejected
 from ostiary.jose import members
@@ -21,8 +21,7 @@ _ORDER_8: Final = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95
 _LOW_ORDER: Final = frozenset({0, 1, _FIELD - 1, _ORDER_8, _FIELD - _ORDER_8})
 
 
-@dataclass(frozen=True, slots=True)
-class EdDsa:
+class EdDsa(Struct, frozen=True):
     name: str
     kty: str = "OKP"
 

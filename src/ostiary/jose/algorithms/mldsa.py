@@ -1,11 +1,11 @@
 """ML-DSA-44, ML-DSA-65, ML-DSA-87 (RFC 9964): the private key is its 32-byte seed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import mldsa
+from msgspec import Struct
 
 from ostiary.errors import KeyRejected
 from ostiary.jose import members
@@ -17,8 +17,7 @@ PrivateKey: TypeAlias = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mlds
 PublicKey: TypeAlias = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class MlDsa:
+class MlDsa(Struct, frozen=True):
     name: str
     private: type[PrivateKey]
     public: type[PublicKey]

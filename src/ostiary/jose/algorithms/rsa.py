@@ -1,13 +1,14 @@
 """RS256, RS384, RS512 (RFC 7518 §3.3) and PS256, PS384, PS512 (§3.5): one key, one hash, one padding."""
 
+import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
+from msgspec import Struct
 
 from ostiary.errors import KeyRejected
 from ostiary.jose import members
@@ -32,8 +33,7 @@ def pss(hash_algorithm: hashes.HashAlgorithm) -> AsymmetricPadding:
     return padding.PSS(mgf=padding.MGF1(hash_algorithm), salt_length=hash_algorithm.digest_size)
 
 
-@dataclass(frozen=True, slots=True)
-class Rsa:
+class Rsa(Struct, frozen=True):
     name: str
     hash: hashes.HashAlgorithm
     padding: Callable[[hashes.HashAlgorithm], AsymmetricPadding]
@@ -131,13 +131,11 @@ _ROCA_GENERATOR: Final = 65537
 _ROCA_PRIMES: Final = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
 
 
-def _powers(prime: int) -> frozenset[int]:
-    return frozenset(pow(_ROCA_GENERATOR, exponent, prime) for exponent in range(prime))
-
-
-_ROCA_RESIDUES: Final = tuple((prime, _powers(prime)) for prime in _ROCA_PRIMES)
-
-
 def _has_roca_fingerprint(n: int) -> bool:
     """Both primes of such keys are powers of 65537 modulo many small primes, and so is their product."""
-    return all(n % prime in residues for prime, residues in _ROCA_RESIDUES)
+    return all(n % prime in _powers(prime) for prime in _ROCA_PRIMES)
+
+
+@functools.cache
+def _powers(prime: int) -> frozenset[int]:
+    return frozenset(pow(_ROCA_GENERATOR, exponent, prime) for exponent in range(prime))
