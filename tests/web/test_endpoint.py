@@ -1,13 +1,17 @@
 """Each route's policy is carried out, in order, for every request."""
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ostiary.core.plug import Credential, PerSource
 from ostiary.verifier import ACCESS_COOKIE, REFRESH_COOKIE
-from tests.web.toy import ISSUER, NOW, SECRET, Login, World, access_token, login, route, show
+from tests.web.toy import ISSUER, NOW, ROUTES, SECRET, Login, World, access_token, login, route, show
 
 SAME_ORIGIN = {"sec-fetch-site": "same-origin"}
 CROSS_SITE = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
+WORLD_BEHIND_A_PROXY = World(trusted_proxies=("10.0.0.0/8",), limit_register="1000000/minute")
 GOOD = {"email": "a@example.com", "password": SECRET}
 
 
@@ -111,6 +115,12 @@ async def test_a_cookie_that_only_looks_like_ours_is_ignored(name):
     assert (await ask("GET", "/auth/me", headers=[(b"cookie", header)])).status_code == 401
 
 
+async def test_our_cookie_is_found_among_two_hundred_others():
+    others = "; ".join(f"c{number}={'x' * 20}" for number in range(200))
+    headers = {"cookie": f"{others}; {ACCESS_COOKIE}={access_token()}"}
+    assert (await ask("GET", "/auth/me", headers=headers)).status_code == 200
+
+
 async def test_credentials_that_a_route_does_not_read_are_ignored():
     headers = {**bearer("garbage"), **cookies(access="garbage", refresh="garbage")}
     assert (await ask("GET", "/auth/open", headers=headers)).status_code == 200
@@ -207,7 +217,7 @@ async def test_a_request_with_cookies_must_come_from_our_site(method, path, head
     ],
 )
 async def test_our_own_and_trusted_origins_may(method, path, headers, body, site):
-    world = World(trusted_origins=("https://app.example.com:443",))
+    world = World(trusted_origins=("https://app.example.com",))
     answer = await ask(method, path, world=world, headers={**headers, **site}, json=body)
     assert answer.status_code in {200, 204}
 
@@ -315,6 +325,42 @@ async def test_path_parameters_arrive_decoded():
     assert (await ask("PUT", "/auth/roles/a%20b")).json()["path"] == {"name": "a b"}
 
 
+# --- whatever comes -----------------------------------------------------------------------------------------------
+
+HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [b"authorization", b"cookie", b"content-type", b"content-length", b"origin", b"sec-fetch-site",
+             b"user-agent", b"x-forwarded-for", b"x-request-id", b"host"]
+        ),
+        st.binary(max_size=60) | st.sampled_from([b"Bearer x", b"application/json", ACCESS_COOKIE.encode() + b"=x"]),
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+@given(
+    method=st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", "\x00"]),
+    path=st.sampled_from([f"/auth{each.path}" for each in ROUTES if each.path not in {"/crash", "/lost", "/unstated"}])
+    | st.text(max_size=30).map("/auth/sessions/{}".format),
+    headers=HEADERS,
+    body=st.binary(max_size=40),
+)
+async def test_no_request_whatever_makes_the_server_fail(method, path, headers, body):
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": ("10.0.0.1", 1)}
+    await WORLD_BEHIND_A_PROXY.app(scope, receive, send)
+    assert 200 <= sent[0]["status"] < 500
+    assert dict(sent[0]["headers"])[b"x-request-id"]
+
+
 # --- mistakes of ours ---------------------------------------------------------------------------------------------
 
 
@@ -324,8 +370,6 @@ def test_a_limit_without_a_setting_fails_when_the_app_is_made():
 
 
 def test_a_body_that_lets_unknown_fields_pass_fails_when_the_app_is_made():
-    import msgspec
-
     class Inner(msgspec.Struct):
         name: str
 

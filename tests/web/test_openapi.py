@@ -73,8 +73,9 @@ def test_operations_are_named_and_grouped_by_their_path():
 def test_paths_and_server_follow_the_settings():
     other = described(prefix="/identity", issuer="https://id.example.com/tenant")
     assert "/identity/login" in other["paths"]
-    assert "/.well-known/jwks.json/tenant" in other["paths"]
-    assert other["servers"] == [{"url": "https://id.example.com"}]
+    assert other["servers"] == [{"url": "https://id.example.com/tenant"}]
+    assert other["paths"]["/.well-known/jwks.json/tenant"]["servers"] == [{"url": "https://id.example.com"}]
+    OpenAPIV31SpecValidator(json.loads(json.dumps(other))).validate()
 
 
 def test_path_parameters_are_described():

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from ostiary.verifier import REFRESH_COOKIE
 from tests.web.toy import ISSUER, SECRET, World, access_token
 
 GOOD = {"email": "a@example.com", "password": SECRET}
@@ -192,6 +193,36 @@ async def test_what_is_away_is_logged_as_a_warning_with_its_reason(caplog):
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage().endswith(": StoreUnavailable 'disk full'")
+
+
+@pytest.mark.parametrize(("method", "path", "request_", "status"), EVERY_KIND)
+async def test_no_credential_and_no_body_is_ever_logged(method, path, request_, status, caplog):
+    caplog.set_level(logging.DEBUG)
+    token = access_token()
+    headers = {**request_.get("headers", {}), "user-agent": SECRET, "x-private": SECRET}
+    headers |= {"cookie": f"{REFRESH_COOKIE}={SECRET}"} if status == 400 else {"authorization": f"Bearer {token}"}
+    await ask(method, f"{path}?token={SECRET}", **{**request_, "headers": headers})
+    own = [record.getMessage() for record in caplog.records if record.name.startswith("ostiary")]
+    assert SECRET not in "".join(own)
+    assert token not in "".join(own)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"host": "evil.example"},
+        {"x-forwarded-host": "evil.example"},
+        {"forwarded": "host=evil.example;proto=javascript"},
+        {"x-forwarded-proto": "javascript"},
+        {"x-original-url": "/auth/crash"},
+        {"x-forwarded-prefix": "/evil"},
+    ],
+)
+async def test_no_answer_depends_on_the_host_that_a_caller_names(said):
+    for path in ("/auth/openapi.json", "/auth/page", "/auth/nothing"):
+        plain, told = await ask("GET", path), await ask("GET", path, headers=said)
+        assert told.content == plain.content
+        assert "evil" not in str(told.headers)
 
 
 # --- the edge's own routes ----------------------------------------------------------------------------------------

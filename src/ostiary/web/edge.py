@@ -8,8 +8,7 @@ from ostiary.core.plug import Place, Route
 from ostiary.core.settings import Network, Settings
 from ostiary.verifier import checked_origins
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_WELL_KNOWN: Final = "/.well-known/"
+WELL_KNOWN: Final = "/.well-known/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,30 +23,18 @@ class Edge:
     def of(cls, settings: Settings) -> "Edge":
         """Raises ConfigurationError for origins that no browser would send."""
         return cls(
-            own_origins=checked_origins({origin_of(settings.issuer)}),
-            trusted_origins=checked_origins({origin_of(origin) for origin in settings.trusted_origins}),
+            own_origins=checked_origins((settings.issuer_origin,)),
+            trusted_origins=checked_origins(settings.trusted_origins),
             proxies=settings.proxies,
             body_limit=settings.body_limit,
-            is_https=settings.issuer.startswith("https:"),
+            is_https=settings.issuer_origin.startswith("https:"),
         )
-
-
-def origin_of(url: str) -> str:
-    """The origin of ``url`` as browsers write it: lower case, no default port (RFC 6454 §6.2).
-
-    Always of a configured URL: what a Host header says is the caller's word.
-    """
-    parts = urllib.parse.urlsplit(url)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
 
 
 def placed(route: Route, settings: Settings) -> str:
     """The whole path of a route. What is well known of an issuer with a path stands before that path (RFC 8414 §3)."""
     if route.place is Place.PREFIX:
         return settings.prefix + route.path
-    if route.path.startswith(_WELL_KNOWN):
+    if route.path.startswith(WELL_KNOWN):
         return route.path + urllib.parse.urlsplit(settings.issuer).path
     return route.path

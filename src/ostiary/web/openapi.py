@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, made from the routes and from nothing else: what it says is what is served."""
 
 import re
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
@@ -28,7 +29,7 @@ from ostiary.errors import (
     UnsupportedMediaType,
 )
 from ostiary.verifier import ACCESS_COOKIE, REFRESH_COOKIE
-from ostiary.web.edge import origin_of, placed
+from ostiary.web.edge import WELL_KNOWN, placed
 
 Json: TypeAlias = dict[str, Any]
 Struct: TypeAlias = type[msgspec.Struct]
@@ -89,14 +90,21 @@ def document(routes: Sequence[Route], *, settings: Settings, version: str) -> Js
     reference_of = dict(zip(structs, references, strict=True))
     paths: Json = {}
     for route in ordered:
-        paths.setdefault(placed(route, settings), {})[route.method.lower()] = _operation(route, reference_of)
+        path = paths.setdefault(placed(route, settings), _at_host(route, settings))
+        path[route.method.lower()] = _operation(route, reference_of)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Ostiary", "version": version},
-        "servers": [{"url": origin_of(settings.issuer)}],
+        "servers": [{"url": settings.issuer}],
         "paths": paths,
         "components": {"schemas": dict(sorted({**schemas, "Problem": _PROBLEM}.items())), "securitySchemes": _SCHEMES},
     }
+
+
+def _at_host(route: Route, settings: Settings) -> Json:
+    """A path item that counts from the host and not from an issuer below it."""
+    has_path = urllib.parse.urlsplit(settings.issuer).path
+    return {"servers": [{"url": settings.issuer_origin}]} if has_path and route.path.startswith(WELL_KNOWN) else {}
 
 
 def _structs(routes: Sequence[Route]) -> list[Struct]:
@@ -135,7 +143,7 @@ def _operation_id(route: Route) -> str:
 def _tag(route: Route) -> str:
     """The slice, which is what the path begins with."""
     if route.place is Place.ROOT:
-        return "discovery" if route.path.startswith("/.well-known/") else "health"
+        return "discovery" if route.path.startswith(WELL_KNOWN) else "health"
     return re.split(r"[/.]", route.path)[1]
 
 
