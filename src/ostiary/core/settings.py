@@ -97,9 +97,9 @@ class Settings:
 
     @property
     def issuer_origin(self) -> str:
-        """How browsers write the issuer's origin (RFC 6454 §6.2)."""
+        """How browsers write the issuer's origin: lower case, without the scheme's own port (RFC 6454 §6.2)."""
         parts = urllib.parse.urlsplit(self.issuer)
-        return f"{parts.scheme}://{parts.netloc}".lower()
+        return f"{parts.scheme}://{parts.netloc}".lower().removesuffix(":443" if parts.scheme == "https" else ":80")
 
     @property
     def proxies(self) -> tuple[Network, ...]:
