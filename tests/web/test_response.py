@@ -32,6 +32,7 @@ EVERY_KIND = [
     ("POST", "/auth/login", {"data": GOOD}, 415),
     ("POST", "/auth/login", {"json": {}}, 422),
     ("GET", "/auth/crash", {}, 500),
+    ("GET", "/auth/misconfigured", {}, 500),
     ("GET", "/auth/lost", {}, 503),
 ]
 

@@ -22,7 +22,7 @@ from ostiary.core.plug import (
     Unlimited,
 )
 from ostiary.core.settings import load
-from ostiary.errors import Conflict, InvalidCredentials, NotFound, StoreUnavailable
+from ostiary.errors import ConfigurationError, Conflict, InvalidCredentials, NotFound, StoreUnavailable
 from ostiary.jose import SigningKey, sign
 from ostiary.verifier import AAL1, ACCESS_TOKEN_TYPE, AccessToken, KnownRevocations, Verifier, encode_access_token
 from ostiary.web import Application, application
@@ -188,6 +188,10 @@ async def lose_the_store(_call: Call[Any]) -> Answer:
     raise StoreUnavailable("disk full", retry_after=3)
 
 
+async def find_a_mistake_of_the_operator(_call: Call[Any]) -> Answer:
+    raise ConfigurationError(f"the secret {SECRET} is too short")
+
+
 async def answer_unstated(_call: Call[Any]) -> Answer:
     return Answer(201)
 
@@ -242,6 +246,7 @@ ROUTES = (
     route("POST", "/cookies", set_cookies_unasked, answers={204: None}),
     route("GET", "/crash", crash),
     route("GET", "/lost", lose_the_store),
+    route("GET", "/misconfigured", find_a_mistake_of_the_operator),
     route("GET", "/unstated", answer_unstated),
     route("GET", "/document", document, answers={200: Empty}),
     route("GET", "/page", page, answers={200: Page}),

@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
@@ -11,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from ostiary.core.entropy import SystemRandom
 from ostiary.core.plug import Ambient, Place, Route
 from ostiary.core.settings import Settings
-from ostiary.errors import MethodNotAllowed, NotFound, OstiaryError
+from ostiary.errors import MethodNotAllowed, NotFound, OstiaryError, RequestError, Unavailable
 from ostiary.web.edge import Edge, placed
 from ostiary.web.endpoint import Endpoint
 from ostiary.web.response import Renderer, Response
@@ -29,7 +28,7 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
 def application(
-    routes: Sequence[Route], *, settings: Settings, ambient: Callable[[], Ambient], alone: bool = True
+    routes: Sequence[Route], *, settings: Settings, ambient: Callable[[], Ambient], alone: bool
 ) -> "Application":
     """The ASGI app of ``routes`` and the edge's own.
 
@@ -70,29 +69,29 @@ class Application:
     async def refuse(self, error: OstiaryError, scope: Scope, send: Send) -> None:
         """Answers with ``error``, for who stands in front."""
         if scope["type"] == "http":
-            await _send(self._renderer.refusal(error, request_id=self._request_id(scope)), scope, send)
+            await _send(self._renderer.problem(error, request_id=self._request_id(scope)), scope, send)
         else:
             await _decline(scope, send)
 
     async def _respond(self, scope: Scope, receive: Receive, request_id: str) -> Response:
         found = self._table.find(path_of(scope))
         if found is None:
-            return self._renderer.refusal(NotFound(), request_id=request_id)
+            return self._renderer.problem(NotFound(), request_id=request_id)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         endpoint = found.methods.get(method)
         if endpoint is None:
-            return self._renderer.refusal(MethodNotAllowed(), request_id=request_id, allow=_allowed(found.methods))
+            return self._renderer.problem(MethodNotAllowed(), request_id=request_id, allow=_allowed(found.methods))
         try:
             answer = await endpoint.answer(
                 scope, receive, ambient=self._ambient(), path=found.parameters, request_id=request_id
             )
             return self._renderer.answer(answer, place=endpoint.route.place, request_id=request_id)
-        except OstiaryError as error:
+        except (RequestError, Unavailable) as error:
             _log_refusal(error, endpoint.route, request_id)
-            return self._renderer.refusal(error, request_id=request_id)
+            return self._renderer.problem(error, request_id=request_id)
         except Exception as error:  # noqa: BLE001 - a caller learns nothing of it; the log, where it was
             _LOG.error("%s %s failed, request %s: %s", method, endpoint.route.path, request_id, trace(error))
-            return self._renderer.refusal(OstiaryError(), request_id=request_id)
+            return self._renderer.problem(OstiaryError(), request_id=request_id)
 
     def _request_id(self, scope: Scope) -> str:
         """Our own, or the one that a trusted proxy gave; a caller's would let it forge lines in our logs."""
@@ -106,9 +105,9 @@ def _allowed(methods: Mapping[str, Endpoint]) -> list[str]:
     return sorted({*methods, "HEAD"} if "GET" in methods else methods)
 
 
-def _log_refusal(error: OstiaryError, route: Route, request_id: str) -> None:
+def _log_refusal(error: RequestError | Unavailable, route: Route, request_id: str) -> None:
     """One line; the detail escaped, because parts of it may be the caller's words."""
-    level = logging.WARNING if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+    level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
     name = type(error).__name__
     _LOG.log(level, "%s %s refused, request %s: %s %a", route.method, route.path, request_id, name, error.detail)
 

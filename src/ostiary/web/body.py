@@ -60,7 +60,6 @@ def _check_length(announced: bytes, limit: int) -> None:
 
 
 async def _gather(receive: Receive, limit: int) -> bytes:
-    data = b""
     chunks = bytearray()
     while True:
         message = await receive()

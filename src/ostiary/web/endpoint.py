@@ -39,31 +39,11 @@ class Endpoint:
         self, scope: Scope, receive: Receive, *, ambient: Ambient, path: Mapping[str, str], request_id: str
     ) -> Answer:
         """What the handler answers. Raises what a step or the handler refuses with."""
-        route, headers = self.route, scope["headers"]
         source = source_of(scope, proxies=self._edge.proxies)
         await self._count(ambient, source)
         body = await self._read_body(scope, receive)
-        shown = self._read_credentials(headers, body)
-        wants_cookies = shown.in_cookie or getattr(body, "transport", None) == "cookie"
-        from_own_site = self._is_from_own_site(headers, must_be=wants_cookies and route.csrf is Csrf.SAME_ORIGIN)
-        call: Call[Any] = Call(
-            ambient=ambient,
-            body=body,
-            path=path,
-            principal=_verified(ambient, shown) if route.credential is Credential.ACCESS else None,
-            access_token=shown.access.token if shown.access else None,
-            refresh_token=shown.refresh.token if shown.refresh else None,
-            transport="cookie" if wants_cookies else "token",
-            from_own_site=from_own_site,
-            source=source,
-            user_agent=_user_agent(headers),
-            request_id=request_id,
-        )
-        answer = await route.handler(call)
-        self._check_stated(answer)
-        if answer.cookies and not from_own_site:
-            raise CrossSiteRequest("cookies for a request that did not come from our site")
-        return answer
+        call = self._call(scope["headers"], body, ambient=ambient, path=path, source=source, request_id=request_id)
+        return self._checked(await self.route.handler(call), call)
 
     async def _count(self, ambient: Ambient, source: Source) -> None:
         if self._rate is None:
@@ -78,6 +58,34 @@ class Endpoint:
             return _NO_BODY
         return parse(await read_json(scope, receive, limit=self._edge.body_limit), self.route.body)
 
+    def _call(
+        self,
+        headers: Headers,
+        body: msgspec.Struct,
+        *,
+        ambient: Ambient,
+        path: Mapping[str, str],
+        source: Source,
+        request_id: str,
+    ) -> Call[Any]:
+        shown = self._read_credentials(headers, body)
+        wants_cookies = shown.in_cookie or getattr(body, "transport", None) == "cookie"
+        must_be_ours = wants_cookies and self.route.csrf is Csrf.SAME_ORIGIN
+        from_own_site = self._is_from_own_site(headers, must_be=must_be_ours)  # before anything is verified
+        return Call(
+            ambient=ambient,
+            body=body,
+            path=path,
+            principal=_verified(ambient, shown) if self.route.credential is Credential.ACCESS else None,
+            access_token=shown.access.token if shown.access else None,
+            refresh_token=shown.refresh.token if shown.refresh else None,
+            transport="cookie" if wants_cookies else "token",
+            from_own_site=from_own_site,
+            source=source,
+            user_agent=_user_agent(headers),
+            request_id=request_id,
+        )
+
     def _is_from_own_site(self, headers: Headers, *, must_be: bool) -> bool:
         """Raises CrossSiteRequest where it must be and is not, or does not say."""
         if not must_be and not any(name in _ORIGIN_HEADERS for name, _ in headers):
@@ -90,11 +98,14 @@ class Endpoint:
             return False
         return True
 
-    def _check_stated(self, answer: Answer) -> None:
+    def _checked(self, answer: Answer, call: Call[Any]) -> Answer:
         """What a route does not state is not in the document that callers rely on: a mistake of ours, so a 500."""
         stated = self.route.answers[answer.status]
         if not (answer.body is None if stated is None else isinstance(answer.body, stated)):
             raise TypeError(f"{self.route.path}: the body of a {answer.status} is not what the route states")
+        if answer.cookies and not call.from_own_site:
+            raise CrossSiteRequest("cookies for a request that did not come from our site")
+        return answer
 
 
 def _verified(ambient: Ambient, shown: Shown) -> Principal | None:

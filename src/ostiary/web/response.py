@@ -1,7 +1,8 @@
 """Answers and refusals as bytes, with the headers that every one of them has."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -42,8 +43,8 @@ class Renderer:
         self._always = {**_ALWAYS, **_OVER_HTTPS} if is_https else _ALWAYS
 
     def answer(self, answer: Answer, *, place: Place, request_id: str) -> Response:
-        """An answer may name its own content type, and outside the prefix how long it may be kept; nothing else that
-        stands here. Under the prefix nothing is ever stored: it is about somebody."""
+        """The answer's own headers replace its content type and how long it may be kept, the latter only outside the
+        prefix: what is under it is about somebody, and never stored."""
         body, fields = _content(answer.body)
         fields[b"cache-control"] = b"no-store"
         if answer.headers:
@@ -53,8 +54,8 @@ class Renderer:
         cookies = [(b"set-cookie", set_cookie(cookie).encode("ascii")) for cookie in answer.cookies]
         return self._complete(answer.status, fields, body, request_id, cookies)
 
-    def refusal(self, error: OstiaryError, *, request_id: str, allow: Iterable[str] = ()) -> Response:
-        """Problem details (RFC 9457); ``allow`` are the methods that a 405 names (RFC 9110 §15.5.6)."""
+    def problem(self, error: OstiaryError, *, request_id: str, allow: Sequence[str] = ()) -> Response:
+        """A refusal (RFC 9457); ``allow`` are the methods that a 405 names (RFC 9110 §15.5.6)."""
         refused = refusal(error)
         fields = {name.encode("ascii"): value.encode("ascii") for name, value in refused.headers}
         if allow:
@@ -66,7 +67,7 @@ class Renderer:
     ) -> Response:
         fields |= self._always
         fields[b"x-request-id"] = request_id.encode("ascii")
-        if status != 204:  # RFC 9110 §8.6
+        if status != HTTPStatus.NO_CONTENT:  # RFC 9110 §8.6: a 204 has no length
             fields[b"content-length"] = b"%d" % len(body)
         return Response(status, [*fields.items(), *cookies], body)
 
