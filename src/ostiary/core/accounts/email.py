@@ -8,6 +8,8 @@ from email_validator import EmailNotValidError, validate_email
 from ostiary.errors import InvalidEmail
 
 _LONGEST: Final = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
+_ENCODED_WORD: Final = "=?"  # RFC 2047 §2: a mail program would decode it, and show another address than the one stored
+_INVALID: Final = "The e-mail address is not valid."
 
 
 class Email(NamedTuple):
@@ -16,22 +18,42 @@ class Email(NamedTuple):
     address: str
     key: str
 
+    @property
+    def mailbox(self) -> str:
+        """``key`` without a ``+tag``, which most servers deliver to the same inbox: what mails are counted by."""
+        local, _, domain = self.key.rpartition("@")
+        return f"{local.partition('+')[0]}@{domain}"
+
 
 def parse_email(text: str) -> Email:
     """The address in its normal form.
 
     Upper and lower case are the same person: the local part is folded too, as every large provider does. Characters
-    that compatibility normalisation changes (a full-width at sign, a Kelvin sign) are refused, because elsewhere they
-    may turn into another address (CVE-2019-19844).
+    that turn into others on the way (a full-width at sign, a Kelvin sign, an ideographic full stop) are refused,
+    because elsewhere they may make another address of it (CVE-2019-19844).
 
     Raises:
-        InvalidEmail: not an address that mail can reach; the text says why.
+        InvalidEmail: not an address that mail can reach.
     """
-    if len(text) > _LONGEST or unicodedata.normalize("NFKC", text) != unicodedata.normalize("NFC", text):
-        raise InvalidEmail("The e-mail address is not valid.")
+    if len(text) > _LONGEST or _ENCODED_WORD in text or _has_look_alikes(text):
+        raise InvalidEmail(_INVALID)
     try:
         found = validate_email(text, check_deliverability=False, allow_smtputf8=False, allow_domain_literal=False)
     except EmailNotValidError:
-        raise InvalidEmail("The e-mail address is not valid.") from None
+        raise InvalidEmail(_INVALID) from None
+    typed = _folded(text.rpartition("@")[2])
+    if typed not in {_folded(found.domain), found.ascii_domain}:
+        raise InvalidEmail(_INVALID)
     address = found.ascii_email or found.normalized
     return Email(address=address, key=address.lower())
+
+
+def _has_look_alikes(text: str) -> bool:
+    """Whether there is a character that compatibility normalisation changes, or any normalisation makes ASCII of."""
+    return unicodedata.normalize("NFKC", text) != unicodedata.normalize("NFC", text) or any(
+        not character.isascii() and unicodedata.normalize("NFC", character).isascii() for character in text
+    )
+
+
+def _folded(domain: str) -> str:
+    return unicodedata.normalize("NFC", domain).casefold()

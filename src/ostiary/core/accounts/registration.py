@@ -18,8 +18,9 @@ from ostiary.store.database import Transaction
 from ostiary.store.hot import Rate
 
 _PACKAGE: Final = "ostiary.core.accounts"
-_MAILS_PER_ADDRESS: Final = Rate(3, 3600)  # ATTACKS R10: nobody's inbox is flooded, and nobody is told
+_MAILS_PER_MAILBOX: Final = Rate(3, 3600)  # ATTACKS R10: nobody's inbox is flooded, and nobody is told
 _FIRST_EPOCH: Final = 1
+_FEW_HOURS: Final = 2 * 3600  # seconds; below, a mail speaks of minutes
 
 
 async def register(ambient: Ambient, actor: Actor, *, email: str, password: str) -> None:
@@ -106,8 +107,12 @@ async def _register_pending(ambient: Ambient, actor: Actor, address: Email, pass
         to=address.address,
         link=f"{ambient.settings.issuer}{ambient.settings.prefix}/email/verify#{token}",
         host=ambient.settings.issuer_host,
-        hours=ambient.settings.verification_lifetime // 3600,
+        span=_span(ambient.settings.verification_lifetime),
     )
+
+
+def _span(seconds: int) -> str:
+    return f"{seconds // 3600} hours" if seconds >= _FEW_HOURS else f"{seconds // 60} minutes"
 
 
 async def _register_at_once(ambient: Ambient, actor: Actor, address: Email, password_hash: str) -> Mail | None:
@@ -153,5 +158,5 @@ def _already_registered(ambient: Ambient, account: Account) -> Mail:
 
 
 async def _post(ambient: Ambient, address: Email, mail: Mail) -> None:
-    if await ambient.hot.take(f"mail:{address.key}", _MAILS_PER_ADDRESS, now=ambient.now()) == 0:
+    if await ambient.hot.take(f"mail:{address.mailbox}", _MAILS_PER_MAILBOX, now=ambient.now()) == 0:
         ambient.mail.post(mail)
