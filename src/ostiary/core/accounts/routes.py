@@ -52,13 +52,7 @@ async def verify_email(call: Call[VerifyEmail]) -> Answer:
 async def verification_page(call: Call[Empty]) -> Answer:
     settings = call.ambient.settings
     nonce = base64.b64encode(call.ambient.random.token(_NONCE_SIZE)).decode()
-    html = render_page(
-        __package__,
-        "verify.html",
-        nonce=nonce,
-        host=settings.issuer_host,
-        endpoint=f"{settings.prefix}/email/verify",
-    )
+    html = render_page(__package__, "verify.html", nonce=nonce, host=settings.issuer_host)
     return Answer(200, Page(html=html, nonce=nonce))
 
 
