@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 import argon2
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from ostiary.core.entropy import Random
 from ostiary.core.settings import Settings
@@ -83,11 +83,16 @@ class Hashing:
     def _verify(self, stored: str, password: str) -> bool:
         try:
             return self._argon2.verify(stored, password)
-        except VerificationError:
+        except VerifyMismatchError:
             return False
+        except (VerificationError, InvalidHashError):
+            # damaged, which took no time to find out: it costs what the others do
+            return self._verify(self._nobodys, password) and False
 
 
 def _within_bounds(stored: str) -> bool:
+    if not stored.isascii():
+        return False
     try:
         asked = argon2.extract_parameters(stored)
     except InvalidHashError:
