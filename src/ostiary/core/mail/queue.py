@@ -12,12 +12,15 @@ from ostiary.core.plug import Mail
 _LOG: Final = logging.getLogger("ostiary.mail")
 _MOST_WAITING: Final = 1000
 _TRIES: Final = 3
+_PERMANENT: Final = 500
 _PAUSE: Final = 2.0  # seconds before the second try, doubled before the third
 
 
 class MailQueue:
-    """Sends in the background, one after the other. A mail that cannot be sent is given up after three tries and logged
-    without its text; a full queue drops and logs. Neither reaches the caller: the answer must not tell."""
+    """Sends in the background, one after the other. A mail that cannot be sent is given up after three tries, or at
+    once when it is refused for good: somebody who registers addresses that do not exist must not delay the mails of
+    others. What is given up, or finds the queue full, is logged without its text. Nothing of it reaches the caller:
+    the answer must not tell."""
 
     def __init__(self, transport: Transport, *, pause: float = _PAUSE) -> None:
         self._transport = transport
@@ -57,10 +60,20 @@ class MailQueue:
     async def _deliver(self, mail: Mail) -> None:
         for attempt in range(_TRIES):
             try:
-                await self._transport.send(mail)
-            except (OSError, aiosmtplib.SMTPException, ValueError) as problem:
+                return await self._transport.send(mail)
+            except Exception as problem:  # noqa: BLE001 — whatever it is, the next mail is to be sent
                 _LOG.warning("a mail could not be sent (%s), try %d of %d", type(problem).__name__, attempt + 1, _TRIES)
-                if attempt + 1 < _TRIES:
-                    await asyncio.sleep(self._pause * 2**attempt)
-            else:
-                return
+                if _is_final(problem):
+                    return None
+            if attempt + 1 < _TRIES:
+                await asyncio.sleep(self._pause * 2**attempt)
+        return None
+
+
+def _is_final(problem: Exception) -> bool:
+    """Whether the same mail would meet the same end again: not sendable, or answered with 5yz (RFC 5321 §4.2.1)."""
+    if isinstance(problem, aiosmtplib.SMTPRecipientsRefused):
+        return all(map(_is_final, problem.recipients))
+    if isinstance(problem, aiosmtplib.SMTPResponseException):
+        return problem.code >= _PERMANENT
+    return not isinstance(problem, OSError | aiosmtplib.SMTPException)
