@@ -52,7 +52,7 @@ class Vault:
             raise ConfigurationError("the database was sealed with another secret than the one configured")
         try:
             return AESGCM(_derive(secret, purpose)).decrypt(nonce, sealed, _bound_to(purpose, row))
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: cut off within the nonce
             raise ConfigurationError(f"a sealed value for {purpose} is damaged or was moved") from None
 
 
