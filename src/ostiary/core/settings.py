@@ -39,18 +39,18 @@ class Secret(str):
         return str.__str__(self)
 
 
-def _setting(doc: str, default: Any = dataclasses.MISSING) -> Any:
-    return dataclasses.field(default=default, metadata={"doc": doc})
+def _setting(doc: str, default: Any = dataclasses.MISSING, *, shown: bool = True) -> Any:
+    return dataclasses.field(default=default, repr=shown, metadata={"doc": doc})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Every setting of an installation. Durations are in whole seconds."""
+    """Every setting of an installation. Durations are in whole seconds. What may hold a password is not in its repr."""
 
     database: str = _setting(
-        "Where the rows are: sqlite:///file.db or postgresql://user@host/name.", "sqlite:///ostiary.db"
+        "Where the rows are: sqlite:///file.db or postgresql://user@host/name.", "sqlite:///ostiary.db", shown=False
     )
-    hot: str | None = _setting("Where counters are: valkey://host:port/0. Empty: in the database.", None)
+    hot: str | None = _setting("Where counters are: valkey://host:port/0. Empty: in the database.", None, shown=False)
     secret: Secret | None = _setting(
         "The master secret, at least 32 random bytes as text; several, newest first, separated by spaces. "
         "Empty: a file beside the SQLite database.",
@@ -118,15 +118,9 @@ def problems(settings: Settings) -> list[str]:
 
 def _wrong_issuer(settings: Settings) -> list[str]:
     found = []
-    issuer = urllib.parse.urlsplit(settings.issuer)
     # RFC 8414 §2: an https URL without query or fragment. http is for development on this machine.
-    if (
-        issuer.scheme not in {"http", "https"}
-        or not issuer.hostname
-        or issuer.query
-        or issuer.fragment
-        or issuer.username
-    ):
+    issuer = _plain_url(settings.issuer)
+    if issuer is None:
         found.append(f"issuer must be an http(s) URL without user, query or fragment, not {settings.issuer!r}")
     elif settings.issuer.endswith("/"):
         found.append("issuer must not end with a slash: `iss` is compared to the letter")
@@ -135,6 +129,18 @@ def _wrong_issuer(settings: Settings) -> list[str]:
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", settings.prefix):
         found.append(f"prefix must be a path such as /auth, not {settings.prefix!r}")
     return found
+
+
+def _plain_url(text: str) -> urllib.parse.SplitResult | None:
+    """The parts of a URL that has scheme, host, port and path only, or None. What urlsplit() drops in silence, such as
+    a line break, would stay in `iss` and in the links of mails."""
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?", text):
+        return None
+    try:
+        parts = urllib.parse.urlsplit(text)
+        return parts if parts.hostname and parts.port != 0 else None
+    except ValueError:  # an address in brackets that is none, a port beyond 65535
+        return None
 
 
 # name, least, most: far-off values are typing errors or attacks on ourselves
@@ -173,8 +179,8 @@ def _wrong_networks(settings: Settings) -> list[str]:
         except ValueError:
             found.append(f"trusted_proxies must be networks such as 10.0.0.0/8, not {proxy!r}")
     for origin in settings.trusted_origins:
-        parts = urllib.parse.urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query or parts.fragment:
+        parts = _plain_url(origin)
+        if parts is None or parts.path:
             found.append(f"trusted_origins must be like https://app.example.com, not {origin!r}")
     return found
 
