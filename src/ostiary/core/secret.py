@@ -18,10 +18,18 @@ _BASE64_LENGTH: Final = 43  # 32 bytes as base64
 _HEX_LENGTH: Final = 64  # 32 bytes as hex
 _LEAST_BITS: Final = 128  # ATTACKS J06; a random 43-character text has about 200 by this count
 _PLACEHOLDERS: Final = re.compile(
-    r"change.?me|your.?(256.?bit.?)?secret|secret.?key|super.?secret|example|placeholder|password|insecure|default|"
-    r"0123456789|abcdefghij|qwerty|lorem",
+    r"change.?me|secret|secure|example|placeholder|password|default|master.?key|0123456789|abcdefghij|qwerty|lorem",
     re.IGNORECASE,
 )
+_PUBLISHED: Final = frozenset(
+    {
+        "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
+        "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",  # Flask's quickstart
+        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",  # RFC 7515 §A.1
+        "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg",  # RFC 7520 §3.5
+    }
+)
+"""Long and random, and copied from documents into many installations."""
 
 
 def check_secret(text: str) -> bytes:
@@ -41,7 +49,7 @@ def _weakness(text: str) -> str | None:
     least = _HEX_LENGTH if re.fullmatch(r"[0-9a-fA-F]*", text) else _BASE64_LENGTH
     if len(text) < least:
         return f"is too short: {len(text)} characters, where 32 random bytes give {least}"
-    if _PLACEHOLDERS.search(text):
+    if text in _PUBLISHED or _PLACEHOLDERS.search(text):
         return "looks like an example, not like a secret"
     if _repeats(text) or _shannon_bits(text) < _LEAST_BITS:
         return "is too regular to be random"
@@ -72,7 +80,8 @@ def load_secrets(configured: Secret | None, *, database_path: Path | None) -> tu
             there and its secret file is not (a new one would make its keys unreadable).
     """
     if configured is not None:
-        return tuple(check_secret(text) for text in configured.reveal().split())
+        # an empty one is too short: it must not pass for none
+        return tuple(check_secret(text) for text in configured.reveal().split() or [""])
     if database_path is None:
         raise ConfigurationError(f"OSTIARY_SECRET is needed with this database; {HOW_TO_MAKE_ONE}")
     return (_from_file(secret_path(database_path), database_path=database_path),)
