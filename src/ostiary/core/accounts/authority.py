@@ -28,4 +28,8 @@ async def act(ambient: Ambient, tx: Transaction, actor: Actor, permission: str, 
 async def _may(tx: Transaction, actor: Actor, permission: str) -> bool:
     if actor.kind in {ActorKind.OPERATOR, ActorKind.SYSTEM}:
         return True
-    return actor.kind is ActorKind.ACCOUNT and permission in await queries.permissions(tx, actor.id)
+    if actor.kind is not ActorKind.ACCOUNT:
+        return False
+    # on another node a token may outlive its account's disabling for a second: it must not suffice to undo that
+    standing = await queries.standing(tx, actor.id)
+    return standing is not None and standing.active and permission in await queries.permissions(tx, actor.id)

@@ -96,6 +96,16 @@ async def replace_password_hash(tx: Transaction, account_id: str, *, seen: str, 
     )
 
 
+async def hold(tx: Transaction, account_id: str, *, epoch: int) -> bool:
+    """Locks the account's row while it is active and its epoch still the one that was seen."""
+    return (
+        await tx.execute(
+            "update accounts set epoch = epoch where id = $1 and epoch = $2 and disabled_at is null", account_id, epoch
+        )
+        == 1
+    )
+
+
 async def raise_epoch(tx: Transaction, account_id: str) -> int | None:
     row = await tx.one("update accounts set epoch = epoch + 1 where id = $1 returning epoch", account_id)
     return None if row is None else int(row[0])

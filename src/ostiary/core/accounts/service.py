@@ -16,11 +16,11 @@ from ostiary.store.feed import Entry
 
 
 async def find(ambient: Ambient, email: str) -> Account | None:
-    """The account with this address, or None: also for a text that is no address."""
+    """The account with this address, or None: also for a text that is no address, and at the same cost."""
     try:
         key = parse_email(email).key
     except InvalidEmail:
-        return None
+        key = ""  # nobody has it
     return await queries.by_email(ambient.database, key)
 
 
@@ -38,16 +38,17 @@ async def set_roles(
     if both := add & remove:
         raise InvalidBody(f"The role {min(both)} cannot be given and taken at once.")
 
+    detail = {"added": sorted(add), "removed": sorted(remove)}
+    event = Event("accounts.roles_changed", account_id=account_id, detail=detail)
+
     async def body(tx: Transaction) -> Revoking[None]:
+        await queries.lock_role(tx, ADMIN)
+        # first of all: whoever may not do this does not learn either which roles and accounts there are
+        await act(ambient, tx, actor, USERS_WRITE, event)
         if not {*add, *remove} <= await queries.role_names(tx):
             raise InvalidBody("There is no such role.")
-        await queries.lock_role(tx, ADMIN)
-        raised = await raise_epoch(ambient, tx, account_id)
-        detail = {"added": sorted(add), "removed": sorted(remove)}
-        await act(
-            ambient, tx, actor, USERS_WRITE, Event("accounts.roles_changed", account_id=account_id, detail=detail)
-        )
         await _refuse_to_give_what_is_not_held(tx, actor, add)
+        raised = await raise_epoch(ambient, tx, account_id)
         for role in sorted(add):
             await queries.add_role(tx, account_id, role)
         taken = [role for role in sorted(remove) if await queries.remove_role(tx, account_id, role)]
@@ -57,27 +58,26 @@ async def set_roles(
     await transact(ambient, body)
 
 
-async def set_disabled(ambient: Ambient, actor: Actor, account_id: str, *, disabled: bool) -> None:
-    """Disables or enables an account, effective at once.
+async def change_disabled(
+    ambient: Ambient, tx: Transaction, actor: Actor, account_id: str, *, disabled: bool
+) -> tuple[Entry, ...]:
+    """Disables or enables an account within the caller's transaction, and returns what it must append to the feed. The
+    whole verb, which also ends sessions, is `ostiary.core.sessions.service.set_disabled`.
 
     Raises:
         Forbidden: the actor lacks ``users:write``.
         NotFound: there is no such account.
         Conflict: it would leave no admin.
     """
-
-    async def body(tx: Transaction) -> Revoking[None]:
-        await queries.lock_role(tx, ADMIN)
-        raised = await raise_epoch(ambient, tx, account_id)
-        standing = await queries.standing(tx, account_id)
-        await queries.set_disabled(tx, account_id, ambient.now() if disabled else None)
-        event = Event("accounts.disabled" if disabled else "accounts.enabled", account_id=account_id)
-        await act(ambient, tx, actor, USERS_WRITE, event)
-        was_admin = standing is not None and standing.active and ADMIN in standing.roles
-        await _refuse_to_lose_the_last_admin(tx, was_admin=disabled and was_admin)
-        return Revoking(None, (raised,))
-
-    await transact(ambient, body)
+    await queries.lock_role(tx, ADMIN)
+    event = Event("accounts.disabled" if disabled else "accounts.enabled", account_id=account_id)
+    await act(ambient, tx, actor, USERS_WRITE, event)
+    raised = await raise_epoch(ambient, tx, account_id)
+    standing = await queries.standing(tx, account_id)
+    await queries.set_disabled(tx, account_id, ambient.now() if disabled else None)
+    was_admin = standing is not None and standing.active and ADMIN in standing.roles
+    await _refuse_to_lose_the_last_admin(tx, was_admin=disabled and was_admin)
+    return (raised,)
 
 
 async def raise_epoch(ambient: Ambient, tx: Transaction, account_id: str) -> Entry:

@@ -27,3 +27,4 @@ class EndReason(StrEnum):
     LOGOUT = "logout"
     REUSE = "refresh_token_reused"
     SIGNED_OUT_EVERYWHERE = "signed_out_everywhere"
+    ACCOUNT_DISABLED = "account_disabled"

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ostiary.core.accounts.authority import USERS_WRITE, act
-from ostiary.core.accounts.service import raise_epoch
+from ostiary.core.accounts.service import change_disabled, raise_epoch
 from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS
@@ -65,12 +65,32 @@ async def sign_out_everywhere(ambient: Ambient, actor: Actor, account_id: str) -
         NotFound: there is no such account.
     """
 
+    event = Event("sessions.ended_all", account_id=account_id)
+
     async def body(tx: Transaction) -> Revoking[int]:
+        await act(ambient, tx, actor, USERS_WRITE, event)
         raised = await raise_epoch(ambient, tx, account_id)
         ended = await queries.end_all(tx, account_id, EndReason.SIGNED_OUT_EVERYWHERE, now=ambient.now())
-        event = Event("sessions.ended_all", account_id=account_id, detail={"count": len(ended)})
-        await act(ambient, tx, actor, USERS_WRITE, event)
         # the epoch refuses every access token at once: no entry for each session is needed
         return Revoking(len(ended), (raised,))
 
     return await transact(ambient, body)
+
+
+async def set_disabled(ambient: Ambient, actor: Actor, account_id: str, *, disabled: bool) -> None:
+    """Disables or enables an account, effective at once. Disabling ends its sessions: when it is enabled again, nobody
+    is signed in who was before.
+
+    Raises:
+        Forbidden: the actor lacks ``users:write``.
+        NotFound: there is no such account.
+        Conflict: it would leave no admin.
+    """
+
+    async def body(tx: Transaction) -> Revoking[None]:
+        raised = await change_disabled(ambient, tx, actor, account_id, disabled=disabled)
+        if disabled:
+            await queries.end_all(tx, account_id, EndReason.ACCOUNT_DISABLED, now=ambient.now())
+        return Revoking(None, raised)
+
+    await transact(ambient, body)
