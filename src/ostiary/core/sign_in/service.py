@@ -26,7 +26,7 @@ from ostiary.core.sign_in.model import (
 )
 from ostiary.core.sign_in.password import prove
 from ostiary.core.tokens.model import Granted
-from ostiary.core.tokens.service import grant
+from ostiary.core.tokens.service import grant, refuse_when_stale
 from ostiary.errors import CrossSiteRequest, InvalidCode, InvalidCredentials
 from ostiary.store.database import Transaction
 
@@ -37,8 +37,9 @@ async def begin(ambient: Ambient, actor: Actor, *, email: str, password: str, wa
     """The first step. An unknown address, a wrong password, a disabled account: one answer, one cost.
 
     Raises:
-        InvalidCredentials, RateLimited, Busy
+        InvalidCredentials, RateLimited, Busy, RevocationsUnknown
     """
+    refuse_when_stale(ambient)
     account = await find(ambient, email)
     attempt = Attempt(PASSWORD, actor.source, actor.source, account.id if account else None)
     await _check_before(ambient, attempt)
@@ -69,8 +70,9 @@ async def proceed(
 
     Raises:
         InvalidCode: wrong, or the attempt is unknown, expired or used up. CrossSiteRequest: it would set cookies.
-        RateLimited
+        RateLimited, RevocationsUnknown
     """
+    refuse_when_stale(ambient)
     token_hash = fingerprint(body.attempt, Purpose.ATTEMPT)
     found = token_hash and await queries.find(ambient.database, token_hash, now=ambient.now())
     if not token_hash or not found:
@@ -118,7 +120,9 @@ async def _advance(
     if (
         proof is None
         or not await _consume(ambient, tx, actor, pending.account_id, proof)
-        or not await _unchanged(tx, pending)
+        # no change of roles or state since the attempt began, and none until the session is there: whoever signs
+        # everybody out waits for this row, and then finds the session
+        or not await accounts.hold(tx, pending.account_id, epoch=pending.epoch)
     ):
         return await _refuse(ambient, tx, actor, pending, factor)
     proved = (*pending.amr, *proof.amr)
@@ -136,12 +140,6 @@ async def _consume(ambient: Ambient, tx: Transaction, actor: Actor, account_id: 
     if holds and proof.event is not None:
         await record(ambient, tx, actor, Event(proof.event, account_id=account_id))
     return holds
-
-
-async def _unchanged(tx: Transaction, pending: Pending) -> bool:
-    """Whether the account is as it was when the attempt began: no change of password, roles or state since."""
-    standing = await accounts.standing(tx, pending.account_id)
-    return standing is not None and standing.active and standing.epoch == pending.epoch
 
 
 async def _ask(

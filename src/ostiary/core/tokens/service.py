@@ -18,7 +18,7 @@ from ostiary.core.sessions.model import EndReason, Session
 from ostiary.core.sessions.service import end
 from ostiary.core.tokens import queries
 from ostiary.core.tokens.model import Granted, NotAlive, Reused
-from ostiary.errors import InvalidToken, RefreshTokenReused
+from ostiary.errors import InvalidToken, RefreshTokenReused, RevocationsUnknown
 from ostiary.jose import sign
 from ostiary.store.database import Transaction
 from ostiary.verifier import ACCESS_TOKEN_TYPE, AccessToken, encode_access_token
@@ -27,6 +27,12 @@ _JTI_SIZE: Final = 16  # REQUIREMENTS B8: at least 128 bits
 _FIRST: Final = 1
 
 Rotation: TypeAlias = Granted | Reused | NotAlive
+
+
+def refuse_when_stale(ambient: Ambient) -> None:
+    """Before anything is spent: who cannot know what was revoked signs nothing. Raises RevocationsUnknown."""
+    if not ambient.revocations.is_fresh:
+        raise RevocationsUnknown("the change feed is not fresh")
 
 
 async def grant(ambient: Ambient, tx: Transaction, session: Session, *, generation: int = _FIRST) -> Granted | NotAlive:
@@ -71,7 +77,9 @@ async def refresh(ambient: Ambient, actor: Actor, refresh_token: str) -> Granted
 
     Raises:
         InvalidToken: unknown, spent, or of a session or account that is no longer alive. The caller cannot tell which.
+        RevocationsUnknown
     """
+    refuse_when_stale(ambient)
     token_hash = fingerprint(refresh_token, Purpose.REFRESH)
     if token_hash is None:
         raise InvalidToken("not a refresh token by its form")
