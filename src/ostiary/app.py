@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
+from secrets import token_urlsafe
 from typing import Any, Final, TypeVar
 
 from starlette.types import ASGIApp
@@ -24,7 +25,7 @@ from ostiary.core.plug.feature import Sweep
 from ostiary.core.revocations import apply
 from ostiary.core.secret import load_secrets
 from ostiary.core.sessions import feature as sessions
-from ostiary.core.settings import load
+from ostiary.core.settings import Secret, load
 from ostiary.core.sign_in import feature as sign_in
 from ostiary.core.sign_in.routes import route_for
 from ostiary.core.tokens import feature as tokens
@@ -102,7 +103,8 @@ class Ostiary:
             role_map=self._role_map,
         )
         self._ambient: Ambient | None = None
-        self._opened: AsyncExitStack | None = None
+        self._opening: asyncio.Task[AsyncExitStack] | None = None
+        self._holders = 0
 
     # -- as an ASGI app ------------------------------------------------------------------------------------------------
 
@@ -158,22 +160,42 @@ class Ostiary:
 
     async def open(self) -> None:
         """Opens everything, and makes what a new installation needs: secret file, tables, first signing key. Safe when
-        several processes do it at once.
+        several processes do it at once. Where it is open already, it is shared, and closed by the last `close`.
 
         Raises:
             ConfigurationError: a secret, file, database or migration with which it must not start.
             StoreUnavailable: the database does not answer.
         """
-        async with AsyncExitStack() as stack:
-            self._ambient = await self._assemble(stack)
-            stack.callback(self._forget_ambient)
-            self._opened = stack.pop_all()
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open_all(), name="ostiary-opening")
+        opening = self._opening
+        self._holders += 1
+        try:
+            await asyncio.shield(opening)
+        except BaseException:
+            await self._let_go(opening)
+            raise
 
     async def close(self) -> None:
         """Lets what is under way finish, and closes everything."""
-        if self._opened is not None:
-            opened, self._opened = self._opened, None
-            await opened.aclose()
+        if self._opening is not None:
+            await self._let_go(self._opening)
+
+    async def _open_all(self) -> AsyncExitStack:
+        async with AsyncExitStack() as stack:
+            self._ambient = await self._assemble(stack)
+            stack.callback(self._forget_ambient)
+            return stack.pop_all()
+
+    async def _let_go(self, opening: "asyncio.Task[AsyncExitStack]") -> None:
+        if opening is not self._opening:
+            return  # it failed, and the first of those who waited has put it away
+        self._holders -= 1
+        failed = opening.done() and (opening.cancelled() or opening.exception() is not None)
+        if failed or self._holders == 0:
+            self._opening, self._holders = None, 0
+            if not failed:
+                await (await opening).aclose()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Ambient]:
@@ -186,11 +208,15 @@ class Ostiary:
 
     @contextmanager
     def surrounded_by(self, *, database: str, clock: Clock, mail: Transport) -> Iterator[None]:
-        """Another database, clock and mail until the block ends: for tests. Raises RuntimeError while open."""
-        if self._opened is not None:
+        """Another database, clock and mail, counters and secret that nobody else has, until the block ends: for tests.
+
+        Raises:
+            RuntimeError: while open.
+        """
+        if self._opening is not None:
             raise RuntimeError("Ostiary is open: its surroundings cannot change")
         before = self.settings, self._clock, self._transport
-        self.settings = replace(self.settings, database=database)
+        self.settings = replace(self.settings, database=database, hot=None, secret=Secret(token_urlsafe()))
         self._clock, self._transport = clock, mail
         try:
             yield
@@ -217,6 +243,7 @@ class Ostiary:
         keys = SigningKeys()
         await keys.load(database, vault, now=self._clock.now())
         self._verifier.replace_keys(keys.published)
+        self._role_map.clear()
         self._role_map.update(await role_map(database))
         await self._follow(database, stack)
         hashing = Hashing(settings, random=self._random)

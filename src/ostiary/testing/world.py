@@ -12,6 +12,7 @@ from ostiary.app import Ostiary
 from ostiary.core.accounts import registration
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Actor, Mail
+from ostiary.testing.lifespan import running
 
 PASSWORD: Final = "a door for every porter"  # noqa: S105 — everybody in a test world has it
 _START: Final = 1_800_000_000 * MICROSECONDS  # a moment in January 2027
@@ -83,11 +84,14 @@ async def world(auth: Ostiary, app: Any = None, *, database: str | None = None) 
     Args:
         app: the ASGI app to call; without one, Ostiary's own.
         database: the URL of an empty database; without one, an SQLite file that goes with the world.
+
+    The app's own lifespan runs as well. Raises RuntimeError where ``auth`` is open already.
     """
     clock, outbox = FrozenClock(), Outbox()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ostiary-world-")))
         url = database or f"sqlite:///{folder / 'world.db'}"
         stack.enter_context(auth.surrounded_by(database=url, clock=clock, mail=outbox))
+        await auth.migrate()
         await stack.enter_async_context(auth.opened())
-        yield World(auth, app or auth.asgi, clock, outbox, stack)
+        yield World(auth, await stack.enter_async_context(running(app or auth.asgi)), clock, outbox, stack)
