@@ -40,7 +40,13 @@ TOKENS = st.builds(
 @given(TOKENS)
 def test_what_is_written_is_read_by_the_fast_way_and_by_the_strict_way(token):
     payload = encode_access_token(token)
-    assert _canonical(payload) == _decode_strictly(payload) == decode_access_token(payload) == token
+    assert _decode_strictly(payload) == decode_access_token(payload) == token
+    assert _canonical(payload) == (token if _is_plain(payload) else None)
+
+
+def _is_plain(payload):
+    """ASCII without an escape: all that our own tokens need, and all that the fast way takes."""
+    return payload.isascii() and not set(payload) & set(b"\\\x7f")
 
 
 @given(TOKENS, st.randoms(use_true_random=False))
@@ -146,8 +152,8 @@ def test_j40_ids_are_texts_of_bounded_length(name, value):
 
 
 @pytest.mark.parametrize("name", ["sub", "jti", "sid", "client_id"])
-@pytest.mark.parametrize("value", ["a\nb", "a\0", "\x1b[31m", "a\u2028b", "ä", "\u212a", "a\u200b", "\x7f"])
-def test_j39_ids_are_printable_ascii(name, value):
+@pytest.mark.parametrize("value", ["a\nb", "a\0", "\x1b[31m", "a\u2028b", "a\u200b", "\x7f", "\x9b31m", "\u202e"])
+def test_j39_ids_are_printable(name, value):
     """They become keys of tables and parts of log lines."""
     for ascii_only in (True, False):
         with pytest.raises(ClaimRejected):

@@ -113,5 +113,5 @@ def test_after_forgetting_everything_nothing_is_kept():
     assert len(known) == 3000
     known.forget(UNTIL + 1100)
     assert len(known) == 0
-    assert not any(each._names or each.bucket_of for each in (known._sessions, known._tokens, known._accounts))
+    assert not any(each._names or each for each in (known._sessions, known._tokens, known._accounts))
     assert not known._epochs

@@ -3,8 +3,11 @@
 import json
 import math
 import threading
+import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ostiary.errors import (
     BadSignature,
@@ -18,7 +21,7 @@ from ostiary.errors import (
     TokenRevoked,
 )
 from ostiary.jose import KeySet, SigningKey, base64url, sign
-from ostiary.verifier import Confirmation, KnownRevocations, Verifier, encode_access_token
+from ostiary.verifier import AccessToken, Confirmation, KnownRevocations, Verifier, encode_access_token
 from ostiary.verifier.verifier import CACHED_TOKENS, MAX_LEEWAY, MAX_LIFETIME
 from tests.verifier.material import (
     AUDIENCE,
@@ -209,6 +212,46 @@ def test_claims_beyond_ours_are_kept_and_those_that_come_twice_are_not():
     refused(issue_json(json.dumps(CLAIMS).encode()[:-1] + b',"exp":9999999999}'), MalformedToken)
 
 
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_our_key_signs_is_read_in_one_way_or_refused_with_an_error_of_the_family(data):
+    """Random edits of a payload, then truly signed: the last line of defence is that two readers agree."""
+    payload = json.dumps({**CLAIMS, "extra": ["x", {"y": 1.5}]}).encode()
+    for _ in range(data.draw(st.integers(0, 2))):
+        place = data.draw(st.integers(0, len(payload)))
+        inserted = data.draw(st.sampled_from(EDITS))
+        payload = payload[:place] + inserted + payload[place + data.draw(st.integers(0, 3)) :]
+    try:
+        token = verifier().verify(issue_json(payload))
+    except InvalidToken:
+        return
+    read = json.loads(payload.decode("utf-8"))
+    assert (token.iss, token.aud, token.sub, token.exp) == (ISSUER, AUDIENCE, read["sub"], read["exp"])
+    assert list(token.roles) == read["roles"]
+    assert set(token.extra) == set(read) - set(AccessToken.__struct_fields__)
+
+
+EDITS = [
+    b"",
+    b'"',
+    b",",
+    b"1",
+    b"0",
+    b"-",
+    b"e9",
+    b"\\",
+    b"\xff",
+    b"\xc3\xa9",
+    b"\0",
+    b" ",
+    b"null",
+    b'"sub":"x",',
+    b"[",
+    b"}",
+    b".",
+]
+
+
 def test_j36_a_bad_signature_is_reported_before_anything_the_claims_say():
     """CVE-2024-51744: nothing of an unsigned token is believed, not even that it has expired."""
     for token in (issue(exp=NOW - 100, iat=NOW - 200), issue(iss="https://evil"), issue(aud="x"), issue_json(b"[]")):
@@ -225,6 +268,21 @@ def test_j36_the_kind_is_reported_before_the_claims():
 @pytest.mark.parametrize("token", [None, 5, b"a.b.c", "", ".", "..", "a.b.c", [], {}, object(), "x" * 1_000_000, "é"])
 def test_what_is_no_token_is_malformed(token):
     refused(token, MalformedToken)
+
+
+def test_j29_a_giant_is_refused_before_it_is_looked_up():
+    """To look a text up is to hash it, and that of 10 MB takes milliseconds whenever it is a new one."""
+    checking = verifier()
+    giants = ["A" * (10_000_000 + number) for number in range(6)]
+    hashing = _seconds(lambda: [hash(giant) for giant in giants[:3]])
+    refusing = _seconds(lambda: [refused(giant, MalformedToken, by=checking) for giant in giants[3:]])
+    assert refusing < hashing / 5
+
+
+def _seconds(work):
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 # -- binding -----------------------------------------------------------------------------------------------------------
@@ -354,7 +412,7 @@ def test_the_memory_of_tokens_is_bounded_and_forgets_the_oldest():
     for token in tokens:
         checking.verify(token)
     known = checking._known
-    assert len(known._young) + len(known._old) <= CACHED_TOKENS
+    assert len(known.young) + len(known.old) <= CACHED_TOKENS
     assert checking.verify(tokens[-1]) is checking.verify(tokens[-1])
     assert checking.verify(tokens[0]) is not first
     assert checking.verify(tokens[0]) == first

@@ -1,6 +1,8 @@
 """JWS compact serialization (RFC 7515 §7.1): the only form in which tokens are read and written."""
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from ostiary.errors import BadSignature, ClaimRejected, MalformedToken
 from ostiary.jose import base64url
@@ -13,7 +15,7 @@ from ostiary.jose.keys import SigningKey
 MAX_TOKEN: Final = 16 * 1024  # characters
 
 
-class Verified(NamedTuple):
+class Verified(Struct, frozen=True, gc=False):
     """What a key of the set has signed. ``payload`` is those very bytes; nothing is read from the token again."""
 
     header: Header

@@ -1,7 +1,9 @@
 """The protected header of a compact JWS, read strictly (RFC 7515 §4, RFC 8725bis §3.1, §3.11)."""
 
 import functools
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from msgspec import Struct
 
 from ostiary.errors import MalformedToken
 from ostiary.jose import base64url, strict_json
@@ -14,7 +16,7 @@ MAX_TYP: Final = 128  # characters
 _REFUSED: Final = frozenset({"crit", "b64", "jwk", "jku", "x5c", "x5u", "zip", "enc"})
 
 
-class Header(NamedTuple):
+class Header(Struct, frozen=True):
     """What counts of a header. ``typ`` is the full media type in lower case, such as ``application/at+jwt``."""
 
     alg: str

@@ -25,14 +25,16 @@ class KeySet:
             there are more than `MAX_KEYS`. Which key counts would then be a guess.
     """
 
-    __slots__ = ("_by_kid", "_headers", "_only")
+    __slots__ = ("_by_kid", "_headers", "_only", "recall")
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         members = tuple(keys)
         _check_unambiguous(members)
         self._by_kid: Final = {key.kid: key for key in members}
         self._only: Final = members[0] if len(members) == 1 else None
-        self._headers: dict[bytes, tuple[Header, Key]] = {}
+        self._headers: Final[dict[bytes, tuple[Header, Key]]] = {}
+        self.recall: Final = self._headers.get
+        """What `remember` was told about a header segment, or None."""
 
     @classmethod
     def from_jwks(cls, document: Mapping[str, Any]) -> Self:
@@ -75,10 +77,6 @@ class KeySet:
         """
         key = self._only if header.kid is None else self._by_kid.get(header.kid)
         return key if key is not None and header.alg in key.spellings else None
-
-    def recall(self, segment: bytes) -> tuple[Header, Key] | None:
-        """What `remember` was told about a header segment."""
-        return self._headers.get(segment)
 
     def remember(self, segment: bytes, header: Header, key: Key) -> None:
         """Keeps a parsed header. Call it only after a signature over the segment was verified.

@@ -39,7 +39,7 @@ class Status(Struct, frozen=True):
     status_list: StatusListEntry
 
 
-class AccessToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AccessToken(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What an access token says. Immutable to the leaves: it is shared between requests and threads.
 
     The fields stand in the order in which they are written: only then can they be read the fast way.
@@ -70,7 +70,7 @@ class AccessToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return _NOTHING
 
 
-class _ExtendedAccessToken(AccessToken, frozen=True, kw_only=True):
+class _ExtendedAccessToken(AccessToken, frozen=True, kw_only=True, gc=False):
     further: Mapping[str, Any]
 
     @property
@@ -101,15 +101,17 @@ def decode_access_token(payload: bytes) -> AccessToken:
         MalformedToken: not a strict JSON object.
         ClaimRejected: a claim is missing or of the wrong type.
     """
-    token = _canonical(payload) or _decode_strictly(payload)
-    ids = token.sub + token.client_id + token.sid + token.jti
-    if not (ids.isascii() and ids.isprintable()):
-        raise ClaimRejected("an id has characters that no id has")
-    return token
+    return _canonical(payload) or _decode_strictly(payload)
+
+
+_BACKSLASH, _DELETE = b"\\\x7f"
 
 
 def _canonical(payload: bytes) -> AccessToken | None:
-    """The claims, if the payload is exactly how we write them: then no name comes twice."""
+    """The claims, if the payload is exactly how we write them, so that no name comes twice, and is ASCII without an
+    escape, so that no claim has a character that cannot be printed."""
+    if _BACKSLASH in payload or _DELETE in payload or not payload.isascii():
+        return None
     try:
         token = _read(payload)
         return token if strict_json.dumps(token) == payload else None
@@ -130,6 +132,9 @@ def _decode_strictly(payload: bytes) -> AccessToken:
         token = msgspec.convert(known, AccessToken)
     except msgspec.ValidationError:
         raise ClaimRejected("a claim is missing or has the wrong type") from None
+    # an id becomes part of log lines: nothing in it may end a line or move a cursor
+    if not f"{token.sub}{token.client_id}{token.sid}{token.jti}".isprintable():
+        raise ClaimRejected("an id has characters that cannot be printed")
     return _ExtendedAccessToken(**msgspec.structs.asdict(token), further=_frozen(further)) if further else token
 
 

@@ -66,31 +66,31 @@ class KnownRevocations:
         """As `Revocations.check`. A ``ver`` above the known one is good: the token was faster than the feed."""
         if not self._fresh():
             raise RevocationsUnknown("the change feed is not fresh")
-        if token.sid in self._sessions.bucket_of:
+        if token.sid in self._sessions:
             raise TokenRevoked("the session has ended")
         if token.ver < self._epochs.get(token.sub, 0):
             raise TokenRevoked("the account's epoch was raised")
-        if token.jti in self._tokens.bucket_of:
+        if token.jti in self._tokens:
             raise TokenRevoked("the token was revoked")
 
     def __len__(self) -> int:
-        return len(self._sessions.bucket_of) + len(self._tokens.bucket_of) + len(self._epochs)
+        return len(self._sessions) + len(self._tokens) + len(self._epochs)
 
 
 _BUCKET: Final = 60  # seconds; names go together with those of the same minute, so that none is searched for
 
 
-class _Expiring:
-    """Names, each kept at least until its time and at most `_BUCKET` seconds longer."""
+class _Expiring(dict[str, int]):
+    """Names with the bucket of their end: each is kept at least until its time and at most `_BUCKET` seconds longer."""
 
     def __init__(self) -> None:
-        self.bucket_of: Final[dict[str, int]] = {}
+        super().__init__()
         self._names: Final[dict[int, list[str]]] = {}
 
     def keep(self, name: str, until: int) -> None:
         bucket = until // _BUCKET + 1
-        if bucket > self.bucket_of.get(name, 0):
-            self.bucket_of[name] = bucket
+        if bucket > self.get(name, 0):
+            self[name] = bucket
             self._names.setdefault(bucket, []).append(name)
 
     def forget(self, now: float) -> list[str]:
@@ -98,7 +98,7 @@ class _Expiring:
         gone = []
         for bucket in [bucket for bucket in self._names if bucket * _BUCKET <= now]:
             for name in self._names.pop(bucket):
-                if self.bucket_of[name] == bucket:  # else it was given a later time
-                    del self.bucket_of[name]
+                if self[name] == bucket:  # else it was given a later time
+                    del self[name]
                     gone.append(name)
         return gone

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final, final
 
-from ostiary.errors import ClaimRejected, ConfigurationError, TokenExpired
-from ostiary.jose import Key, KeySet, verify
+from ostiary.errors import ClaimRejected, ConfigurationError, MalformedToken, TokenExpired
+from ostiary.jose import MAX_TOKEN, Key, KeySet, verify
 from ostiary.verifier.access_token import ACCESS_TOKEN_TYPE, AccessToken, decode_access_token
 from ostiary.verifier.revocations import Revocations
 
@@ -95,18 +95,20 @@ class Verifier:
         return self._claims_of(token).sid
 
     def _claims_of(self, token: str) -> AccessToken:
+        if not isinstance(token, str) or len(token) > MAX_TOKEN:  # to look a giant up is to hash it
+            raise MalformedToken("not a token, or too long for one")
         known = self._known
-        claims = known.get(token) if isinstance(token, str) else None
+        claims = known.young.get(token)
         if claims is None:
-            claims = self._verify_first_time(token, known.keys)
-            known.put(token, claims)
+            claims = known.old.get(token) or self._verify_first_time(token, known.keys)
+            known.remember(token, claims)
         return claims
 
     def _verify_first_time(self, token: str, keys: KeySet) -> AccessToken:
         claims = decode_access_token(verify(token, keys, typ=ACCESS_TOKEN_TYPE).payload)
         if claims.iss != self._issuer:
             raise ClaimRejected("of another issuer")
-        if self._audience not in ((claims.aud,) if isinstance(claims.aud, str) else claims.aud):
+        if claims.aud != self._audience and (isinstance(claims.aud, str) or self._audience not in claims.aud):
             raise ClaimRejected("for another audience")
         if not 0 < claims.exp - claims.iat <= MAX_LIFETIME:
             raise ClaimRejected("no lifetime, or too long a one")
@@ -124,22 +126,22 @@ class Verifier:
 
 
 class _KnownTokens:
-    """The claims of tokens that ``keys`` verified, by the whole text: the older half goes when the younger is full."""
+    """The claims of tokens that ``keys`` verified, by the whole text.
 
-    __slots__ = ("_old", "_young", "keys")
+    There are two halves. When the younger is full it becomes the old one, and what nobody asked for since is gone.
+    """
+
+    __slots__ = ("keys", "old", "young")
 
     def __init__(self, keys: KeySet) -> None:
         self.keys = keys
-        self._young: dict[str, AccessToken] = {}
-        self._old: dict[str, AccessToken] = {}
+        self.young: dict[str, AccessToken] = {}
+        self.old: dict[str, AccessToken] = {}
 
-    def get(self, token: str) -> AccessToken | None:
-        return self._young.get(token) or self._old.get(token)
-
-    def put(self, token: str, claims: AccessToken) -> None:
-        if len(self._young) >= CACHED_TOKENS // 2:
-            self._old, self._young = self._young, {}
-        self._young[token] = claims
+    def remember(self, token: str, claims: AccessToken) -> None:
+        if len(self.young) >= CACHED_TOKENS // 2:
+            self.old, self.young = self.young, {}
+        self.young[token] = claims
 
 
 def _check_parameters(issuer: str, audience: str, leeway: int) -> None:
