@@ -57,14 +57,16 @@ async def plain(scope, receive, send):
 class Server:
     """The server's side of the lifespan protocol."""
 
-    def __init__(self, app):
+    def __init__(self, app, *, on_send=lambda _message: None):
         self.sent = []
+        self._on_send = on_send
         self._to_app = asyncio.Queue()
         self._answered = asyncio.Queue()
         self.task = asyncio.create_task(app({"type": "lifespan", "state": {}}, self._to_app.get, self._send))
 
     async def _send(self, message):
         self.sent.append(message)
+        self._on_send(message)
         self._answered.put_nowait(message)
 
     def ask(self, what):
@@ -202,6 +204,16 @@ async def test_we_open_before_the_app_starts_and_close_after_it_has_stopped():
     host = Host(Starlette(lifespan=lifespan))
     assert await run_through(host.app) == COMPLETE
     assert host.events == ["open", "app starts", "app stops", "close"]
+
+
+@pytest.mark.parametrize("app", [plain, Starlette()])
+async def test_the_server_hears_that_all_has_stopped_only_after_we_have_closed(app):
+    host = Host(app)
+    server = Server(host.app, on_send=lambda message: host.events.append(message["type"]))
+    await server.tell("startup")
+    await server.tell("shutdown")
+    await server.end()
+    assert host.events == ["open", "lifespan.startup.complete", "close", "lifespan.shutdown.complete"]
 
 
 async def returns_at_once(scope, receive, send):

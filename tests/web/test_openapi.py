@@ -59,6 +59,15 @@ def test_the_same_routes_give_the_same_text():
     assert json.dumps(described()) == json.dumps(described(*reversed(ROUTES)))
 
 
+def test_error_codes_stand_in_one_order_in_every_process():
+    for path, methods in DOCUMENT["paths"].items():
+        for method in methods:
+            for response in operation(method, path)["responses"].values():
+                if problem := response.get("content", {}).get("application/problem+json"):
+                    listed = problem["schema"]["allOf"][1]["properties"]["code"]["enum"]
+                    assert listed == sorted(listed)
+
+
 def test_operations_are_named_and_grouped_by_their_path():
     assert operation("DELETE", "/auth/sessions/{id}")["operationId"] == "delete_sessions_by_id"
     assert operation("POST", "/auth/login")["operationId"] == "post_login"

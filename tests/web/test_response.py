@@ -76,11 +76,24 @@ async def test_a_405_says_which_methods_there_are():
     assert (await ask("TRACE", "/auth/sessions/x")).headers["allow"] == "DELETE"
 
 
+async def body_sent(method, path):
+    """The body as the server is given it: a client would not show what must not be there."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    await World().app({"type": "http", "method": method, "path": path, "headers": []}, None, send)
+    return b"".join(message.get("body", b"") for message in sent)
+
+
 async def test_head_has_the_headers_of_get_and_no_body():
     get, head = await ask("GET", "/auth/document"), await ask("HEAD", "/auth/document")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == get.headers["content-length"]
     assert (await ask("HEAD", "/auth/me")).status_code == 401
+    assert await body_sent("GET", "/auth/document") == b"{}"
+    assert await body_sent("HEAD", "/auth/document") == b""
     assert (await ask("HEAD", "/auth/login")).status_code == 405
 
 

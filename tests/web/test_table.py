@@ -13,6 +13,7 @@ TABLE = Table(
         ("GET", "/auth/users/{id}/roles/{name}", "role"),
         ("PUT", "/auth/users/{user_id}/roles/{name}", "grant"),
         ("GET", "/auth/a.b", "dot"),
+        ("GET", "/auth/files/{name}.json", "file"),
     ]
 )
 
@@ -29,6 +30,10 @@ def test_parameters_are_the_segments():
     assert found is not None
     assert found.methods["GET"] == "role"
     assert found.parameters == {"id": "acc_1", "name": "é admin"}
+
+
+def test_what_follows_a_parameter_is_text():
+    assert TABLE.find("/auth/files/x.json").parameters == {"name": "x"}
 
 
 def test_one_pattern_under_two_parameter_names_is_one_path():
@@ -55,6 +60,7 @@ def test_one_pattern_under_two_parameter_names_is_one_path():
         "/auth/sessions/a\u2028b",
         "/auth/sessions/" + "x" * 129,
         "/auth/axb",
+        "/auth/files/x-json",
         "auth/me",
     ],
 )
