@@ -142,6 +142,14 @@ def test_routes_that_count_attempts_themselves_are_limited_too():
     assert codes("POST", "/auth/x", counted)[503] == {"busy", "unavailable"}
 
 
+def test_a_refusal_is_described_by_what_its_codes_mean():
+    described = operation("POST", "/auth/refresh")["responses"]["400"]["description"]
+    assert described == (
+        "The request cannot be understood. The body is not valid JSON. The request carries no refresh token. "
+        "The request carries more than one credential."
+    )
+
+
 def test_headers_that_a_refusal_carries_are_described():
     responses = operation("POST", "/auth/register")["responses"]
     assert "Retry-After" in responses["429"]["headers"]

@@ -161,13 +161,14 @@ def _answer(status: int, body: Struct | None, reference_of: References) -> Json:
 
 
 def _refusals(route: Route) -> Json:
-    codes: dict[int, set[str]] = {}
+    title_of: dict[int, dict[str, str]] = {}
     for error in errors_of(route):
-        codes.setdefault(error.status, set()).add(error.code)
-    return {str(status): _refusal(status, sorted(codes[status])) for status in sorted(codes)}
+        title_of.setdefault(error.status, {})[error.code] = error.title
+    return {str(status): _refusal(status, title_of[status]) for status in sorted(title_of)}
 
 
-def _refusal(status: int, codes: list[str]) -> Json:
+def _refusal(status: int, title_of: Mapping[str, str]) -> Json:
+    codes = sorted(title_of)
     problem = {
         "allOf": [
             {"$ref": "#/components/schemas/Problem"},
@@ -175,7 +176,7 @@ def _refusal(status: int, codes: list[str]) -> Json:
         ]
     }
     described: Json = {
-        "description": HTTPStatus(status).phrase,
+        "description": " ".join(dict.fromkeys(title_of[code] for code in codes)),
         "content": {"application/problem+json": {"schema": problem}},
     }
     if header := _HEADER_OF_STATUS.get(status):
