@@ -1,1 +1,75 @@
-"""cli"""
+"""The command line: ``ostiary serve``, ``ostiary users create`` and their like.
+
+Owns what is printed, exit codes, and how server processes are started. Decides nothing about accounts or tokens: each
+command assembles an `ostiary.app.Ostiary` and calls the verbs that HTTP calls too, in the operator's name.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from io import TextIOWrapper
+from typing import Any, Final
+
+from cyclopts import App
+
+from ostiary._version import __version__
+from ostiary.cli import keys, users
+from ostiary.cli.doctor import doctor
+from ostiary.cli.migrate import migrate
+from ostiary.cli.openapi import openapi
+from ostiary.cli.refusal import refusal
+from ostiary.cli.serve import serve
+
+_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+
+
+def main() -> None:
+    """The entry point."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code. Whatever goes wrong is one line on stderr."""
+    _never_fail_to_print()
+    try:
+        code = _command_line()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read our output has seen enough; Python would complain when it closes stdout at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as problem:  # noqa: BLE001 - a traceback helps nobody at a terminal
+        refused = refusal(problem)
+        print(refused.line, file=sys.stderr)
+        return refused.code
+    return code if isinstance(code, int) else 0
+
+
+def _never_fail_to_print() -> None:
+    """A terminal without the letters of a name shows their numbers."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _command_line() -> App:
+    app = App(
+        name="ostiary",
+        help="Secure token authentication: accounts, sign-in, refresh, revocation, roles.",
+        help_format="plaintext",
+        version=__version__,
+    )
+    for command in (serve, migrate, doctor, openapi):
+        app.command(command)
+    app.command(_group("users", "Accounts.", users.COMMANDS))
+    app.command(_group("keys", "Signing keys.", keys.COMMANDS))
+    return app
+
+
+def _group(name: str, text: str, commands: Mapping[str, Callable[..., Any]]) -> App:
+    group = App(name=name, help=text)
+    for command, function in commands.items():
+        group.command(function, name=command)
+    return group

@@ -1,0 +1,6 @@
+"""``python -m ostiary.cli``."""
+
+from ostiary.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""What `doctor` tries: whether that which the settings name is there and works."""
+
+import asyncio
+import os
+import urllib.parse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from ostiary.app import Ostiary
+from ostiary.core.clock import MICROSECONDS, SystemClock
+from ostiary.core.secret import load_secrets, secret_path
+from ostiary.core.settings import Settings
+from ostiary.errors import OstiaryError
+from ostiary.store.database import Database
+from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
+
+MOST_OFFSET: Final = 1.0
+"""Seconds by which this machine's clock and the database's may differ: beyond, tokens are early or late."""
+
+_MAIL_SECONDS: Final = 5.0
+_MAIL_PORTS: Final = {"smtp": 587, "smtps": 465}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    ok: bool
+    detail: str
+
+
+async def run_checks(installation: Ostiary) -> list[Check]:
+    """One check after the other. Nothing is made: what the first start will make is told so."""
+    settings = installation.settings
+    return [
+        _secret(settings),
+        *await _database(installation),
+        *await _counters(settings),
+        *await _mail(settings),
+    ]
+
+
+def _secret(settings: Settings) -> Check:
+    path = sqlite_path(settings.database)
+    if settings.secret is None and path is not None and not path.exists() and not secret_path(path).exists():
+        return Check("secret", ok=True, detail=f"{secret_path(path)} is made at the first start")
+    try:
+        secrets = load_secrets(settings.secret, database_path=path)
+    except OstiaryError as problem:
+        return Check("secret", ok=False, detail=str(problem))
+    if settings.secret is None and path is not None:
+        return Check("secret", ok=True, detail=f"{secret_path(path)}, readable by its owner alone")
+    return Check("secret", ok=True, detail=f"{len(secrets)} configured, the newest seals")
+
+
+async def _database(installation: Ostiary) -> list[Check]:
+    url = installation.settings.database
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        there = path.absolute().parent.is_dir()
+        detail = f"{path} is made at the first start" if there else f"there is no folder {path.parent}"
+        return [Check("database", ok=there, detail=detail)]
+    try:
+        async with _opened(url) as database:
+            clock = await _clock(database)
+        waiting = await installation.pending()
+    except OstiaryError as problem:
+        return [Check("database", ok=False, detail=str(problem))]
+    return [Check("database", ok=True, detail="reachable"), _migrations(waiting, automatic=path is not None), clock]
+
+
+def _migrations(waiting: list[str], *, automatic: bool) -> Check:
+    if not waiting:
+        return Check("migrations", ok=True, detail="all applied")
+    what = "applied at the next start" if automatic else "run ostiary migrate"
+    return Check("migrations", ok=automatic, detail=f"{len(waiting)} pending: {what}")
+
+
+async def _clock(database: Database) -> Check:
+    clock = SystemClock()
+    before = clock.now()
+    theirs = await database.now()
+    # the answer was made somewhere between asking and getting it
+    offset = abs(theirs - (before + clock.now()) // 2) / MICROSECONDS
+    return Check("clock", ok=offset <= MOST_OFFSET, detail=f"{offset:.3f} s from the database's")
+
+
+async def _counters(settings: Settings) -> list[Check]:
+    if settings.hot is None:
+        return []
+    hot = hot_from_url(settings.hot)
+    try:
+        await hot.open()
+    except OstiaryError as problem:
+        return [Check("counters", ok=False, detail=str(problem))]
+    await hot.close()
+    return [Check("counters", ok=True, detail="reachable")]
+
+
+async def _mail(settings: Settings) -> list[Check]:
+    """Whether somebody listens: no mail is sent and no password shown."""
+    if settings.smtp is None:
+        return []
+    url = urllib.parse.urlsplit(settings.smtp.reveal())
+    host, port = url.hostname, url.port or _MAIL_PORTS[url.scheme]
+    try:
+        async with asyncio.timeout(_MAIL_SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError as problem:
+        return [Check("mail", ok=False, detail=f"{host}:{port}: {_reason(problem)}")]
+    writer.close()
+    return [Check("mail", ok=True, detail=f"{host}:{port} listens")]
+
+
+def _reason(problem: OSError) -> str:
+    if isinstance(problem, TimeoutError):
+        return "no answer"
+    if isinstance(problem, ConnectionError) and problem.errno:
+        return os.strerror(problem.errno)  # asyncio writes the address into its strerror instead
+    return problem.strerror or str(problem)
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[Database]:
+    database = database_from_url(url)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()

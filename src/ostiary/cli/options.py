@@ -1,0 +1,43 @@
+"""What every command takes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from ostiary.app import Ostiary
+from ostiary.core.plug import Ambient
+from ostiary.errors import ConfigurationError
+from ostiary.store.open import sqlite_path
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """Read by cyclopts as options of their own: ``--database``, ``--config``, ``--json``."""
+
+    database: str | None = None
+    """Where the rows are: sqlite:///file.db or postgresql://user@host/name."""
+
+    config: Path | None = None
+    """A toml file with settings."""
+
+    json: Annotated[bool, Parameter(negative=())] = False
+    """Print JSON, for programs."""
+
+    def installation(self, **settings: Any) -> Ostiary:
+        """The installation that these options, the environment and the file describe. Raises ConfigurationError."""
+        return Ostiary(self.database, config=self.config, **settings)
+
+    @asynccontextmanager
+    async def existing(self) -> AsyncIterator[Ambient]:
+        """Opens an installation that is there already: to look something up must not make a database by mistake."""
+        installation = self.installation()
+        path = sqlite_path(installation.settings.database)
+        if path is not None and not path.exists():
+            raise ConfigurationError(f"there is no database {path}: `ostiary serve` or `ostiary migrate` makes one")
+        async with installation.opened() as ambient:
+            yield ambient

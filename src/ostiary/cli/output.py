@@ -1,0 +1,72 @@
+"""What a command prints: tables and lines for people, JSON for programs. Neither can carry a terminal escape."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ostiary.core.clock import MICROSECONDS
+
+_PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/@:]*):.*@", re.DOTALL)
+_PASSWORD_IN_QUERY: Final = re.compile(r"([?&][^=&]*pass[^=&]*=)[^&]*", re.IGNORECASE)
+_WIDTH_IN_A_PIPE: Final = 200  # columns: what reads a pipe does not fold lines
+
+
+def print_json(value: Any) -> None:
+    """``value`` as one line of ASCII."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    sys.stdout.writelines(visible(line) + "\n" for line in lines)
+
+
+def print_fields(fields: Mapping[str, Any]) -> None:
+    """A name and a value on each line."""
+    width = max(map(len, fields))
+    print_lines(f"{name:<{width}}  {in_words(value)}" for name, value in fields.items())
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table without frames. Cells are folded at the terminal's width, never cut."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        # Text, so that a value in [brackets] is not read as rich's markup
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDTH_IN_A_PIPE).print(table)
+
+
+def in_words(value: Any) -> str:
+    """A field's value for people: ``yes``, ``admin user``, ``-`` for nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "-"
+    return "-" if value is None or value == "" else str(value)
+
+
+def visible(text: str) -> str:
+    """``text`` with all that does not print (controls, escapes, direction overrides) spelt out, as ``\\x1b``."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def without_password(url: str) -> str:
+    """``postgresql://user:…@host/name``."""
+    return _PASSWORD_IN_QUERY.sub(r"\1…", _PASSWORD_IN_URL.sub(r"\1:…@", url))
+
+
+def moment(microseconds: int) -> str:
+    """A time of the database as RFC 3339 in UTC."""
+    return datetime.fromtimestamp(microseconds // MICROSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def flush() -> None:
+    sys.stdout.flush()

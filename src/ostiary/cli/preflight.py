@@ -1,0 +1,58 @@
+"""Everything that `serve` needs, tried in the parent: what cannot work is one line, before a worker is started."""
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from ostiary.app import Ostiary
+from ostiary.cli.address import Address
+from ostiary.core.secret import secret_path
+from ostiary.core.settings import Settings
+from ostiary.store.open import sqlite_path
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file, and whether it was made just now."""
+
+    path: Path
+    made: bool
+
+    @property
+    def mode(self) -> int:
+        return stat.S_IMODE(self.path.stat().st_mode)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readiness:
+    """What was found or made. ``database`` is None for a server, ``secret`` where the setting holds it."""
+
+    settings: Settings
+    address: Address
+    algorithm: str
+    database: Part | None
+    secret: Part | None
+
+
+async def prepare(installation: Ostiary, address: Address) -> Readiness:
+    """Opens the installation once, so that its files and tables are there, and closes it.
+
+    The port comes first: a start that is refused leaves nothing behind.
+
+    Raises:
+        ConfigurationError, StoreUnavailable: with one line that says what is wrong.
+    """
+    address.check_free()
+    settings = installation.settings
+    path = sqlite_path(settings.database)
+    secret = secret_path(path) if path is not None and settings.secret is None else None
+    there = {part for part in (path, secret) if part is not None and part.exists()}
+    async with installation.opened() as ambient:
+        algorithm = ambient.keys.current.alg
+    return Readiness(
+        settings=settings,
+        address=address,
+        algorithm=algorithm,
+        database=Part(path, made=path not in there) if path else None,
+        secret=Part(secret, made=secret not in there) if secret else None,
+    )

@@ -1,0 +1,91 @@
+"""What `serve` says when it starts: one screen of 24 lines at most."""
+
+import json
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ostiary._version import __version__
+from ostiary.cli.output import without_password
+from ostiary.cli.preflight import Part, Readiness
+from ostiary.core.settings import Settings
+
+_EXAMPLE: Final = {"email": "you@example.com", "password": "brisk-otter-paints-9-lamps"}
+
+
+def screen(ready: Readiness) -> Iterator[str]:
+    settings, url = ready.settings, ready.address.url
+    yield f"Ostiary {__version__} listens on {ready.address}"
+    yield ""
+    yield f"  database   {_database(ready)}"
+    yield f"  secret     {_secret(ready.secret)}"
+    yield f"  issuer     {settings.issuer}"
+    yield f"  mail       {_mail(settings)}"
+    yield f"  algorithm  {ready.algorithm}"
+    yield ""
+    if not settings.production:
+        yield from _try_it(url, settings)
+        yield ""
+    yield f"OpenAPI: {url}{settings.prefix}/openapi.json"
+    yield "Settings: ostiary doctor    Accounts: ostiary users --help    End: Ctrl-C"
+    if warning := exposure(ready):
+        yield warning
+
+
+def facts(ready: Readiness) -> dict[str, Any]:
+    """The same for programs."""
+    settings = ready.settings
+    return {
+        "version": __version__,
+        "url": ready.address.url,
+        "host": ready.address.host,
+        "port": ready.address.port,
+        "database": without_password(settings.database),
+        "database_made": ready.database is not None and ready.database.made,
+        "secret_file": None if ready.secret is None else str(ready.secret.path),
+        "secret_made": ready.secret is not None and ready.secret.made,
+        "issuer": settings.issuer,
+        "mail": _mail_host(settings),
+        "algorithm": ready.algorithm,
+        "openapi": f"{ready.address.url}{settings.prefix}/openapi.json",
+        "warning": exposure(ready),
+    }
+
+
+def exposure(ready: Readiness) -> str | None:
+    """What is dangerous about listening there, or None."""
+    if ready.settings.production or ready.address.is_loopback or ready.settings.issuer.startswith("https:"):
+        return None
+    return f"Warning: whoever reaches {ready.address} sends passwords in clear text. Use TLS in front and --production."
+
+
+def _database(ready: Readiness) -> str:
+    if ready.database is None:
+        return without_password(ready.settings.database)
+    return f"{ready.database.path} ({'made now' if ready.database.made else 'found'})"
+
+
+def _secret(secret: Part | None) -> str:
+    if secret is None:
+        return "OSTIARY_SECRET"
+    made = "made now: keep a copy, away from the database's" if secret.made else "found"
+    return f"{secret.path}, mode {secret.mode:04o} ({made})"
+
+
+def _mail(settings: Settings) -> str:
+    return _mail_host(settings) or "printed here, not sent (set OSTIARY_SMTP)"
+
+
+def _mail_host(settings: Settings) -> str | None:
+    return settings.smtp and urllib.parse.urlsplit(settings.smtp.reveal()).hostname
+
+
+def _try_it(url: str, settings: Settings) -> Iterator[str]:
+    base = url + settings.prefix
+    body = json.dumps(_EXAMPLE, separators=(",", ":"))
+    cut_out = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
+    yield "Try it (use the mail's link after registering):" if settings.require_verified_email else "Try it:"
+    yield f"  ME='{body}'"
+    yield f'  curl {base}/register --json "$ME"'
+    yield f'  TOKEN=$(curl -s {base}/login --json "$ME" | {cut_out})'
+    yield f'  curl {base}/me -H "Authorization: Bearer $TOKEN"'

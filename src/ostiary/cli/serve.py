@@ -1,0 +1,56 @@
+"""`ostiary serve`."""
+
+import asyncio
+from functools import partial
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from ostiary.cli.address import Address
+from ostiary.cli.options import Options
+from ostiary.cli.output import flush, print_json, print_lines
+from ostiary.cli.preflight import Readiness, prepare
+from ostiary.cli.screen import facts, screen
+from ostiary.cli.workers import Launch, run
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 8000,
+    workers: Annotated[int, Parameter(validator=Number(gte=1, lte=256))] = 1,
+    production: Annotated[bool, Parameter(negative=())] = False,
+    options: Options = Options(),
+) -> int:
+    """Serve over HTTP.
+
+    Without any option: with ostiary.db in this folder, made if it is not there, for programs on this machine.
+
+    Args:
+        host: The IP address to listen on.
+        port: The port to listen on.
+        workers: How many processes serve.
+        production: Refuse to start with development defaults.
+    """
+    address = Address.parse(host, port)
+    launch = Launch(options, _settings(options, address, production=production))
+    ready = asyncio.run(prepare(launch.installation(), address))
+    return run(launch, address, workers=workers, announce=partial(_announce, ready, json=options.json))
+
+
+def _settings(options: Options, address: Address, *, production: bool) -> dict[str, Any]:
+    """The settings that the command line decides. Without a configured issuer it is where this server listens."""
+    decided: dict[str, Any] = {"production": True} if production else {}
+    origins = options.installation(**decided).origins
+    if any(origin.name == "issuer" and origin.source == "default" for origin in origins):
+        decided["issuer"] = address.loopback_url
+    return decided
+
+
+def _announce(ready: Readiness, *, json: bool) -> None:
+    if json:
+        print_json(facts(ready))
+    else:
+        print_lines(screen(ready))
+    flush()  # before workers are forked: they would print what is left in the buffer once more

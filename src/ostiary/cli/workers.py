@@ -1,0 +1,137 @@
+"""Granian's workers: one process each, every one with an installation of its own."""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ostiary.app import Ostiary
+from ostiary.cli.address import Address
+from ostiary.cli.log import configuration, guard
+from ostiary.cli.options import Options
+from ostiary.cli.refusal import REFUSED
+from ostiary.errors import ConfigurationError
+
+_LOG: Final = logging.getLogger("ostiary.serve")
+
+PATIENCE: Final = 8
+"""Seconds that workers have for what is under way when they are asked to end; container engines kill after ten."""
+
+_HEADER_SECONDS: Final = 10
+"""How long a caller may take for the headers: slower ones hold a connection for nothing (slowloris)."""
+
+_HEADER_BYTES: Final = 64 * 1024
+
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+
+_SETTLING: Final = 0.2
+"""Seconds between a worker's start being complete and Granian surely listening for signals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How each process makes its installation. It never holds the secret: each process reads that by itself."""
+
+    options: Options
+    settings: dict[str, Any]
+
+    def installation(self) -> Ostiary:
+        return self.options.installation(**self.settings)
+
+
+def run(launch: Launch, address: Address, *, workers: int, announce: Callable[[], None]) -> int:
+    """Serves until SIGINT or SIGTERM and returns the exit code. ``announce`` is called once both are handled."""
+    server = Server(
+        "ostiary",
+        address.host,
+        address.port,
+        interface=Interfaces.ASGI,
+        workers=workers,
+        # HTTP/1.1 alone: what speaks HTTP/2 and TLS stands in front, and brings its limits along
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=_HEADER_BYTES),
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=PATIENCE,
+        log_level=LogLevels.warning,
+        log_dictconfig=configuration(level="INFO"),
+    )
+    guard()
+    os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_go)
+    hangup = signal.SIG_IGN if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else server.signal_handler_interrupt
+    # Granian would begin anew at SIGHUP and outlive its terminal. Under nohup it is meant to.
+    server.on_startup(partial(signal.signal, signal.SIGHUP, hangup))
+    server.on_startup(announce)
+    server.on_startup(partial(_LOG.info, "started", extra={"address": str(address), "workers": workers}))
+    server.on_shutdown(partial(_LOG.info, "stopped"))
+    try:
+        # the loader instead of a target's name: Granian would put the current folder first on the import path
+        server.serve(target_loader=partial(load, launch), wrap_loader=False)
+    except SystemExit:
+        # Ctrl-C reaches the workers as well; one that was faster than the parent is no failure
+        return 0 if server.interrupt_signal else REFUSED
+    return 0
+
+
+def load(launch: Launch) -> ASGIApp:
+    """The ASGI app, made in the worker's process."""
+    _hold_signals()
+    guard()
+    threading.Thread(target=_end_with_parent, name="ostiary-parent", daemon=True).start()
+    try:
+        return _Started(launch.installation().asgi)
+    except ConfigurationError as problem:  # changed since the parent looked
+        _LOG.error("%s", problem)
+        sys.exit(REFUSED)
+
+
+class _Started:
+    """Lets the signals through once the worker serves.
+
+    One that comes earlier would be lost, to the handlers that a forked worker has from its parent, or to Granian, which
+    listens for it only then; the worker would have to be killed.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_and_let_go(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                asyncio.get_running_loop().call_later(_SETTLING, _let_signals_go)
+
+        await self._app(scope, receive, send_and_let_go)
+
+
+def _hold_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+
+def _let_signals_go() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would keep the port and be nobody's to stop."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,111 @@
+"""`ostiary doctor` shows every setting and what is wrong with it, shows no secret, and changes nothing."""
+
+import dataclasses
+import json
+import socket
+
+import pytest
+
+from ostiary.core.settings import Settings
+from tests.cli.program import call, free_port, run
+
+
+def doctor(folder, *arguments, environ=None):
+    """The exit code, the settings by name, the checks by name."""
+    done = call("doctor", "--json", *arguments, folder=folder, environ=environ)
+    assert done.stderr == ""
+    said = json.loads(done.stdout)
+    assert said["healthy"] is (done.returncode == 0)
+    return (
+        done.returncode,
+        {finding["name"]: finding for finding in said["settings"]},
+        {check["name"]: check for check in said["checks"]},
+    )
+
+
+def test_a_new_folder_is_sound_and_stays_empty(tmp_path):
+    code, settings, checks = doctor(tmp_path)
+    assert code == 0
+    assert list(settings) == [field.name for field in dataclasses.fields(Settings)]
+    assert {finding["source"] for finding in settings.values()} == {"default"}
+    assert "made at the first start" in checks["database"]["detail"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_setting_says_where_it_came_from(tmp_path):
+    (tmp_path / "ostiary.toml").write_text('access_lifetime = 600\nbody_limit = 2048\ntrusted_proxies = ["10.0.0.0/8"]')
+    environ = {"OSTIARY_BODY_LIMIT": "4096", "OSTIARY_LIMIT_LOGIN": "7/hour"}
+    arguments = ("--config", "ostiary.toml", "--database", "sqlite:///other.db")
+    code, settings, _ = doctor(tmp_path, *arguments, environ=environ)
+    assert code == 0
+    said = {name: (finding["value"], finding["source"]) for name, finding in settings.items()}
+    assert said["access_lifetime"] == ("600", "ostiary.toml")
+    assert said["trusted_proxies"] == ("10.0.0.0/8", "ostiary.toml")
+    assert said["body_limit"] == ("4096", "OSTIARY_BODY_LIMIT")
+    assert said["limit_login"] == ("7/3600s", "OSTIARY_LIMIT_LOGIN")
+    assert said["database"] == ("sqlite:///other.db", "--database")
+    assert said["argon2_time"] == ("2", "default")
+
+
+def test_everything_wrong_is_shown_at_once(tmp_path):
+    (tmp_path / "ostiary.toml").write_text('prefix = "no slash"\nisuer = "https://auth.example.com"')
+    environ = {"OSTIARY_ACCESS_LIFETIME": "soon", "OSTIARY_ARGON2_MEMORY": "1", "OSTIARY_TYPO": "1"}
+    code, settings, checks = doctor(tmp_path, "--config", "ostiary.toml", environ=environ)
+    assert code == 1
+    wrong = {name: finding["problem"] for name, finding in settings.items() if finding["problem"]}
+    assert wrong.keys() == {"access_lifetime", "argon2_memory", "prefix", "isuer", "typo"}
+    assert wrong["access_lifetime"] == "access_lifetime must be a whole number"
+    assert wrong["typo"] == "there is no such setting"
+    assert checks["settings"]["ok"] is False
+
+
+def test_an_unknown_variable_alone_is_wrong(tmp_path):
+    code, settings, checks = doctor(tmp_path, environ={"OSTIARY_ISUER": "https://auth.example.com"})
+    assert code == 1
+    assert (settings["isuer"]["source"], checks["settings"]["ok"]) == ("OSTIARY_ISUER", True)
+
+
+def test_no_secret_is_shown(tmp_path):
+    hidden = "unmistakable-in-any-output"
+    environ = {
+        "OSTIARY_SECRET": hidden,
+        "OSTIARY_SMTP": f"smtp://user:{hidden}@127.0.0.1:{free_port()}",
+        "OSTIARY_HOT": f"valkey://:{hidden}@127.0.0.1:{free_port()}/0",
+        "OSTIARY_DATABASE": f"postgresql://user:{hidden}@127.0.0.1:{free_port()}/auth?password={hidden}",
+        "OSTIARY_SECRETS": hidden,
+    }
+    for arguments in ((), ("--json",)):
+        done = call("doctor", *arguments, folder=tmp_path, environ=environ)
+        assert done.returncode == 1
+        assert hidden not in done.stdout + done.stderr
+        assert "OSTIARY_SECRET" in done.stdout
+
+
+def test_what_the_settings_name_is_tried(tmp_path):
+    assert call("migrate", folder=tmp_path).returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as mail:
+        smtp = f"smtp://127.0.0.1:{mail.getsockname()[1]}"
+        code, _, checks = doctor(tmp_path, environ={"OSTIARY_SMTP": smtp})
+    assert code == 0
+    assert {name: check["ok"] for name, check in checks.items()} == dict.fromkeys(
+        ("settings", "secret", "database", "migrations", "clock", "mail"), True
+    )
+    (tmp_path / "ostiary.db.secret").chmod(0o644)
+    code, _, checks = doctor(tmp_path, environ={"OSTIARY_SMTP": smtp})
+    assert code == 1
+    assert "can be read by others" in checks["secret"]["detail"]
+    assert "Connection refused" in checks["mail"]["detail"]
+
+
+@pytest.mark.parametrize("url", ["mysql://127.0.0.1/auth", "sqlite:///nowhere/at/all.db", "postgresql://127.0.0.1:9/x"])
+def test_a_database_that_is_not_there(tmp_path, url):
+    code, _, checks = doctor(tmp_path, "--database", url)
+    assert code == 1
+    assert not all(check["ok"] for check in checks.values())
+
+
+def test_people_read_a_table(tmp_path):
+    done = run("doctor", folder=tmp_path, environ={"OSTIARY_ACCESS_LIFETIME": "1"})
+    assert done.returncode == 1
+    assert "access_lifetime must be between 10 and 86400, not 1" in done.stdout
+    assert done.stdout.endswith("Something is wrong: see above.\n")

@@ -1,0 +1,38 @@
+"""`ostiary migrate`, and what `serve` says of a PostgreSQL that nobody has migrated."""
+
+import json
+import secrets
+
+from tests.cli.program import PASSWORD, Caller, Served, call, free_port, run
+
+
+def test_sqlite_gets_its_secret_first_and_is_up_to_date_after(tmp_path):
+    first = run("migrate", folder=tmp_path)
+    assert first.returncode == 0
+    assert "applied accounts" in first.stdout
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["ostiary.db", "ostiary.db.secret"]
+    assert json.loads(call("migrate", "--json", folder=tmp_path).stdout) == {"applied": []}
+    assert call("keys", "list", folder=tmp_path).returncode == 0
+
+
+def test_postgres_is_migrated_by_hand_then_serves(tmp_path, postgres_url):
+    environ = {"OSTIARY_DATABASE": postgres_url, "OSTIARY_SECRET": secrets.token_urlsafe(32)}
+    refused = run("serve", "--port", free_port(), folder=tmp_path, environ=environ)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.endswith("run ostiary migrate\n")
+    sick = call("doctor", folder=tmp_path, environ=environ)
+    assert (sick.returncode, "run ostiary migrate" in sick.stdout) == (1, True)
+
+    assert run("migrate", folder=tmp_path, environ=environ).returncode == 0
+    healthy = call("doctor", folder=tmp_path, environ=environ)
+    assert (healthy.returncode, "from the database's" in healthy.stdout) == (0, True)
+    made = call(
+        "users", "create", "ada@example.com", "--password-stdin", folder=tmp_path, environ=environ, stdin=PASSWORD
+    )
+    assert made.returncode == 0, made.stderr
+    with Served(tmp_path, environ=environ) as server, server.ready().client() as client:
+        ada = Caller(client, "ada@example.com")
+        assert ada.me(ada.login()).status_code == 200
+        password = postgres_url.split(":")[2].split("@")[0]
+        assert password not in server.out + server.err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,67 @@
+"""A password is read from stdin or typed twice, and never taken from the arguments."""
+
+import os
+import pty
+import subprocess
+
+import pytest
+
+from tests.cli.program import PASSWORD, PATIENCE, PROGRAM, environment, run
+
+
+def typed(folder, *lines):
+    """`users create` at a terminal where somebody types ``lines``. Returns its exit code and all that was seen."""
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [PROGRAM, "users", "create", "ada@example.com"],
+            cwd=folder,
+            env=environment(),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        seen = ""
+        for prompt, line in zip(("Password: ", "The same again: "), lines, strict=True):
+            while not seen.endswith(prompt):
+                seen += os.read(ours, 1000).decode()
+            os.write(ours, f"{line}\n".encode())
+        code = process.wait(PATIENCE)
+        os.write(theirs, b"END")
+        while not seen.endswith("END"):
+            seen += os.read(ours, 1000).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return code, seen
+
+
+def test_it_is_typed_twice_and_not_shown(tmp_path):
+    code, seen = typed(tmp_path, PASSWORD, PASSWORD)
+    assert code == 0
+    assert "ada@example.com" in seen
+    assert PASSWORD not in seen
+
+
+def test_two_that_differ_make_no_account(tmp_path):
+    code, seen = typed(tmp_path, PASSWORD, PASSWORD + "!")
+    assert code == 2
+    assert "the two passwords differ" in seen
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ada@example.com"], "no terminal to ask for a password: use --password-stdin"),
+        (["ada@example.com", PASSWORD], "Unused Tokens"),
+        (["ada@example.com", "--password", PASSWORD], "Unknown option"),
+    ],
+)
+def test_without_a_terminal_it_comes_from_stdin_only(tmp_path, arguments, said):
+    done = run("users", "create", *arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

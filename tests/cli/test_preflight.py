@@ -1,0 +1,105 @@
+"""With what cannot work, `serve` does not begin: one line, exit code 2, nothing on stdout, nothing written."""
+
+import secrets
+
+import pytest
+
+from tests.cli.program import call, free_port, run
+
+SECRET = secrets.token_urlsafe(32)
+
+
+def refused(folder, *arguments, environ=None):
+    """The one line of a `serve` that is refused."""
+    before = contents(folder)
+    done = run("serve", "--port", free_port(), *arguments, folder=folder, environ=environ)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert contents(folder) == before
+    assert done.stderr.startswith("ostiary: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def contents(folder):
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    # below a file, and in /proc: refused to root as well, whom no mode stops
+    assert "Not a directory" in refused(tmp_path, "--database", "sqlite:///file/ostiary.db")
+    assert "No such file" in refused(tmp_path, "--database", "sqlite:////proc/ostiary.db")
+    assert "/proc/ostiary.db" in refused(
+        tmp_path, "--database", "sqlite:////proc/ostiary.db", environ={"OSTIARY_SECRET": SECRET}
+    )
+
+
+@pytest.mark.parametrize("weak", ["abcdefgh", "a" * 64, "change-me-change-me-change-me-change-me-12345678"])
+def test_a_weak_secret(tmp_path, weak):
+    line = refused(tmp_path, environ={"OSTIARY_SECRET": weak})
+    assert "OSTIARY_SECRET" in line
+    assert weak not in line
+
+
+def test_a_database_without_its_secret(tmp_path):
+    assert call("migrate", folder=tmp_path).returncode == 0
+    (tmp_path / "ostiary.db.secret").unlink()
+    assert "ostiary.db exists but its secret ostiary.db.secret does not" in refused(tmp_path)
+
+
+def test_a_database_with_anothers_secret(tmp_path):
+    assert call("migrate", folder=tmp_path).returncode == 0
+    assert call("keys", "list", folder=tmp_path).returncode == 0
+    assert "sealed with another secret" in refused(tmp_path, environ={"OSTIARY_SECRET": SECRET})
+
+
+def test_a_secret_that_others_can_read(tmp_path):
+    assert call("migrate", folder=tmp_path).returncode == 0
+    (tmp_path / "ostiary.db.secret").chmod(0o640)
+    assert "can be read by others: chmod 600" in refused(tmp_path)
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    (tmp_path / "ostiary.db").write_text("not a database, but long enough to be looked at " * 40)
+    line = refused(tmp_path, environ={"OSTIARY_SECRET": SECRET})
+    assert "it is not an SQLite database" in line
+
+
+def test_a_database_server_that_is_away(tmp_path):
+    url = f"postgresql://somebody:unmistakable@127.0.0.1:{free_port()}/auth"
+    line = refused(tmp_path, "--database", url, environ={"OSTIARY_SECRET": SECRET})
+    assert "unmistakable" not in line
+
+
+def test_a_database_server_without_a_secret(tmp_path):
+    url = f"postgresql://somebody@127.0.0.1:{free_port()}/auth"
+    assert "OSTIARY_SECRET is needed" in refused(tmp_path, "--database", url)
+
+
+def test_production_without_issuer_or_secret(tmp_path):
+    assert "production needs OSTIARY_ISSUER" in refused(tmp_path, "--production")
+    settings = {"OSTIARY_ISSUER": "https://auth.example.com", "OSTIARY_SMTP": "smtps://mail.example.com"}
+    assert "production needs OSTIARY_SECRET" in refused(tmp_path, "--production", environ=settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('isuer = "https://auth.example.com"', "no setting called 'isuer'"),
+        ("issuer = ", "ostiary.toml: "),
+        ("body_limit = 1", "body_limit must be between"),
+        ('access_lifetime = "soon"', "access_lifetime must be a whole number"),
+    ],
+)
+def test_a_toml_file_with_a_mistake(tmp_path, text, said):
+    (tmp_path / "ostiary.toml").write_text(text)
+    assert said in refused(tmp_path, "--config", "ostiary.toml")
+
+
+def test_a_toml_file_that_is_not_there(tmp_path):
+    assert "No such file" in refused(tmp_path, "--config", "ostiary.toml")
+
+
+def test_an_address_that_is_not_ours(tmp_path):
+    assert "cannot listen on 192.0.2.1:" in refused(tmp_path, "--host", "192.0.2.1")
+    assert "--host must be an IP address" in refused(tmp_path, "--host", "auth.example.com")

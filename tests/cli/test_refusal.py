@@ -1,0 +1,79 @@
+"""Whatever goes wrong is one line on stderr and an exit code that says whose fault it was."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ostiary import cli
+from ostiary.cli.refusal import refusal
+from ostiary.errors import ConfigurationError, Conflict, NotFound, PasswordRejected, StoreUnavailable
+from tests.cli.program import PROGRAM, environment, run
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sing"],
+        ["serve", "--prot", "1"],
+        ["serve", "--port", "x"],
+        ["serve", "--port", "65536"],
+        ["serve", "--workers", "0"],
+        ["serve", "--port"],
+        ["users", "create"],
+        ["users", "roles", "ada@example.com"],
+        ["users", "roles", "ada@example.com", "admin"],
+        ["users", "list", "--limit", "0"],
+        ["users", "show", "a@example.com", "\x1b[2J\nostiary: all is well"],
+    ],
+)
+def test_a_bad_argument_is_one_line(arguments, capsys):
+    assert cli.run(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("ostiary: ")
+    assert said.err.count("\n") == 1
+    assert said.err.strip().isprintable()
+
+
+@pytest.mark.parametrize(
+    ("problem", "line", "code"),
+    [
+        (ConfigurationError("no folder"), "ostiary: no folder", 2),
+        (StoreUnavailable("away"), "ostiary: away", 2),
+        (NotFound("no account"), "ostiary: no account", 1),
+        (Conflict(), "ostiary: The current state does not allow this.", 1),
+        (PasswordRejected(("Too short.", "Too old.")), "ostiary: the password is refused: Too short. Too old.", 1),
+        (NotFound("two\nlines\x1b[31m"), "ostiary: two lines\\x1b[31m", 1),
+    ],
+)
+def test_an_error_is_its_words_and_a_code(problem, line, code):
+    assert refusal(problem) == (line, code)
+
+
+def test_a_defect_shows_its_place_and_not_its_words():
+    try:
+        raise ValueError("hunter2")
+    except ValueError as problem:
+        line, code = refusal(problem)
+    assert line.startswith("ostiary: internal error: ValueError at test_refusal.py:")
+    assert "hunter2" not in line
+    assert code == 2
+
+
+def test_help_and_version(tmp_path):
+    shown = run("--help", folder=tmp_path)
+    assert shown.returncode == 0
+    assert all(command in shown.stdout for command in ("serve", "migrate", "doctor", "openapi", "users", "keys"))
+    module = subprocess.run(
+        [sys.executable, "-m", "ostiary.cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert module.stdout == run("--version", folder=tmp_path).stdout
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    command = f"'{PROGRAM}' openapi | head -c 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"{", b"")

@@ -1,0 +1,164 @@
+"""`ostiary users …`: what an operator does, effective at once on a server that runs, and recorded."""
+
+import json
+import os
+import pwd
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from ostiary.errors import Forbidden
+from ostiary.jose import VerifyingKey
+from ostiary.verifier import Principal, Requirement, Verifier
+from tests.cli.program import PASSWORD, Caller, Served, call, run
+
+GUARD = Requirement(role="admin")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("users")
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    with Served(folder, environ={"OSTIARY_LIMIT_LOGIN": "1000/second"}) as served:
+        yield served.ready()
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with server.client() as client:
+        yield client
+
+
+def users(folder, *arguments, stdin="", code=0):
+    """What a `users` command answers as JSON, or its line on stderr."""
+    done = call("users", *arguments, "--json", folder=folder, stdin=stdin)
+    assert done.returncode == code, done.stderr
+    if code:
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1
+        return done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def pass_as_admin(client, tokens):
+    """What another service does with a request, which has only the public keys."""
+    issuer = str(client.base_url).rstrip("/")
+    keys = [VerifyingKey.from_jwk(key) for key in client.get("/.well-known/jwks.json").json()["keys"]]
+    verifier = Verifier(keys=keys, issuer=issuer, audience=issuer)
+    GUARD.check(Principal.of(verifier.verify(tokens["access_token"])), now=verifier.now())
+
+
+def refused_within_a_second(caller, tokens):
+    asked = time.monotonic()
+    while caller.me(tokens).status_code != 401:
+        assert time.monotonic() - asked < 1.0, "a token is accepted that was made invalid"
+    return True
+
+
+def test_an_admin_is_made_and_passes_where_only_admins_do(folder, client):
+    arguments = ("create", "root@example.com", "--role", "admin", "--password-stdin", "--json")
+    made = json.loads(run("users", *arguments, folder=folder, stdin=f"{PASSWORD}\n").stdout)
+    assert made["roles"] == ["admin", "user"]
+    assert "users:write" in made["permissions"]
+    pass_as_admin(client, Caller(client, "root@example.com").login())
+    with pytest.raises(Forbidden):
+        pass_as_admin(client, Caller(client, "ada@example.com").register().login())
+
+
+def test_roles_are_given_and_taken_at_once(folder, client):
+    caller = Caller(client, "bob@example.com").register()
+    before = caller.login()
+    assert users(folder, "roles", "bob@example.com", "+admin", "+moderator", "-user")["roles"] == ["admin", "moderator"]
+    assert refused_within_a_second(caller, before)
+    pass_as_admin(client, caller.login())
+    assert users(folder, "roles", "bob@example.com", "-admin", "-moderator")["roles"] == []
+
+
+def test_a_disabled_account_is_out_until_it_is_enabled(folder, client):
+    caller = Caller(client, "cy@example.com").register()
+    tokens = caller.login()
+    assert users(folder, "disable", "cy@example.com")["disabled"] is True
+    assert refused_within_a_second(caller, tokens)
+    body = {"email": caller.email, "password": caller.password}
+    assert client.post("/auth/login", json=body).status_code == 401
+    assert users(folder, "enable", "cy@example.com")["disabled"] is False
+    caller.login()
+
+
+def test_logout_ends_every_session(folder, client):
+    caller = Caller(client, "di@example.com").register()
+    sessions = [caller.login(), caller.login()]
+    assert users(folder, "logout", "di@example.com") == {"email": "di@example.com", "ended_sessions": 2}
+    for tokens in sessions:
+        assert refused_within_a_second(caller, tokens)
+        refresh = client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+        assert refresh.status_code == 401
+
+
+def test_a_list_goes_on_where_it_ended(folder):
+    everybody = users(folder, "list")
+    assert everybody["next"] is None
+    emails = [user["email"] for user in everybody["users"]]
+    assert emails == sorted(emails)
+    seen, after = [], ()
+    while after is not None:
+        page = users(folder, "list", "--limit", "2", *after)
+        seen += [user["email"] for user in page["users"]]
+        after = page["next"] and ("--after", page["next"])
+    assert seen == emails
+
+
+def test_people_read_tables_and_lines(folder):
+    listed = run("users", "list", folder=folder)
+    assert [line.split()[0] for line in listed.stdout.splitlines()][:2] == ["email", "ada@example.com"]
+    shown = run("users", "show", "root@example.com", folder=folder)
+    assert "roles        admin user\n" in shown.stdout
+    assert PASSWORD not in listed.stdout + shown.stdout
+    assert "argon2" not in listed.stdout + shown.stdout
+
+
+def test_what_is_refused_is_one_line(folder):
+    assert "there is no account no@example.com" in users(folder, "show", "no@example.com", code=1)
+    assert "there is no role king, only admin, moderator, user" in users(
+        folder, "roles", "ada@example.com", "+king", code=1
+    )
+    assert "e-mail address is not valid" in users(folder, "disable", "nobody", code=1)
+    assert "last active admin" in users(folder, "roles", "root@example.com", "-admin", code=1)
+    assert "has an account already" in users(
+        folder, "create", "ADA@example.com", "--password-stdin", stdin=PASSWORD, code=1
+    )
+    assert "no role king" in users(
+        folder, "create", "new@example.com", "--role", "king", "--password-stdin", stdin=PASSWORD, code=1
+    )
+
+
+def test_a_weak_password_is_refused_with_its_reasons(folder):
+    line = users(folder, "create", "eve@example.com", "--password-stdin", stdin="eve@example.com\n", code=1)
+    assert "the password is refused: This password would be guessed quickly." in line
+    assert "at least 8" in users(folder, "create", "eve@example.com", "--password-stdin", stdin="short", code=1)
+
+
+def test_every_change_is_recorded_in_the_operators_name(folder):
+    name = pwd.getpwuid(os.getuid()).pw_name
+    with closing(sqlite3.connect(folder / "ostiary.db")) as database:
+        found = database.execute("select type from audit_events where actor_kind = 'operator' and actor_id = ?", [name])
+        recorded = [row[0] for row in found]
+    assert set(recorded) == {
+        "accounts.created",
+        "accounts.roles_changed",
+        "accounts.disabled",
+        "accounts.enabled",
+        "sessions.ended_all",
+    }
+
+
+def test_looking_something_up_makes_no_database(tmp_path):
+    for arguments in (["list"], ["show", "ada@example.com"], ["roles", "ada@example.com", "+admin"]):
+        assert "there is no database ostiary.db" in users(tmp_path, *arguments, code=2)
+    assert list(tmp_path.iterdir()) == []
