@@ -30,8 +30,10 @@ async def spend(tx: Transaction, token_hash: bytes, *, now: int) -> int | None:
 
 
 async def signing_keys(reader: Reader) -> list[Row]:
-    """kid, alg, state, private_jwk; the current key first."""
-    return await reader.all("select kid, alg, state, private_jwk from signing_keys order by state, created_at desc")
+    """kid, alg, state, private_jwk, created_at; the current key first."""
+    return await reader.all(
+        "select kid, alg, state, private_jwk, created_at from signing_keys order by state, created_at desc"
+    )
 
 
 async def insert_current_key(
