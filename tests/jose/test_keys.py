@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from ostiary.errors import KeyRejected
-from ostiary.jose import HmacKey, SigningKey, VerifyingKey
+from ostiary.jose import HmacKey, KeySet, SigningKey, VerifyingKey
 from tests.jose.material import ASYMMETRIC, HMAC, key, key_set, vectors
 
 PRIVATE = serialization.PrivateFormat.PKCS8
@@ -395,6 +395,28 @@ def test_c3_ed25519_signs_under_the_name_that_was_asked_for_and_verifies_under_b
     assert signing.public.spellings == {"Ed25519", "EdDSA"}
     other = "EdDSA" if alg == "Ed25519" else "Ed25519"
     assert VerifyingKey.from_jwk({**signing.public.to_jwk(), "alg": other}, alg=alg).alg == alg
+
+
+@pytest.mark.parametrize("value", [5, ["ES256"], {}, b"ES256"])
+def test_what_is_no_name_or_no_jwk_is_refused_like_any_other_bad_key(value):
+    for make in (
+        lambda: SigningKey.generate(value),
+        lambda: HmacKey(b"A" * 64, value),
+        lambda: SigningKey.from_pem(b"", alg=value),
+        lambda: SigningKey.from_jwk(value),
+        lambda: VerifyingKey.from_jwk(value),
+        lambda: HmacKey.from_jwk(value),
+        lambda: VerifyingKey.from_pem(value, alg="ES256"),
+        lambda: SigningKey.generate("ES256", kid=value),
+        lambda: KeySet([value]),
+    ):
+        with pytest.raises(KeyRejected):
+            make()
+
+
+def test_a_signing_key_is_not_taken_for_its_public_half():
+    with pytest.raises(KeyRejected, match="public"):
+        KeySet([key("ES256")])
 
 
 @pytest.mark.parametrize("read", [SigningKey.from_jwk, VerifyingKey.from_jwk, HmacKey.from_jwk])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 import msgspec
 import pytest
@@ -125,6 +126,25 @@ def test_nesting_is_counted_outside_of_texts_and_up_to_the_limit():
         strict_json.loads(b"[" * (limit + 1) + b"]" * (limit + 1))
     assert strict_json.loads(b'["' + b"[" * 1000 + b'\\"[[[["]') == ["[" * 1000 + '"[[[[']
     assert strict_json.loads(b"[" + b"[]," * 1000 + b"[]]") == [[]] * 1001
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'"' + b'\\"' * 500_000,
+        b'"' + b'\\"' * 500_000 + b"\\",
+        b"[" * 17 + b'"' + b'\\"' * 500_000,
+        b"[" * 17 + b'"' + b'\\"' * 500_000 + b"\\",
+        b'"' * 1_000_001 + b"[" * 17,
+        b"[]," * 300_000,
+        b"\\" * 1_000_000 + b"[" * 17,
+    ],
+)
+def test_p07_a_megabyte_of_unfinished_texts_is_refused_in_linear_time(data):
+    """Each quote taken for a beginning would make it quadratic: minutes instead of milliseconds."""
+    start = time.perf_counter()
+    assert not is_read(data)
+    assert time.perf_counter() - start < 1.0
 
 
 def test_what_msgspec_and_json_accept_alone_is_why_both_are_needed():

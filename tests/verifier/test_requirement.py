@@ -126,6 +126,7 @@ def test_who_may_not_do_it_at_all_is_not_sent_to_sign_in_again():
             {"role": ()},
             {"role": ["admin"]},
             {"role": ("admin", "")},
+            {"role": ("admin", None)},
             {"role": 5},
             {"role": ("admin", 5)},
         ),

@@ -23,9 +23,16 @@ class Verified(Struct, frozen=True, gc=False):
 
 
 def sign(payload: bytes, key: SigningKey | HmacKey, *, typ: str | None) -> str:
-    """The token in which ``key`` signs ``payload``; ``typ`` is its kind, such as ``at+jwt`` (RFC 9068 §2.1)."""
+    """The token in which ``key`` signs ``payload``; ``typ`` is its kind, such as ``at+jwt`` (RFC 9068 §2.1).
+
+    Raises:
+        ValueError: it would be too long for anybody to verify.
+    """
     message = headers.build(key.alg, key.kid, typ) + b"." + base64url.encode(payload)
-    return (message + b"." + base64url.encode(key.sign(message))).decode("ascii")
+    token = message + b"." + base64url.encode(key.sign(message))
+    if len(token) > MAX_TOKEN:
+        raise ValueError(f"a token of {len(token)} bytes: {MAX_TOKEN} are accepted")
+    return token.decode("ascii")
 
 
 def verify(token: str, keys: KeySet, *, typ: str | None) -> Verified:

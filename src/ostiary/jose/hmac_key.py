@@ -24,7 +24,7 @@ class HmacKey:
     __slots__ = ("_keyed", "_secret", "alg", "kid", "spellings", "thumbprint")
 
     def __init__(self, secret: bytes, alg: str, *, kid: str | None = None) -> None:
-        algorithm = SYMMETRIC.get(alg)
+        algorithm = SYMMETRIC.get(alg) if isinstance(alg, str) else None
         if algorithm is None:
             raise KeyRejected("no HMAC algorithm of that name is offered")
         _check_secret(secret, algorithm.digest_size)

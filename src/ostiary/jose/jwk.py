@@ -41,6 +41,8 @@ def _of_curve(jwk: Mapping[str, Any]) -> str:
 
 def check_use(jwk: Mapping[str, Any], operation: str) -> None:
     """Raises KeyRejected where ``use`` or ``key_ops`` do not permit ``operation`` (RFC 7517 §4.2, §4.3)."""
+    if not isinstance(jwk, Mapping):
+        raise KeyRejected("not a JWK: it must be a JSON object")
     if "use" in jwk and jwk["use"] != "sig":
         raise KeyRejected("the JWK is not meant for signatures")
     if "key_ops" in jwk:

@@ -100,6 +100,8 @@ class KeySet:
 
 
 def _check_unambiguous(keys: tuple[Key, ...]) -> None:
+    if not all(isinstance(key, VerifyingKey | HmacKey) for key in keys):
+        raise KeyRejected("a key set is made of VerifyingKey or HmacKey; of a SigningKey take `public`")
     if len(keys) > MAX_KEYS:
         raise KeyRejected(f"a key set has at most {MAX_KEYS} keys")
     if len({key.kid for key in keys}) != len(keys):

@@ -35,9 +35,9 @@ class VerifyingKey:
         Raises:
             KeyRejected: private members, another use or algorithm, a weak, malformed or inconsistent key.
         """
+        jwks.check_use(jwk, "verify")
         if not jwks.PRIVATE_MEMBERS.isdisjoint(jwk):
             raise KeyRejected("the JWK holds private members: it must not be passed around as a public key")
-        jwks.check_use(jwk, "verify")
         scheme = jwks.scheme_of(jwk, alg)
         return cls(scheme, scheme.read_public(jwk), kid=jwks.kid_of(jwk))
 

@@ -17,7 +17,8 @@ dumps: Final = msgspec.json.Encoder().encode
 """Compact JSON as bytes, names in the order given."""
 
 _read: Final = msgspec.json.Decoder().decode
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+# Also one that never ends, up to the end: otherwise each quote in it would be tried as a beginning, in quadratic time.
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)
 
 
 def loads_object(data: bytes) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def loads_object(data: bytes) -> dict[str, Any]:
 
 def loads(data: bytes) -> Any:
     """The JSON value in ``data``, with or without white space around it. Raises ValueError as `loads_object`."""
-    if _depth(data) > MAX_DEPTH:
+    if _is_too_deep(data):
         raise ValueError("JSON nested too deeply")
     try:
         value = _read(data)
@@ -74,15 +75,16 @@ def _finite(text: str) -> float:
     return number
 
 
-def _depth(data: bytes) -> int:
-    """How deep the brackets nest; 0 where there are too few to matter. Linear, and without recursion."""
+def _is_too_deep(data: bytes) -> bool:
+    """Whether brackets nest beyond `MAX_DEPTH`. In linear time, and without the recursion that is to be prevented."""
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
-        return 0
-    depth = deepest = 0
+        return False
+    depth = 0
     for byte in _STRINGS.sub(b"", data):
         if byte in b"[{":
             depth += 1
-            deepest = max(deepest, depth)
+            if depth > MAX_DEPTH:
+                return True
         elif byte in b"]}":
             depth -= 1
-    return deepest
+    return False

@@ -103,9 +103,9 @@ def _checked_roles(role: str | tuple[str, ...] | None) -> frozenset[str]:
     if role is None:
         return frozenset()
     roles = (role,) if isinstance(role, str) else role
-    if not isinstance(roles, tuple) or not roles:
-        raise ConfigurationError("role must be a text, or a tuple of them that is not empty")
-    return frozenset(_checked_text("role", each) or "" for each in roles)
+    if not isinstance(roles, tuple) or not roles or not all(isinstance(each, str) and each for each in roles):
+        raise ConfigurationError("role must be a text that is not empty, or a tuple of such texts")
+    return frozenset(roles)
 
 
 def _checked_text(name: str, value: str | None) -> str | None:

@@ -52,7 +52,7 @@ SYMMETRIC: Final[Mapping[str, hashes.HashAlgorithm]] = MappingProxyType(
 
 def scheme_named(name: str) -> Scheme[Any, Any]:
     """Raises KeyRejected for anything but the exact name of an asymmetric algorithm of the table."""
-    scheme = ASYMMETRIC.get(name)
+    scheme = ASYMMETRIC.get(name) if isinstance(name, str) else None
     if scheme is None:
         raise KeyRejected("no asymmetric algorithm of that name is offered")
     return scheme

@@ -1,4 +1,8 @@
-"""ES256, ES384, ES512 (RFC 7518 §3.4): each on its own curve, signatures as two numbers of fixed size."""
+"""ES256, ES384, ES512 (RFC 7518 §3.4): each on its own curve, signatures as two numbers of fixed size.
+
+OpenSSL makes the nonce of a signature from the key, the message and randomness together, so that a bad source of
+randomness alone does not give the key away (RFC 8725bis §3.2).
+"""
 
 from collections.abc import Mapping
 from typing import Any
