@@ -34,22 +34,23 @@ class Connections:
         self._pool: Any = None
 
     async def open(self) -> None:
-        """Makes one connection, to see that it works."""
+        """Makes one connection, to see what is at the other end; those of the pool are made when they are needed."""
         try:
-            self._pool = await asyncpg().create_pool(
-                self._dsn,
-                min_size=1,
-                max_size=MOST_CONNECTIONS,
-                reset=_leave_as_it_is,
-                command_timeout=STATEMENT_SECONDS,
-                **self._settings(),
-            )
+            probe = await self.connect()
+            try:
+                await _refuse_unsafe_server(probe)
+            finally:
+                probe.terminate()
         except driver_errors() as error:
             raise self._unusable(error) from None
+        self._pool = asyncpg().create_pool(
+            self._dsn, min_size=0, max_size=MOST_CONNECTIONS, reset=_leave_as_it_is, **self._settings()
+        )
+        await self._pool
 
     async def connect(self) -> Any:
         """A connection of its own, outside of the pool."""
-        return await asyncpg().connect(self._dsn, command_timeout=STATEMENT_SECONDS, **self._settings())
+        return await asyncpg().connect(self._dsn, **self._settings())
 
     async def close(self) -> None:
         if self._pool is None:
@@ -70,7 +71,7 @@ class Connections:
         try:
             connection = await pool.acquire(timeout=LEND_SECONDS)
         except driver_errors() as error:
-            raise StoreUnavailable(explained(error, connected=False).detail) from None
+            raise StoreUnavailable(explained(error).detail) from None
         try:
             yield connection
         finally:
@@ -78,14 +79,15 @@ class Connections:
                 await pool.release(connection, timeout=CLOSE_SECONDS)
 
     def _settings(self) -> dict[str, Any]:
-        name = {"application_name": "ostiary"}
+        settings = {"application_name": "ostiary"}
+        limits = {"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS}
         if self._pooler:
-            return {"timeout": CONNECT_SECONDS, "server_settings": name, "statement_cache_size": 0}
-        return {"timeout": CONNECT_SECONDS, "server_settings": {**name, "default_transaction_read_only": "on"}}
+            return {**limits, "server_settings": settings, "statement_cache_size": 0}
+        return {**limits, "server_settings": {**settings, "default_transaction_read_only": "on"}}
 
     def _unusable(self, error: BaseException) -> ConfigurationError | StoreUnavailable:
         """Why there is no connection. Never quotes the URL: it has the password in it."""
-        detail = explained(error, connected=False).detail
+        detail = explained(error).detail
         if sqlstate(error) in _WRONG_URL:
             return ConfigurationError(f"the database at {self._place} refuses: {detail}")
         if isinstance(error, asyncpg().ClientConfigurationError):
@@ -93,17 +95,19 @@ class Connections:
         return StoreUnavailable(f"no answer from {self._place}: {detail}")
 
 
+async def _refuse_unsafe_server(connection: Any) -> None:
+    synchronous_commit, encoding = await connection.fetchrow(
+        "select current_setting('synchronous_commit'), current_setting('server_encoding')"
+    )
+    if synchronous_commit == "off":
+        raise ConfigurationError("synchronous_commit is off: what this PostgreSQL confirms it may still lose")
+    if encoding != "UTF8":
+        raise ConfigurationError(f"the PostgreSQL database is encoded in {encoding}: UTF8 is needed")
+
+
 async def _leave_as_it_is(_connection: Any) -> None:
     """Instead of asyncpg's reset query, which would double the round trips of a small transaction. Nothing needs it:
     transactions end, and locks, settings and listeners of a session are not used on lent connections."""
-
-
-def is_usable(connection: Any) -> bool:
-    """Whether it is still connected. The pool takes a lost connection back at once, and then it answers nothing."""
-    try:
-        return not connection.is_closed()
-    except asyncpg().InterfaceError:
-        return False
 
 
 def give_up(connection: Any) -> None:

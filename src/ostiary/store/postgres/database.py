@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ostiary.errors import ConfigurationError
 from ostiary.store.database import Body, Row, StatementRefused, Value
-from ostiary.store.postgres.connections import Connections, give_up, is_usable
+from ostiary.store.postgres.connections import Connections, give_up
 from ostiary.store.postgres.driver import asyncpg
 from ostiary.store.postgres.failures import READ_ONLY_TRANSACTION, driver_errors, explained, sqlstate
 from ostiary.store.postgres.job import Job
@@ -32,11 +32,6 @@ class PostgresDatabase:
 
     async def open(self) -> None:
         await self._connections.open()
-        try:
-            await self._refuse_unsafe_server()
-        except BaseException:
-            await self._connections.close()
-            raise
         if not self._pooler:
             self._listener.start()
 
@@ -81,8 +76,8 @@ class PostgresDatabase:
 
     @contextlib.asynccontextmanager
     async def _question(self) -> AsyncIterator[Any]:
-        """A connection on which to ask. Behind a pooling proxy a statement is prepared and run by one server only
-        inside of a transaction."""
+        """A connection on which to ask. Behind a pooling proxy nothing can be set for a session, so that a transaction
+        is needed to keep questions from writing."""
         async with self._connections.lend() as connection:
             try:
                 if self._pooler:
@@ -93,20 +88,12 @@ class PostgresDatabase:
             except driver_errors() as error:
                 if sqlstate(error) == READ_ONLY_TRANSACTION:
                     raise StatementRefused("a statement outside of a transaction may only read") from None
-                raise explained(error, connected=is_usable(connection)) from None
+                raise explained(error, connection) from None
             except asyncio.CancelledError:
                 raise  # asyncpg knows how to end a statement that is cancelled
             except BaseException:
                 give_up(connection)  # an answer may be on its way that nobody reads any more
                 raise
-
-    async def _refuse_unsafe_server(self) -> None:
-        asked = "select current_setting('synchronous_commit'), current_setting('server_encoding')"
-        ((synchronous_commit, encoding),) = await self.all(asked)
-        if synchronous_commit == "off":
-            raise ConfigurationError("synchronous_commit is off: what this PostgreSQL confirms it may still lose")
-        if encoding != "UTF8":
-            raise ConfigurationError(f"the PostgreSQL database is encoded in {encoding}: UTF8 is needed")
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._running.discard(task)

@@ -4,7 +4,7 @@ Texts are made from the server's primary message only: its DETAIL quotes rows, a
 same reason errors are raised ``from None``.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from ostiary.errors import OstiaryError, StoreUnavailable
 from ostiary.store.database import ConstraintViolated, NoSuchTable, StatementRefused
@@ -39,8 +39,16 @@ def sqlstate(error: BaseException) -> str:
     return getattr(error, "sqlstate", None) or ""
 
 
-def explained(error: BaseException, *, connected: bool) -> OstiaryError:
-    """The driver's error as one of our tree. ``connected``: whether the connection is still usable."""
+def is_usable(connection: Any) -> bool:
+    """Whether it is still connected. The pool takes a lost connection back at once, and then it answers nothing."""
+    try:
+        return connection is not None and not connection.is_closed()
+    except asyncpg().InterfaceError:
+        return False
+
+
+def explained(error: BaseException, connection: Any = None) -> OstiaryError:
+    """The driver's error as one of our tree; ``connection`` is the one on which it happened, if there was one."""
     state = sqlstate(error)
     if state in _TRY_AGAIN or isinstance(error, asyncpg().InvalidCachedStatementError):
         return TryAgain(_text(error))
@@ -48,7 +56,7 @@ def explained(error: BaseException, *, connected: bool) -> OstiaryError:
         return ConstraintViolated(_text(error))
     if state == UNDEFINED_TABLE:
         return NoSuchTable(_text(error))
-    if state[:2] in _REFUSED or (connected and isinstance(error, asyncpg().InterfaceError)):
+    if state[:2] in _REFUSED or (isinstance(error, asyncpg().InterfaceError) and is_usable(connection)):
         return StatementRefused(_text(error))
     return StoreUnavailable(_text(error))
 

@@ -7,8 +7,8 @@ from ostiary.errors import OutcomeUnknown, StoreUnavailable
 from ostiary.store.bodies import Scope, Watched, call
 from ostiary.store.database import Body
 from ostiary.store.pauses import jitter
-from ostiary.store.postgres.connections import Connections, give_up, is_usable
-from ostiary.store.postgres.failures import TryAgain, driver_errors, explained, is_rejected_commit
+from ostiary.store.postgres.connections import Connections, give_up
+from ostiary.store.postgres.failures import TryAgain, driver_errors, explained, is_rejected_commit, is_usable
 from ostiary.store.postgres.transaction import PostgresTransaction
 
 BEGIN: Final = "begin isolation level read committed read write"
@@ -73,7 +73,7 @@ async def _begin(connection: Any) -> None:
     except BaseException as error:
         give_up(connection)
         if isinstance(error, driver_errors()):
-            raise StoreUnavailable(explained(error, connected=False).detail) from None
+            raise StoreUnavailable(explained(error).detail) from None
         raise
 
 
@@ -92,11 +92,11 @@ async def _commit(connection: Any) -> None:
     try:
         done = await connection.execute("commit")
     except BaseException as error:
+        if is_rejected_commit(error):
+            raise explained(error, connection) from None
         give_up(connection)
         if not isinstance(error, driver_errors()):
             raise
-        if is_rejected_commit(error):
-            raise explained(error, connected=True) from None
-        raise OutcomeUnknown(explained(error, connected=False).detail) from None
+        raise OutcomeUnknown(explained(error).detail) from None
     if done != "COMMIT":
         raise StoreUnavailable("PostgreSQL: the server rolled back instead of committing")

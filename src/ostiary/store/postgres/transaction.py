@@ -47,7 +47,7 @@ class PostgresTransaction:
         try:
             return await statement(sql, *values, timeout=self._patience)
         except driver_errors() as error:
-            self._scope.failure = explained(error, connected=not self._connection.is_closed())
+            self._scope.failure = explained(error, self._connection)
             raise self._scope.failure from None
         finally:
             self._scope.under_way = False

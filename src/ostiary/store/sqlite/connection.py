@@ -124,7 +124,9 @@ def _prove_writable(path: Path) -> None:
     connection = connect(path)
     try:
         (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
-        connection.execute("begin immediate")
+        (version,) = connection.execute("pragma user_version").fetchone()
+        connection.execute("begin immediate")  # which a file that may only be read allows
+        connection.execute(f"pragma user_version = {version}")
         connection.execute("rollback")
     finally:
         connection.close()
@@ -136,9 +138,9 @@ def _unusable(path: Path, error: sqlite3.Error) -> OstiaryError:
     reasons = {
         sqlite3.SQLITE_NOTADB: "it is not an SQLite database",
         sqlite3.SQLITE_CORRUPT: "it is damaged",
-        sqlite3.SQLITE_READONLY: "it may only be read",
+        sqlite3.SQLITE_READONLY: "it or its folder may not be written",
         sqlite3.SQLITE_CANTOPEN: "it or its folder may not be written",
-        sqlite3.SQLITE_PERM: "it may not be written",
+        sqlite3.SQLITE_PERM: "it or its folder may not be written",
     }
     if reason := reasons.get(_code(error)):
         return ConfigurationError(f"the database {path} cannot be opened: {reason}")

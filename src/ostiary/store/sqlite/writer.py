@@ -14,7 +14,6 @@ transaction (disk full, I/O, memory) fails the whole batch. Every caller is alwa
 import asyncio
 import contextvars
 import logging
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
@@ -154,7 +153,7 @@ class Writer:
             return None
         try:
             self._run_bodies(batch)
-        except ENGINE_ERRORS as error:
+        except (*ENGINE_ERRORS, StoreUnavailable) as error:
             await self._in_thread(self._session.discard)
             return _unavailable(error)
         try:
@@ -190,7 +189,7 @@ class Writer:
         finally:
             self._running = None
         if not connection.in_transaction:
-            raise sqlite3.OperationalError(f"the transaction was rolled back: {member.error or 'by its body'}")
+            raise StoreUnavailable(f"everything was rolled back: {member.error or 'by a body'}")
         if member.error is not None:
             connection.execute("rollback to body")
         connection.execute("release body")
@@ -205,5 +204,5 @@ class Writer:
 
 def _unavailable(error: BaseException) -> StoreUnavailable:
     """What stops a whole batch is never one statement's fault."""
-    explanation = explained(error)
+    explanation = error if isinstance(error, StoreUnavailable) else explained(error)
     return explanation if isinstance(explanation, StoreUnavailable) else StoreUnavailable(explanation.detail)

@@ -1,0 +1,237 @@
+"""PostgreSQL, when it goes away and comes back, refuses, or stands behind a proxy."""
+
+import asyncio
+import importlib
+import time
+from contextlib import asynccontextmanager, closing
+from functools import partial
+
+import pytest
+
+from ostiary.errors import ConfigurationError, OutcomeUnknown, StoreUnavailable
+from ostiary.store.database import StatementRefused
+from ostiary.store.open import database_from_url
+from ostiary.store.postgres import connections, driver
+from ostiary.testing.conformance import DATABASE_CHECKS, name_of
+from tests.store.proxies import Line, Pooler, listening
+
+SECRET = "hunter2"
+
+
+@asynccontextmanager
+async def opened(url):
+    database = database_from_url(url)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def counted(url):
+    async with opened(url) as database:
+        await database.execute("create table counted (id bigint primary key, n bigint not null)")
+        await database.execute("insert into counted (id, n) values (1, 0)")
+        yield database
+
+
+async def increment(tx):
+    await tx.execute("update counted set n = n + 1 where id = 1")
+
+
+async def count(database):
+    (n,) = await database.one("select n from counted")
+    return n
+
+
+async def until_it_works(attempt):
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await attempt()
+            except StoreUnavailable:
+                await asyncio.sleep(0.02)
+
+
+async def test_a_server_that_restarts_is_503_for_as_long(postgres_server, postgres_url):
+    """Under load: every caller is answered, with 503 or truly; nothing confirmed is lost; then all is as before."""
+    async with counted(postgres_url) as database:
+        confirmed, unknown, refused = 0, 0, 0
+        stopping = asyncio.Event()
+
+        async def caller():
+            nonlocal confirmed, unknown, refused
+            while not stopping.is_set():
+                try:
+                    await database.transaction(increment)
+                    confirmed += 1
+                except OutcomeUnknown:
+                    unknown += 1
+                except StoreUnavailable:
+                    refused += 1
+                    await asyncio.sleep(0.05)
+
+        callers = [asyncio.create_task(caller()) for _ in range(8)]
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(postgres_server.stop)
+        with pytest.raises(StoreUnavailable):
+            await database.one("select n from counted")
+        with pytest.raises(StoreUnavailable):
+            await database.transaction(increment)
+        before = confirmed
+        await asyncio.to_thread(postgres_server.start)
+        await until_it_works(partial(database.one, "select n from counted"))
+        await asyncio.sleep(0.2)
+        stopping.set()
+        await asyncio.gather(*callers)
+        assert 0 < before < confirmed
+        assert refused > 0
+        assert confirmed <= await count(database) <= confirmed + unknown
+
+
+async def test_who_waits_for_changes_hears_of_them_after_a_restart(postgres_server, postgres_url, monkeypatch):
+    """The listening connection is made again, too."""
+    monkeypatch.setattr("ostiary.store.postgres.listener.RECONNECT_SECONDS", 0.05)
+    async with opened(postgres_url) as here, opened(postgres_url) as there:
+        for restart in (False, True):
+            if restart:
+                await asyncio.to_thread(postgres_server.stop)
+                await asyncio.to_thread(postgres_server.start)
+                await until_it_works(partial(there.one, "select 1"))
+                await here.wait_for_change(10)  # it wakes us when it listens again: something may have been missed
+            await here.wait_for_change(0.2)
+            waiting = asyncio.create_task(here.wait_for_change(30))
+            await asyncio.sleep(0.1)
+            assert not waiting.done()
+            await there.transaction(lambda tx: tx.announce())
+            await asyncio.wait_for(waiting, 2)
+
+
+@pytest.mark.parametrize("obeyed", [False, True], ids=["commit lost", "answer lost"])
+async def test_a_line_that_breaks_at_the_commit_leaves_the_outcome_unknown(postgres_url, obeyed):
+    """Whether the server committed or never heard of it: the caller cannot know, and is told so."""
+    line = Line()
+    async with listening(postgres_url, line.serve) as url, counted(postgres_url) as direct, opened(url) as database:
+        await database.transaction(increment)
+        line.break_at, line.obey = b"commit\0", obeyed
+        with pytest.raises(OutcomeUnknown):
+            await database.transaction(increment)
+        line.break_at = None
+        assert await count(direct) == (2 if obeyed else 1)
+        await until_it_works(partial(database.transaction, increment))
+
+
+async def test_a_line_that_breaks_before_the_commit_has_changed_nothing(postgres_url):
+    """Then the answer is plain 503: the caller may try again without a second thought."""
+    line = Line()
+    async with listening(postgres_url, line.serve) as url, counted(postgres_url) as direct, opened(url) as database:
+        for at in (b"begin isolation", b"update counted"):
+            line.break_at = at
+            with pytest.raises(StoreUnavailable) as lost:
+                await database.transaction(increment)
+            assert type(lost.value) is StoreUnavailable
+        line.break_at = b"select n from counted"
+        with pytest.raises(StoreUnavailable):
+            await count(database)
+        line.break_at = None
+        assert await count(direct) == 0
+        await until_it_works(partial(database.transaction, increment))
+
+
+async def test_waiting_for_a_row_ends(postgres_url, monkeypatch):
+    """A statement that waits for somebody else's lock is given up after a while; with patience it waits on."""
+    monkeypatch.setattr(connections, "STATEMENT_SECONDS", 0.3)
+    async with counted(postgres_url) as database, opened(postgres_url) as other:
+        finish = asyncio.Event()
+        pool = other._connections
+        async with pool.lend() as holder:
+            await holder.execute("begin read write")
+            await holder.execute("update counted set n = n + 10")
+            started = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                await database.transaction(increment)
+            assert time.monotonic() - started < 5
+            patient = asyncio.create_task(database.transaction(increment, patience=20))
+            await asyncio.sleep(0.6)
+            assert not patient.done()
+            await holder.execute("commit")
+            finish.set()
+        await patient
+        assert await count(database) == 11
+
+
+async def test_an_unreachable_server_is_unavailable():
+    """One line, without the password."""
+    database = database_from_url(f"postgresql://somebody:{SECRET}@127.0.0.1:1/nothing")
+    with pytest.raises(StoreUnavailable) as refused:
+        await database.open()
+    assert_tells(refused, "127.0.0.1:1/nothing")
+    await database.close()
+
+
+async def test_a_refusing_server_is_a_mistake_in_the_settings(postgres_server, postgres_url):
+    """Wrong password, no such database: one line, without the password; trying again would not help."""
+    wrong_password = postgres_url.replace("postgres:", f"postgres:{SECRET}", 1)
+    for url, reason in ((wrong_password, "password"), (postgres_server.url("nowhere"), "nowhere")):
+        database = database_from_url(url)
+        with pytest.raises(ConfigurationError) as refused:
+            await database.open()
+        assert_tells(refused, reason)
+        assert url.split(":")[2].split("@")[0] not in str(refused.value)
+
+
+async def test_an_unknown_part_of_the_url_is_a_mistake_in_the_settings(postgres_url):
+    database = database_from_url(f"postgresql://somebody:{SECRET}@127.0.0.1/nothing?sslmode=perhaps")
+    with pytest.raises(ConfigurationError) as refused:
+        await database.open()
+    assert_tells(refused, "127.0.0.1")
+
+
+def assert_tells(refused, what):
+    assert "\n" not in str(refused.value)
+    assert SECRET not in str(refused.value)
+    assert what in str(refused.value)
+
+
+async def test_a_server_that_may_lose_commits_is_refused(postgres_url):
+    """synchronous_commit=off: what it confirms is not durable."""
+    async with opened(postgres_url) as database:
+        name = postgres_url.rpartition("/")[2]
+        await database.execute(f"alter database {name} set synchronous_commit = off")
+    with pytest.raises(ConfigurationError, match="synchronous_commit"):
+        await database_from_url(postgres_url).open()
+
+
+def test_without_asyncpg_there_is_one_line_that_helps(monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    driver.asyncpg.cache_clear()
+    with pytest.raises(ConfigurationError, match=r"pip install 'ostiary\[postgres\]'"):
+        database_from_url("postgresql://localhost/x")
+
+
+@asynccontextmanager
+async def pooled(url):
+    """The URL of a transaction-pooling proxy that has so many connections that none is met twice in a row."""
+    with closing(Pooler()) as pooler:
+        async with listening(url, pooler.serve) as proxy_url:
+            yield proxy_url, pooler
+
+
+@pytest.mark.parametrize("check", DATABASE_CHECKS, ids=name_of)
+async def test_behind_a_pooling_proxy(check, postgres_url):
+    """The whole suite, with each transaction on another connection of the server."""
+    async with pooled(postgres_url) as (url, pooler):
+        await check(partial(opened, f"{url}?pooler=true"))
+        assert pooler.lent > 0
+
+
+async def test_behind_a_pooling_proxy_the_defaults_fail(postgres_url):
+    """What `pooler=true` is for: cached statements are on the connection of another transaction."""
+    async with pooled(postgres_url) as (url, _), opened(url) as database:
+        questions = (database.one("select cast($1 as bigint)", n) for n in range(50))
+        answers = await asyncio.gather(*questions, return_exceptions=True)
+        assert {type(answer) for answer in answers} & {StatementRefused, StoreUnavailable}
