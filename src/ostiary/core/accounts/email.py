@@ -1,5 +1,6 @@
 """E-mail addresses: one function decides what is an address and which two are the same."""
 
+import re
 import unicodedata
 from typing import Final, NamedTuple
 
@@ -8,7 +9,8 @@ from email_validator import EmailNotValidError, validate_email
 from ostiary.errors import InvalidEmail
 
 _LONGEST: Final = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
-_ENCODED_WORD: Final = "=?"  # RFC 2047 §2: a mail program would decode it, and show another address than the one stored
+# RFC 2047 §2: a mail program would decode it, and show another address than the one that is stored
+_ENCODED_WORD: Final = re.compile(r"=\?.*\?=")
 _INVALID: Final = "The e-mail address is not valid."
 
 
@@ -35,10 +37,10 @@ def parse_email(text: str) -> Email:
     Raises:
         InvalidEmail: not an address that mail can reach.
     """
-    if len(text) > _LONGEST or _ENCODED_WORD in text or _has_look_alikes(text):
+    if len(text) > _LONGEST or _ENCODED_WORD.search(text) or _has_look_alikes(text):
         raise InvalidEmail(_INVALID)
     try:
-        found = validate_email(text, check_deliverability=False, allow_smtputf8=False, allow_domain_literal=False)
+        found = validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError:
         raise InvalidEmail(_INVALID) from None
     typed = _folded(text.rpartition("@")[2])

@@ -14,7 +14,7 @@ from ostiary.errors import PasswordRejected
 SHORTEST: Final = 8  # code points; SP 800-63B-4 §3.1.1.2 allows 8 where guessing is limited otherwise
 LONGEST: Final = 256  # code points; longer is refused, never cut
 _MOST_BYTES: Final = 1024
-_LEAST_SCORE: Final = 3  # zxcvbn: more than 10^8 guesses
+_MOST_GUESSES: Final = 10**8  # zxcvbn's score 3 begins beyond; a random password of the least length just reaches it
 _GUESSED: Final = "This password would be guessed quickly."
 _ALWAYS_KNOWN: Final = ("ostiary",)
 
@@ -69,7 +69,7 @@ def _guessing_reasons(password: str, known: Sequence[str]) -> list[str]:
         return [_GUESSED]
     with _estimating:
         found = zxcvbn(_beginning(password), user_inputs=words)
-    if found["score"] >= _LEAST_SCORE:
+    if found["guesses"] > _MOST_GUESSES:
         return []
     feedback = found["feedback"]
     return [_GUESSED, *(text for text in (feedback["warning"], *feedback["suggestions"]) if text)]
