@@ -1,6 +1,7 @@
 """What both engines demand of a transaction's body: it awaits only its transaction, and ends with its first error."""
 
 from collections.abc import Awaitable, Coroutine, Generator
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
@@ -31,8 +32,20 @@ class Scope:
             raise RuntimeError("a transaction runs one statement at a time")
 
 
+_running: ContextVar[Scope | None] = ContextVar("running", default=None)
+
+
+def refuse_inside_body() -> None:
+    """For what a body must not call. It fails, and so does the body, whatever it makes of that."""
+    scope = _running.get()
+    if scope is not None and not scope.ended:
+        scope.failure = RuntimeError(FOREIGN_AWAIT)
+        raise scope.failure
+
+
 async def call(body: Body[T], transaction: Transaction, scope: Scope) -> T:
-    """Runs the body to its end. One that returns after a failed statement fails with that statement's error."""
+    """Runs the body to its end, in a context of its own. One that returns after a failure fails with it."""
+    _running.set(scope)
     try:
         result = await body(transaction)
     finally:

@@ -8,6 +8,7 @@ use from a second. Then nothing can be reserved until everything has run out tha
 import functools
 import hashlib
 import importlib
+import re
 import urllib.parse
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,11 @@ EXPIRY_SLACK: Final = 1000
 """Milliseconds that keys outlive their use: clocks of nodes may differ by a second (`ostiary doctor`)."""
 
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss"}
+
+_OPTIONS: Final = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+"""What may stand behind the question mark: paths of files."""
+
+_NUMBER: Final = re.compile(r"(/[0-9]{0,4})?")
 
 _BORN: Final = "ostiary:born"
 """Since when, in microseconds, this state has been complete."""
@@ -76,11 +82,11 @@ return 1
 
 
 class ValkeyHot:
-    """``url``: ``valkey://[user:password@]host[:port][/number]``, ``valkeys://`` with TLS; ``redis`` means the same."""
+    """``url``: ``valkey://[user:password@]host[:port][/number]``, ``valkeys://`` with TLS; ``redis://`` is the same."""
 
     def __init__(self, url: str) -> None:
-        self._url = _redis_url(url)
-        self._place = urllib.parse.urlsplit(url).hostname
+        _driver()
+        self._url, self._place = _checked(url)
         self._client: Any = None
 
     async def open(self) -> None:
@@ -165,11 +171,18 @@ def _errors() -> Any:
     return importlib.import_module("redis.exceptions")
 
 
-def _redis_url(url: str) -> str:
-    scheme, found, rest = url.partition("://")
-    if not found or scheme not in _SCHEMES:
-        raise ConfigurationError("the URL for counters must begin with valkey://, valkeys://, redis:// or rediss://")
-    return f"{_SCHEMES[scheme]}://{rest}"
+def _checked(url: str) -> tuple[str, str]:
+    """The URL as redis-py knows it, and what of it may be printed. redis-py itself skips what it cannot read."""
+    scheme, _, rest = url.partition("://")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        place = f"{parts.hostname}:{parts.port or 6379}{parts.path}"
+        unknown = urllib.parse.parse_qs(parts.query, keep_blank_values=True).keys() - _OPTIONS
+        if scheme in _SCHEMES and parts.hostname and _NUMBER.fullmatch(parts.path) and not unknown:
+            return f"{_SCHEMES[scheme]}://{rest}", place
+    except ValueError:
+        pass
+    raise ConfigurationError("the URL for counters must be like valkey://host:6379/0, or valkeys:// with TLS")
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from ostiary.errors import ConfigurationError
+from ostiary.store.bodies import refuse_inside_body
 from ostiary.store.database import Body, Row, StatementRefused, Value
 from ostiary.store.postgres.connections import Connections, give_up
 from ostiary.store.postgres.driver import asyncpg
@@ -42,7 +43,8 @@ class PostgresDatabase:
         await self._connections.close()
 
     async def transaction(self, body: Body[T], *, patience: float | None = None) -> T:
-        job = Job(self._connections, body, patience=patience)
+        refuse_inside_body()
+        job = Job(self._connections, body, patience=patience, announced=self._listener.wake)
         task = asyncio.create_task(job.run(), name="ostiary-transaction")
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -78,6 +80,7 @@ class PostgresDatabase:
     async def _question(self) -> AsyncIterator[Any]:
         """A connection on which to ask. Behind a pooling proxy nothing can be set for a session, so that a transaction
         is needed to keep questions from writing."""
+        refuse_inside_body()
         async with self._connections.lend() as connection:
             try:
                 if self._pooler:

@@ -1,6 +1,7 @@
 """One transaction from BEGIN to COMMIT, run again when the server asks for it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 from ostiary.errors import OutcomeUnknown, StoreUnavailable
@@ -23,10 +24,13 @@ T = TypeVar("T")
 class Job(Generic[T]):
     """Runs in a task of its own, which nobody cancels: a caller that goes away only abandons it."""
 
-    def __init__(self, connections: Connections, body: Body[T], *, patience: float | None) -> None:
+    def __init__(
+        self, connections: Connections, body: Body[T], *, patience: float | None, announced: Callable[[], None]
+    ) -> None:
         self._connections = connections
         self._body = body
         self._patience = patience
+        self._announced = announced
         self._abandoned = False
         self._begun = False
 
@@ -44,21 +48,23 @@ class Job(Generic[T]):
 
     async def _attempt(self) -> T:
         async with self._connections.lend() as connection:
+            scope = Scope()
+            transaction = PostgresTransaction(connection, scope, patience=self._patience)
             await _begin(connection)
             try:
-                result = await self._run_body(connection)
+                result = await self._run_body(transaction, scope)
             except BaseException:
                 await _roll_back(connection)
                 raise
             await _commit(connection)
-            return result
+        if transaction.announced:
+            self._announced()  # here NOTIFY is not heard behind a pooling proxy
+        return result
 
-    async def _run_body(self, connection: Any) -> T:
+    async def _run_body(self, transaction: PostgresTransaction, scope: Scope) -> T:
         if self._abandoned and not self._begun:
             raise asyncio.CancelledError
         self._begun = True
-        scope = Scope()
-        transaction = PostgresTransaction(connection, scope, patience=self._patience)
         try:
             return await Watched(call(self._body, transaction, scope), scope)
         except BaseException:

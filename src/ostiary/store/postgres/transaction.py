@@ -17,12 +17,13 @@ T = TypeVar("T")
 
 
 class PostgresTransaction:
-    __slots__ = ("_connection", "_patience", "_scope")
+    __slots__ = ("_connection", "_patience", "_scope", "announced")
 
     def __init__(self, connection: Any, scope: Scope, *, patience: float | None) -> None:
         self._connection = connection
         self._scope = scope
         self._patience = patience
+        self.announced = False
 
     async def one(self, sql: str, *args: Value) -> Row | None:
         return as_row(await self._run(self._connection.fetchrow, sql, args))
@@ -39,6 +40,7 @@ class PostgresTransaction:
 
     async def announce(self) -> None:
         await self._run(self._connection.execute, f"notify {CHANNEL}", ())
+        self.announced = True
 
     async def _run(self, statement: Callable[..., Awaitable[T]], sql: str, args: Sequence[Value]) -> T:
         self._scope.admit()

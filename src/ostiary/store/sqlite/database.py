@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ostiary.errors import StoreUnavailable
+from ostiary.store.bodies import refuse_inside_body
 from ostiary.store.database import Body, Row, Value
 from ostiary.store.sqlite.connection import establish
 from ostiary.store.sqlite.reading import Reading
@@ -88,9 +89,8 @@ class SqliteDatabase:
             self._next_commit = None
 
     def _reading(self) -> Reading:
-        reading, writer = self._parts()
-        writer.refuse_inside_body()
-        return reading
+        refuse_inside_body()
+        return self._parts()[0]
 
     def _parts(self) -> tuple[Reading, Writer]:
         if self._opened is None:

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from ostiary.errors import OutcomeUnknown, StoreUnavailable
-from ostiary.store.bodies import FOREIGN_AWAIT, Scope, call, drive
+from ostiary.store.bodies import Scope, call, drive, refuse_inside_body
 from ostiary.store.database import Body
 from ostiary.store.sqlite.connection import ENGINE_ERRORS, explained, is_busy
 from ostiary.store.sqlite.session import Session
@@ -78,20 +78,10 @@ class Writer:
         self._closing = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ostiary-writer")
         self._task = asyncio.create_task(self._work(), name="ostiary-writer")
-        self._running: Scope | None = None
-
-    def refuse_inside_body(self) -> None:
-        """For everything but a `Transaction`: called by a body, it fails, and so does the body, whatever it does then.
-
-        A body runs to its end within one turn of the loop, so nobody else can be calling.
-        """
-        if self._running is not None:
-            self._running.failure = RuntimeError(FOREIGN_AWAIT)
-            raise self._running.failure
 
     async def run(self, body: Body[T], *, patience: float | None) -> T:
         """The body's result, or its error, after the commit of its batch."""
-        self.refuse_inside_body()
+        refuse_inside_body()
         if self._closing:
             raise StoreUnavailable("the database is closed")
         if len(self._waiting) >= MOST_WAITING:
@@ -181,13 +171,10 @@ class Writer:
         connection.execute("savepoint body")
         scope = Scope()
         body = call(member.body, SqliteTransaction(connection, scope), scope)
-        self._running = scope
         try:
             member.result = member.context.run(drive, body)
         except BaseException as error:  # noqa: BLE001 — it is the caller's, and reaches it through its answer
             member.error = error
-        finally:
-            self._running = None
         if not connection.in_transaction:
             raise StoreUnavailable(f"everything was rolled back: {member.error or 'by a body'}")
         if member.error is not None:

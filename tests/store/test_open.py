@@ -1,0 +1,89 @@
+"""Which engine a URL names, and what is said of one that names none."""
+
+from pathlib import Path
+
+import pytest
+
+from ostiary.errors import ConfigurationError
+from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
+from ostiary.store.postgres.database import PostgresDatabase
+from ostiary.store.sqlite.database import SqliteDatabase
+from ostiary.store.valkey_hot import ValkeyHot
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///ostiary.db", "ostiary.db"),
+        ("sqlite:///data/ostiary.db", "data/ostiary.db"),
+        ("sqlite:////var/lib/ostiary.db", "/var/lib/ostiary.db"),
+        ("sqlite:////my%20data/a%3Fb.db", "/my data/a?b.db"),
+    ],
+)
+def test_sqlite_urls_name_a_file(url, path):
+    assert sqlite_path(url) == Path(path)
+    assert isinstance(database_from_url(url), SqliteDatabase)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://h/d", "postgres://u:p@h:5433/d", "postgresql://h/d?pooler=true&sslmode=require"]
+)
+def test_postgresql_urls_name_a_server(url):
+    assert sqlite_path(url) is None
+    assert isinstance(database_from_url(url), PostgresDatabase)
+
+
+@pytest.mark.parametrize("url", ["valkey://h", "valkeys://u:p@h:6380/1", "redis://h", "rediss://h"])
+def test_valkey_urls_name_a_server(url):
+    assert isinstance(hot_from_url(url), ValkeyHot)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ostiary.db",
+        "sqlite:",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite://relative.db",
+        "sqlite:///folder/",
+        "sqlite:///a.db?mode=memory",
+        "sqlite:///a%00.db",
+        "sqlite:///:memory:",
+        f"mysql://somebody:{SECRET}@h/d",
+        f"postgresql+asyncpg://somebody:{SECRET}@h/d",
+        f"postgresql://somebody:{SECRET}@h:port/d",
+        f"postgresql://somebody:{SECRET}@[h/d",
+        f"postgresql://somebody:{SECRET}@h/d?pooler=perhaps",
+        f"postgresql://somebody:{SECRET}@h/d?pooler=true&pooler=false",
+        f"somebody:{SECRET}@h",
+    ],
+)
+def test_other_urls_are_refused_in_one_line_without_a_password(url):
+    with pytest.raises(ConfigurationError) as refused:
+        database_from_url(url)
+    assert SECRET not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "valkey",
+        "sqlite:///a.db",
+        f"http://somebody:{SECRET}@h",
+        f"valkey://somebody:{SECRET}@h:port",
+        "valkey://",
+        "valkey://h/one",
+        "valkey://h?db=1",
+    ],
+)
+def test_other_urls_for_counters_are_refused_in_one_line_without_a_password(url):
+    with pytest.raises(ConfigurationError) as refused:
+        hot_from_url(url)
+    assert SECRET not in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,141 @@
+"""Valkey, when it is away, forgets, or must not be trusted."""
+
+import importlib
+from contextlib import asynccontextmanager
+
+import pytest
+import redis
+
+from ostiary.errors import ConfigurationError, StoreUnavailable
+from ostiary.store import valkey_hot
+from ostiary.store.hot import MICROSECONDS, Rate
+from ostiary.store.open import hot_from_url
+from ostiary.store.valkey_hot import LONGEST_RESERVATION
+
+NOW = 1_800_000_000 * MICROSECONDS
+QUARANTINE = LONGEST_RESERVATION * MICROSECONDS
+SECRET = "hunter2"
+
+
+@asynccontextmanager
+async def opened(url):
+    hot = hot_from_url(url)
+    await hot.open()
+    try:
+        yield hot
+    finally:
+        await hot.close()
+
+
+@pytest.fixture
+def command(valkey_url):
+    """Runs a command as the server's operator would."""
+    with redis.Redis.from_url(valkey_url.replace("valkey://", "redis://")) as client:
+        yield client.execute_command
+
+
+async def test_an_outage_is_503_and_ends(valkey_server, valkey_url):
+    """Nothing is let through meanwhile; when the server is back, counting starts afresh."""
+    async with opened(valkey_url) as hot:
+        assert await hot.take("key", Rate(1, 60), now=NOW) == 0
+        assert await hot.take("key", Rate(1, 60), now=NOW) > 0
+        valkey_server.stop()
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await hot.take("key", Rate(1, 60), now=NOW)
+            with pytest.raises(StoreUnavailable):
+                await hot.give_back("key", Rate(1, 60), now=NOW)
+            with pytest.raises(StoreUnavailable):
+                await hot.reserve("key", until=NOW, now=NOW)
+        valkey_server.start()
+        assert await hot.take("key", Rate(1, 60), now=NOW) == 0
+
+
+@pytest.mark.parametrize("loss", ["restart", "flush", "failover"])
+async def test_after_a_loss_of_state_nothing_is_reserved_for_a_while(valkey_server, valkey_url, command, loss):
+    """A proof that was used before the loss would pass a second time: until it has run out, every proof is refused."""
+    async with opened(valkey_url) as hot:
+        with pytest.raises(StoreUnavailable):
+            await hot.reserve("settling", until=NOW, now=NOW - QUARANTINE)
+        used_until = NOW + QUARANTINE
+        assert await hot.reserve("used", until=used_until, now=NOW)
+        if loss == "restart":
+            valkey_server.stop()
+            valkey_server.start()
+        elif loss == "flush":
+            command("FLUSHALL")
+        else:
+            command("SCRIPT", "FLUSH")  # a replica that takes over has the keys, perhaps not the last, and no scripts
+        for now in (NOW, NOW + 1, NOW + 2, used_until - 1):
+            with pytest.raises(StoreUnavailable):
+                await hot.reserve("used", until=used_until, now=now)
+        assert await hot.reserve("fresh", until=used_until + 2, now=used_until + 1)
+
+
+async def test_a_reservation_longer_than_the_memory_of_a_loss_is_a_mistake(valkey_url):
+    async with opened(valkey_url) as hot:
+        with pytest.raises(ValueError, match="300 seconds"):
+            await hot.reserve("key", until=NOW + QUARANTINE + 1, now=NOW)
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+async def test_a_server_that_evicts_is_refused(valkey_url, command, policy):
+    """Under pressure it would forget counters and proofs."""
+    command("CONFIG", "SET", "maxmemory-policy", policy)
+    try:
+        with pytest.raises(ConfigurationError, match="noeviction"):
+            await hot_from_url(valkey_url).open()
+    finally:
+        command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+
+async def test_a_server_without_memory_is_unavailable(valkey_url, command):
+    """noeviction: it refuses to write, so the caller is refused."""
+    async with opened(valkey_url) as hot:
+        assert await hot.take("key", Rate(5, 60), now=NOW) == 0
+        command("CONFIG", "SET", "maxmemory", "1")
+        try:
+            with pytest.raises(StoreUnavailable):
+                await hot.take("key", Rate(5, 60), now=NOW)
+        finally:
+            command("CONFIG", "SET", "maxmemory", "256mb")
+
+
+async def test_keys_leave_by_themselves_and_name_nobody(valkey_url, command):
+    """Every key but one has an end, and none holds an address that somebody could read."""
+    async with opened(valkey_url) as hot:
+        await hot.take("login:somebody@example.com", Rate(5, 60), now=NOW)
+        with pytest.raises(StoreUnavailable):
+            await hot.reserve("proof:somebody@example.com", until=NOW, now=NOW - QUARANTINE)
+        await hot.reserve("proof:somebody@example.com", until=NOW + MICROSECONDS, now=NOW)
+    keys = command("KEYS", "*")
+    assert len(keys) == 3
+    assert not any(b"somebody" in key for key in keys)
+    ends = {key: command("PTTL", key) for key in keys}
+    assert ends.pop(b"ostiary:born") == -1
+    assert all(0 < milliseconds <= 61_000 + 1 for milliseconds in ends.values())
+
+
+async def test_a_wrong_password_is_a_mistake_in_the_settings(valkey_url):
+    """One line, without the password."""
+    right = valkey_url.split(":")[2].split("@")[0]
+    with pytest.raises(ConfigurationError) as refused:
+        await hot_from_url(valkey_url.replace(right, SECRET)).open()
+    assert SECRET not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+async def test_an_unreachable_server_is_unavailable():
+    with pytest.raises(StoreUnavailable) as refused:
+        await hot_from_url(f"valkey://:{SECRET}@127.0.0.1:1/0").open()
+    assert SECRET not in str(refused.value)
+
+
+def test_without_redis_there_is_one_line_that_helps(monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    valkey_hot._driver.cache_clear()
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(ConfigurationError, match=r"pip install 'ostiary\[valkey\]'"):
+        hot_from_url("valkey://localhost")
