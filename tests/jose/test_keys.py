@@ -133,6 +133,19 @@ def test_only_names_of_the_table_make_keys(alg):
             HmacKey(b"A" * 64, alg)
 
 
+@pytest.mark.parametrize(
+    "alg", ["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "dir", "A128KW", "ECDH-ES", "PBES2-HS256+A128KW"]
+)
+def test_j30_nothing_that_decrypts_is_offered(alg):
+    """Without decryption there is no padding oracle."""
+    with pytest.raises(KeyRejected):
+        SigningKey.generate(alg)
+    with pytest.raises(KeyRejected):
+        VerifyingKey.from_jwk({**key("RS256").public.to_jwk(), "alg": alg})
+    with pytest.raises(KeyRejected):
+        HmacKey(b"A" * 64, alg)
+
+
 @pytest.mark.parametrize("secret", [b"", b"A", b"A" * 31, b"secret", b"changeme", b"your-256-bit-secret"])
 def test_j05_empty_and_short_hmac_secrets_are_refused(secret):
     with pytest.raises(KeyRejected, match="bytes and needs 32"):
@@ -296,6 +309,14 @@ def test_j32_giant_rsa_keys_and_bad_exponents_are_refused():
             VerifyingKey.from_jwk(_rsa_jwk(modulus, exponent))
     with pytest.raises(KeyRejected, match="leading zeros"):
         VerifyingKey.from_jwk({**_rsa_jwk(n), "e": "AAEAAQ"})
+
+
+def test_j32_a_giant_exponent_in_pem_is_refused_as_well():
+    n = rsa.generate_private_key(65537, 2048).public_key().public_numbers().n
+    for exponent in (2**32 + 15, 2**255 + 95):
+        pem = rsa.RSAPublicNumbers(exponent, n).public_key().public_bytes(PEM, PUBLIC)
+        with pytest.raises(KeyRejected, match="exponent"):
+            VerifyingKey.from_pem(pem, alg="RS256")
 
 
 def test_j32_keys_with_the_roca_fingerprint_are_refused_and_others_are_not():

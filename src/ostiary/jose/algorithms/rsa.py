@@ -49,7 +49,6 @@ class Rsa(Struct, frozen=True):
     def accept_private(self, key: object) -> PrivateKey:
         if not isinstance(key, PrivateKey):
             raise KeyRejected(f"{self.name} needs an RSA private key")
-        self.accept_public(key.public_key())
         return key
 
     def accept_public(self, key: object) -> PublicKey:

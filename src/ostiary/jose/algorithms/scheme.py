@@ -34,7 +34,7 @@ class Scheme(Protocol[Private, Public]):
     def generate(self) -> Private: ...
 
     def accept_private(self, key: object) -> Private:
-        """``key`` itself, if it is a private key of this algorithm and strong enough."""
+        """``key`` itself, if it is a private key of this algorithm. `accept_public` judges how strong its half is."""
 
     def accept_public(self, key: object) -> Public:
         """``key`` itself, if it is a public key of this algorithm and strong enough."""
