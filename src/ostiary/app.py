@@ -104,7 +104,6 @@ class Ostiary:
         )
         self._ambient: Ambient | None = None
         self._opening: asyncio.Task[AsyncExitStack] | None = None
-        self._holders = 0
 
     # -- as an ASGI app ------------------------------------------------------------------------------------------------
 
@@ -160,7 +159,7 @@ class Ostiary:
 
     async def open(self) -> None:
         """Opens everything, and makes what a new installation needs: secret file, tables, first signing key. Safe when
-        several processes do it at once. Where it is open already, it is shared, and closed by the last `close`.
+        several processes do it at once. Does nothing where it is open already.
 
         Raises:
             ConfigurationError: a secret, file, database or migration with which it must not start.
@@ -169,17 +168,17 @@ class Ostiary:
         if self._opening is None:
             self._opening = asyncio.create_task(self._open_all(), name="ostiary-opening")
         opening = self._opening
-        self._holders += 1
         try:
-            await asyncio.shield(opening)
-        except BaseException:
-            await self._let_go(opening)
-            raise
+            await asyncio.shield(opening)  # others may wait for it too
+        finally:
+            if opening is self._opening and _has_failed(opening):
+                self._opening = None
 
     async def close(self) -> None:
-        """Lets what is under way finish, and closes everything."""
-        if self._opening is not None:
-            await self._let_go(self._opening)
+        """Lets what is under way finish, and closes everything, for all who have opened it."""
+        opening, self._opening = self._opening, None
+        if opening is not None and not _has_failed(opening):
+            await (await opening).aclose()
 
     async def _open_all(self) -> AsyncExitStack:
         async with AsyncExitStack() as stack:
@@ -187,24 +186,16 @@ class Ostiary:
             stack.callback(self._forget_ambient)
             return stack.pop_all()
 
-    async def _let_go(self, opening: "asyncio.Task[AsyncExitStack]") -> None:
-        if opening is not self._opening:
-            return  # it failed, and the first of those who waited has put it away
-        self._holders -= 1
-        failed = opening.done() and (opening.cancelled() or opening.exception() is not None)
-        if failed or self._holders == 0:
-            self._opening, self._holders = None, 0
-            if not failed:
-                await (await opening).aclose()
-
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Ambient]:
-        """``async with auth.opened() as ambient:`` — for scripts and the command line."""
+        """``async with auth.opened() as ambient:`` — for scripts and the command line. Leaves open what it found open."""
+        was_open = self._opening is not None
         await self.open()
         try:
             yield self._need_ambient()
         finally:
-            await self.close()
+            if not was_open:
+                await self.close()
 
     @contextmanager
     def surrounded_by(self, *, database: str, clock: Clock, mail: Transport) -> Iterator[None]:
@@ -338,6 +329,10 @@ async def _running(part: T) -> AsyncIterator[T]:
         yield part
     finally:
         await part.close()
+
+
+def _has_failed(task: "asyncio.Task[AsyncExitStack]") -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 async def _stop(task: asyncio.Task[None]) -> None:
