@@ -9,17 +9,33 @@ from typing import TYPE_CHECKING, Any
 from ostiary._version import __version__
 from ostiary.errors import OstiaryError
 from ostiary.jose import KeySet, SigningKey, VerifyingKey
-from ostiary.verifier import AccessToken, Principal, Requirement, TokenAuthenticator, Verifier
+from ostiary.verifier import (
+    AccessToken,
+    Claims,
+    Expectation,
+    JwtVerifier,
+    Principal,
+    RemoteKeys,
+    RemoteVerifier,
+    Requirement,
+    TokenAuthenticator,
+    Verifier,
+)
 
 if TYPE_CHECKING:
     from ostiary.app import Ostiary
 
 __all__ = [
     "AccessToken",
+    "Claims",
+    "Expectation",
+    "JwtVerifier",
     "KeySet",
     "Ostiary",
     "OstiaryError",
     "Principal",
+    "RemoteKeys",
+    "RemoteVerifier",
     "Requirement",
     "SigningKey",
     "TokenAuthenticator",

@@ -1,11 +1,12 @@
 """Who is calling: access tokens verified, credentials read from requests, refusals told in HTTP's words.
 
-Needs the base dependencies only and does no I/O, so that any service in any framework can use it. It knows what a token
-must say and what has been revoked; it must never know accounts, passwords or a database.
+Needs the base dependencies only, so that any service in any framework can use it, and does no I/O but to fetch keys, in
+``remote``. It knows what a token must say and what has been revoked; it must never know accounts, passwords or a
+database.
 """
 
 from ostiary.verifier.access_token import ACCESS_TOKEN_TYPE, AccessToken, Confirmation, encode_access_token
-from ostiary.verifier.authenticator import Authenticator, TokenAuthenticator
+from ostiary.verifier.authenticator import Authenticator, TokenAuthenticator, TokenVerifier
 from ostiary.verifier.challenge import Refusal, challenge, problem, refusal
 from ostiary.verifier.credential import (
     ACCESS_COOKIE,
@@ -16,11 +17,13 @@ from ostiary.verifier.credential import (
     read_bearer,
     read_cookie,
 )
+from ostiary.verifier.jwt import Claims, Expectation, JwtVerifier
 from ostiary.verifier.principal import ACCOUNT_PREFIX, CLIENT_PREFIX, Principal
+from ostiary.verifier.remote import RemoteKeys, RemoteVerifier, well_known_url
 from ostiary.verifier.requirement import AAL1, AAL2, Requirement, RoleMap
 from ostiary.verifier.revocations import KnownRevocations, Revocations
 from ostiary.verifier.same_origin import SAFE_METHODS, check_same_origin, checked_origins
-from ostiary.verifier.verifier import LEEWAY, Verifier
+from ostiary.verifier.verifier import LEEWAY, MAX_LEEWAY, Verifier
 
 __all__ = [
     "AAL1",
@@ -30,20 +33,27 @@ __all__ = [
     "ACCOUNT_PREFIX",
     "CLIENT_PREFIX",
     "LEEWAY",
+    "MAX_LEEWAY",
     "REFRESH_COOKIE",
     "SAFE_METHODS",
     "AccessToken",
     "Authenticator",
+    "Claims",
     "Confirmation",
     "Credential",
+    "Expectation",
     "Headers",
+    "JwtVerifier",
     "KnownRevocations",
     "Principal",
     "Refusal",
+    "RemoteKeys",
+    "RemoteVerifier",
     "Requirement",
     "Revocations",
     "RoleMap",
     "TokenAuthenticator",
+    "TokenVerifier",
     "Verifier",
     "challenge",
     "check_same_origin",
@@ -54,4 +64,5 @@ __all__ = [
     "read_bearer",
     "read_cookie",
     "refusal",
+    "well_known_url",
 ]

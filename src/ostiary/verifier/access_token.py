@@ -135,10 +135,11 @@ def _decode_strictly(payload: bytes) -> AccessToken:
     # an id becomes part of log lines: nothing in it may end a line or move a cursor
     if not f"{token.sub}{token.client_id}{token.sid}{token.jti}".isprintable():
         raise ClaimRejected("an id has characters that cannot be printed")
-    return _ExtendedAccessToken(**msgspec.structs.asdict(token), further=_frozen(further)) if further else token
+    return _ExtendedAccessToken(**msgspec.structs.asdict(token), further=frozen(further)) if further else token
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
+    """A JSON value that nobody can change: read-only mappings, tuples."""
     if isinstance(value, dict):
-        return MappingProxyType({name: _frozen(member) for name, member in value.items()})
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+        return MappingProxyType({name: frozen(member) for name, member in value.items()})
+    return tuple(map(frozen, value)) if isinstance(value, list) else value

@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from typing import Protocol, final
 
+from ostiary.verifier.access_token import AccessToken
 from ostiary.verifier.credential import Headers, read_access_token
 from ostiary.verifier.principal import Principal
 from ostiary.verifier.requirement import RoleMap
 from ostiary.verifier.same_origin import SAFE_METHODS, check_same_origin, checked_origins
-from ostiary.verifier.verifier import Verifier
 
 
 class Authenticator(Protocol):
@@ -35,9 +35,17 @@ class Authenticator(Protocol):
         """
 
 
+class TokenVerifier(Protocol):
+    """A `Verifier` or a `RemoteVerifier`."""
+
+    def verify(self, token: str, /) -> AccessToken: ...
+
+    def now(self) -> float: ...
+
+
 @final
 class TokenAuthenticator:
-    """The `Authenticator` of whoever has a `Verifier`.
+    """The `Authenticator` of whoever has a `Verifier` or a `RemoteVerifier`.
 
     Args:
         own_origins: Under which browsers reach this service, such as ``https://app.example.com``. For requests with
@@ -50,7 +58,7 @@ class TokenAuthenticator:
 
     def __init__(
         self,
-        verifier: Verifier,
+        verifier: TokenVerifier,
         *,
         own_origins: Collection[str] = (),
         trusted_origins: Collection[str] = (),

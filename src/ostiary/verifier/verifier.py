@@ -1,12 +1,15 @@
 """`Verifier`: a token's text in, an `AccessToken` out, or an error of the `ostiary.errors.InvalidToken` family."""
 
+import os
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final, final
 
 from ostiary.errors import ClaimRejected, ConfigurationError, MalformedToken, TokenExpired
 from ostiary.jose import MAX_TOKEN, Key, KeySet, verify
 from ostiary.verifier.access_token import ACCESS_TOKEN_TYPE, AccessToken, decode_access_token
+from ostiary.verifier.remote import RemoteKeys, RemoteVerifier
 from ostiary.verifier.revocations import Revocations
 
 LEEWAY: Final = 30  # seconds by which clocks may differ, unless told otherwise
@@ -44,13 +47,42 @@ class Verifier:
         revocations: Revocations | None = None,
         clock: Callable[[], float] = time.time,  # noqa: TID251 - the library's user has no other clock to give
     ) -> None:
-        _check_parameters(issuer, audience, leeway)
+        check_parameters(issuer, audience, leeway)
         self._issuer = issuer
         self._audience = audience
         self._leeway = leeway
         self._revocations = revocations
         self._clock = clock
         self.replace_keys(keys)
+
+    @classmethod
+    def remote(
+        cls,
+        issuer: str,
+        *,
+        audience: str,
+        jwks_uri: str | None = None,
+        openid: bool = False,
+        networks: Iterable[str] = (),
+        ca_file: str | os.PathLike[str] | None = None,
+        development: bool = False,
+        leeway: int = LEEWAY,
+        revocations: Revocations | None = None,
+        clock: Callable[[], float] = time.time,  # noqa: TID251 - the library's user has no other clock to give
+    ) -> RemoteVerifier:
+        """A verifier that gets the issuer's keys by itself. Nothing is fetched before the first token, or `refresh`.
+
+        Args:
+            jwks_uri, openid, networks, ca_file, development: How the keys are found: see `RemoteKeys`.
+
+        Raises:
+            ConfigurationError: a parameter with which nothing could be verified safely.
+        """
+        made = partial(cls, issuer=issuer, audience=audience, leeway=leeway, revocations=revocations, clock=clock)
+        keys = RemoteKeys(
+            issuer, jwks_uri=jwks_uri, openid=openid, networks=networks, ca_file=ca_file, development=development
+        )
+        return RemoteVerifier(keys, lambda key_set: made(keys=key_set))
 
     def replace_keys(self, keys: Iterable[Key]) -> None:
         """Verifies with ``keys`` from now on. What was verified with the former ones is forgotten.
@@ -144,7 +176,8 @@ class _KnownTokens:
         self.young[token] = claims
 
 
-def _check_parameters(issuer: str, audience: str, leeway: int) -> None:
+def check_parameters(issuer: str, audience: str, leeway: int) -> None:
+    """Raises ConfigurationError for what no verifier may be made with."""
     for name, value in (("issuer", issuer), ("audience", audience)):
         if not isinstance(value, str) or not value:
             raise ConfigurationError(f"{name} must be a text that is not empty")

@@ -1,4 +1,4 @@
-"""POST /auth/refresh, POST /auth/logout, GET /.well-known/jwks.json."""
+"""POST /auth/refresh and /auth/logout, GET /.well-known/jwks.json and /.well-known/oauth-authorization-server."""
 
 from typing import Final
 
@@ -23,8 +23,10 @@ from ostiary.core.plug import (
 from ostiary.core.tokens import service
 from ostiary.core.tokens.model import Granted, TokenSet
 from ostiary.errors import InvalidToken
+from ostiary.verifier import well_known_url
 
 _JWKS_MAX_AGE: Final = 300  # seconds: how long others may keep a copy, and so how late they learn of a new key
+_FOR_EVERYBODY: Final = (("cache-control", f"public, max-age={_JWKS_MAX_AGE}"), ("access-control-allow-origin", "*"))
 
 
 class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +41,16 @@ class Jwks(msgspec.Struct, frozen=True):
     """A JWK Set (RFC 7517 §5) with public members only."""
 
     keys: list[dict[str, str]]
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """Authorization server metadata (RFC 8414 §2), and of it what exists. An empty list says that there is none; a list
+    left out would say that there are the usual ones."""
+
+    issuer: str
+    jwks_uri: str
+    response_types_supported: tuple[str, ...] = ()
+    grant_types_supported: tuple[str, ...] = ()
 
 
 def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport) -> Answer:
@@ -79,8 +91,12 @@ async def logout(call: Call[Logout]) -> Answer:
 
 
 async def jwks(call: Call[Empty]) -> Answer:
-    headers = (("cache-control", f"public, max-age={_JWKS_MAX_AGE}"), ("access-control-allow-origin", "*"))
-    return Answer(200, Jwks(**call.ambient.keys.published.to_jwks()), headers=headers)
+    return Answer(200, Jwks(**call.ambient.keys.published.to_jwks()), headers=_FOR_EVERYBODY)
+
+
+async def metadata(call: Call[Empty]) -> Answer:
+    issuer = call.ambient.settings.issuer
+    return Answer(200, Metadata(issuer, well_known_url(issuer, "jwks.json")), headers=_FOR_EVERYBODY)
 
 
 ROUTES: Final = (
@@ -121,6 +137,19 @@ ROUTES: Final = (
         csrf=Csrf.SAFE,
         limit=Unlimited(because="public data, from memory"),
         answers={200: Jwks},
+        errors=(),
+    ),
+    Route(
+        method="GET",
+        place=Place.ROOT,
+        path="/.well-known/oauth-authorization-server",
+        summary="Where other services find what they need to verify access tokens",
+        handler=metadata,
+        body=Empty,
+        credential=Credential.NONE,
+        csrf=Csrf.SAFE,
+        limit=Unlimited(because="public data, from memory"),
+        answers={200: Metadata},
         errors=(),
     ),
 )

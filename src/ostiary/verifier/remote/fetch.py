@@ -1,0 +1,207 @@
+"""One small JSON document by HTTP, from a server that may do its worst.
+
+No redirect is followed, nothing is decompressed, no more than the cap is read, and one deadline holds for everything.
+The name is resolved once, its addresses are judged, and the connection goes to such an address, so that a second answer
+of the name server (DNS rebinding) has nothing to decide. TLS is verified for the name. Proxies are not used.
+"""
+
+import io
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from ostiary.errors import ConfigurationError
+from ostiary.jose.key_set import MAX_DOCUMENT
+from ostiary.verifier.remote.address import AddressRule, is_loopback
+from ostiary.verifier.remote.url import Url
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+MAX_HEADERS: Final = 64 * 1024  # bytes, with the marks of chunks
+STEP_SECONDS: Final = 3.0
+"""How long one address has to answer, and a server to send anything at all."""
+
+Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
+"""(host, port) → its IP addresses as text. Raises OSError."""
+
+_MAX_AGE: Final = re.compile(r"max-age=\"?([0-9]{1,9})\"?", re.IGNORECASE)
+_OK, _NOT_FOUND, _REDIRECTS = 200, 404, range(300, 400)
+
+
+class FetchFailed(Exception):
+    """For logs: our own words, and nothing that the server said."""
+
+
+class NotThere(FetchFailed):
+    """The server has no such document (404)."""
+
+
+class Document(NamedTuple):
+    body: bytes
+    max_age: int | None
+    """Seconds by ``Cache-Control``; 0 where it must not be kept, None where nothing is said."""
+
+
+def resolve_by_system(host: str, port: int) -> list[str]:
+    # who verifies with keys at hand needs no network: imported by those who do
+    import socket  # noqa: PLC0415
+
+    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+class Fetcher:
+    """Gets documents.
+
+    Args:
+        addresses: Which addresses may be connected to.
+        ca_file: A PEM file with the certificate authorities to trust instead of the system's.
+
+    Raises:
+        ConfigurationError: a ``ca_file`` that cannot be read.
+    """
+
+    def __init__(
+        self,
+        addresses: AddressRule,
+        *,
+        ca_file: str | os.PathLike[str] | None = None,
+        resolve: Resolve = resolve_by_system,
+    ) -> None:
+        self._addresses = addresses
+        self._resolve = resolve
+        self._tls = _client_context(ca_file)
+
+    def get(self, url: Url, *, until: float) -> Document:
+        """The document at ``url``, before ``until`` (`time.monotonic`).
+
+        Raises:
+            FetchFailed: for any reason there is.
+        """
+        # who verifies with keys at hand needs no network: imported by those who do
+        import http.client  # noqa: PLC0415
+
+        try:
+            with self._connect(url, until) as connection:
+                connection.settimeout(_remaining(until))
+                connection.sendall(_request(url))
+                response = http.client.HTTPResponse(_Stream(connection, until), method="GET")  # type: ignore[arg-type]
+                with response:
+                    response.begin()
+                    return _read(response)
+        except (OSError, ValueError, http.client.HTTPException) as problem:
+            raise FetchFailed(f"{type(problem).__name__} while asking {url.host}") from None
+
+    def _connect(self, url: Url, until: float) -> "socket.socket":
+        # as above
+        import socket  # noqa: PLC0415
+
+        for address in self._permitted(url):
+            try:
+                connection = socket.create_connection((address, url.port), timeout=_remaining(until))
+            except OSError:
+                continue
+            if url.scheme == "http":
+                return connection
+            try:
+                return self._tls.wrap_socket(connection, server_hostname=url.host)
+            except BaseException:
+                connection.close()
+                raise
+        raise FetchFailed(f"no address of {url.host} accepts a connection")
+
+    def _permitted(self, url: Url) -> list[str]:
+        permits = is_loopback if url.scheme == "http" else self._addresses.permits
+        found = [address for address in self._resolve(url.host, url.port) if permits(address)]
+        if not found:
+            raise FetchFailed(f"{url.host} has no address in a permitted network")
+        return found
+
+
+class _Stream(io.RawIOBase):
+    """What comes from a connection, until the deadline and up to the cap."""
+
+    def __init__(self, connection: "socket.socket", until: float) -> None:
+        self._connection = connection
+        self._until = until
+        self._left = MAX_HEADERS + MAX_DOCUMENT
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._connection.settimeout(_remaining(self._until))
+        received = self._connection.recv_into(buffer)
+        self._left -= received
+        if self._left < 0:
+            raise FetchFailed("the answer is too large")
+        return received
+
+
+def _client_context(ca_file: str | os.PathLike[str] | None) -> "ssl.SSLContext":
+    # who verifies with keys at hand needs no network: imported by those who do
+    import ssl  # noqa: PLC0415
+
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError:
+        raise ConfigurationError(f"no certificates in {os.fspath(ca_file or '')!r}") from None
+
+
+def _request(url: Url) -> bytes:
+    lines = (
+        f"GET {url.target} HTTP/1.1",
+        f"Host: {url.authority}",
+        "Accept: application/json",
+        "Accept-Encoding: identity",
+        "User-Agent: ostiary",
+        "Connection: close",
+    )
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+
+
+def _read(response: Any) -> Document:
+    _check_answer(response)
+    length = response.length
+    if length is not None and length > MAX_DOCUMENT:  # before a buffer of that size is made
+        raise FetchFailed("the answer is too large")
+    body = response.read(MAX_DOCUMENT + 1)
+    if len(body) > MAX_DOCUMENT:
+        raise FetchFailed("the answer is too large")
+    if length is not None and len(body) != length:
+        raise FetchFailed("the answer is cut off")
+    return Document(body, _max_age(response.getheader("cache-control", "")))
+
+
+def _check_answer(response: Any) -> None:
+    if response.status in _REDIRECTS:
+        raise FetchFailed("a redirect, which is not followed")
+    if response.status != _OK:
+        raise (NotThere if response.status == _NOT_FOUND else FetchFailed)(f"status {response.status:d}")
+    if response.getheader("content-encoding", "identity").strip().lower() != "identity":
+        raise FetchFailed("compressed, though we asked for it as it is")
+    media_type = response.getheader("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise FetchFailed("not JSON by its content type")
+
+
+def _max_age(cache_control: str) -> int | None:
+    directives = [directive.strip().lower() for directive in cache_control.split(",")]
+    if "no-store" in directives or "no-cache" in directives:
+        return 0
+    ages = [int(found[1]) for directive in directives if (found := _MAX_AGE.fullmatch(directive))]
+    return min(ages, default=None)
+
+
+def _remaining(until: float) -> float:
+    """Seconds for the next step. Raises FetchFailed when there are none."""
+    remaining = until - time.monotonic()
+    if remaining <= 0:
+        raise FetchFailed("not within the deadline")
+    return min(remaining, STEP_SECONDS)

@@ -1,0 +1,76 @@
+"""`RemoteVerifier`: access tokens of an issuer elsewhere, verified with the keys that it publishes."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, final
+
+from ostiary.jose import KeySet
+from ostiary.verifier.authenticator import TokenAuthenticator
+from ostiary.verifier.credential import Headers
+from ostiary.verifier.principal import Principal
+from ostiary.verifier.remote.keys import RemoteKeys, finish, finish_async
+
+if TYPE_CHECKING:
+    from ostiary.verifier.access_token import AccessToken
+    from ostiary.verifier.verifier import Verifier
+
+
+@final
+class RemoteVerifier:
+    """A `Verifier` that gets its keys by itself. Make it with `Verifier.remote`. Usable from threads and event loops.
+
+    `verify` does no I/O as long as the token names a key that is known. Otherwise it waits for the keys, a few seconds
+    at most; in the thread of an event loop it does not wait but raises Unavailable while they are being fetched:
+    there, await `verify_async`, or await `refresh_async` when the app starts.
+
+    It is an `ostiary.verifier.Authenticator` too, so that a guard takes it. With cookies or role permissions, put it
+    into a `TokenAuthenticator`.
+    """
+
+    role_map = None
+    """Only role names are known."""
+
+    def __init__(self, keys: RemoteKeys, made_with: "Callable[[KeySet], Verifier]") -> None:
+        self._remote = keys
+        self._made_with = made_with
+        nobody = KeySet()
+        self._current = nobody, made_with(nobody)
+        self._authenticator = TokenAuthenticator(self)
+
+    def verify(self, token: str, *, now: float | None = None, proven_key: str | None = None) -> "AccessToken":
+        """As `Verifier.verify`.
+
+        Raises:
+            InvalidToken: one of its family.
+            Unavailable: the keys, or what is revoked, cannot be known.
+        """
+        return finish(self._remote.steps(token, partial(self._verify_with, token, now, proven_key)))
+
+    async def verify_async(
+        self, token: str, *, now: float | None = None, proven_key: str | None = None
+    ) -> "AccessToken":
+        """As `verify`, and never stops the event loop."""
+        return await finish_async(self._remote.steps(token, partial(self._verify_with, token, now, proven_key)))
+
+    def refresh(self) -> None:
+        """Fetches the keys, so that a wrong setting shows at the start. Raises Unavailable where there are none."""
+        self._remote.refresh()
+
+    async def refresh_async(self) -> None:
+        """As `refresh`, for event loops."""
+        await self._remote.refresh_async()
+
+    def now(self) -> float:
+        """What the clock says, in seconds since the epoch."""
+        return self._current[1].now()
+
+    def authenticate(self, headers: Headers, *, method: str) -> Principal | None:
+        """As `ostiary.verifier.Authenticator.authenticate`."""
+        return self._authenticator.authenticate(headers, method=method)
+
+    def _verify_with(self, token: str, now: float | None, proven_key: str | None, keys: KeySet) -> "AccessToken":
+        # a pair, replaced as one: a thread that still has the former keys cannot bring them back for the others
+        current = self._current
+        if current[0] is not keys:
+            current = self._current = keys, self._made_with(keys)
+        return current[1].verify(token, now=now, proven_key=proven_key)
