@@ -1,1 +1,8 @@
-"""testing"""
+"""What tests use, yours and ours: a world with a frozen clock and an outbox, and suites for storage backends.
+
+Imported by nobody else. `world` needs httpx: ``pip install 'ostiary[server,testing]'``.
+"""
+
+from ostiary.testing.world import FrozenClock, Outbox, World, world
+
+__all__ = ["FrozenClock", "Outbox", "World", "world"]
