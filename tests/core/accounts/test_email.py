@@ -1,0 +1,130 @@
+"""What is an e-mail address, and which two are the same."""
+
+import time
+from email.headerregistry import Address
+
+import pytest
+
+from ostiary.core.accounts.email import parse_email
+from ostiary.errors import InvalidEmail
+
+SAME = {
+    "Ada@Example.COM": "ada@example.com",
+    "ADA@example.com": "ada@example.com",
+    "ada+tag@example.com": "ada+tag@example.com",
+    "a@münchen.de": "a@xn--mnchen-3ya.de",
+    "a@MÜNCHEN.de": "a@xn--mnchen-3ya.de",
+    "a@mu\u0308nchen.de": "a@xn--mnchen-3ya.de",  # the same, decomposed
+    "a@xn--mnchen-3ya.de": "a@xn--mnchen-3ya.de",
+    "a@XN--MNCHEN-3YA.DE": "a@xn--mnchen-3ya.de",
+    "a@straße.de": "a@xn--strae-oqa.de",
+    "o'brien@example.com": "o'brien@example.com",
+    "!#$%&'*+-/=?^_`{|}~@example.com": "!#$%&'*+-/=?^_`{|}~@example.com",
+}
+
+
+@pytest.mark.parametrize(("text", "key"), SAME.items())
+def test_spellings_of_one_address_have_one_key(text, key):
+    """L03."""
+    assert parse_email(text).key == key
+
+
+def test_the_address_to_send_to_keeps_the_letters_of_its_local_part():
+    assert parse_email("Ada.Lovelace@Example.COM").address == "Ada.Lovelace@example.com"
+
+
+def test_a_cyrillic_look_alike_is_another_address_and_is_shown_as_one():
+    latin, cyrillic = parse_email("a@apple.com"), parse_email("a@\u0430pple.com")
+    assert cyrillic.key == "a@xn--pple-43d.com" != latin.key
+    assert cyrillic.address.isascii()
+
+
+REFUSED = {
+    "nothing": "",
+    "no at sign": "ada.example.com",
+    "no domain": "ada@",
+    "nobody": "@example.com",
+    "two at signs (CVE-2026-40574)": "a@evil.com@corp.com",
+    "a quoted at sign": '"a@corp.com"@evil.com',
+    "a quoted local part": '"a b"@example.com',
+    "two addresses": "a@corp.com,b@evil.com",
+    "two with a semicolon": "a@corp.com;b@evil.com",
+    "a header after a line break": "a@corp.com\r\nBcc: b@evil.com",
+    "a line feed at the end": "a@corp.com\n",
+    "a carriage return": "a\r@corp.com",
+    "an encoded line break": "a@corp.com%0aBcc:b@evil.com",
+    "an encoded word (RFC 2047)": "=?utf-8?q?b=40evil.com=2c?=@corp.com",
+    "an encoded word in the domain": "a@=?utf-8?q?evil?=.com",
+    "a comment": "a(b@evil.com)@corp.com",
+    "a name": "Ada <ada@example.com>",
+    "in brackets": "<ada@example.com>",
+    "an address literal": "a@[127.0.0.1]",
+    "an IPv6 literal": "a@[IPv6:::1]",
+    "an IPv4 address": "a@127.0.0.1",
+    "one label": "a@localhost",
+    "a source route": "@evil.com:a@corp.com",
+    "a percent hop is no space": "a %b@corp.com",
+    "a space before": " ada@example.com",
+    "a space after": "ada@example.com ",
+    "a tab": "ada\t@example.com",
+    "a NUL": "ada@example.com\0",
+    "a full stop at the end": "ada@example.com.",
+    "two full stops": "ada..b@example.com",
+    "a zero-width space": "ada\u200b@example.com",
+    "a zero-width space in the domain": "ada@exam\u200bple.com",
+    "a zero-width joiner": "ada@exam\u200dple.com",
+    "a soft hyphen": "ada@exam\u00adple.com",
+    "a mark for right to left": "ada@\u202eexample.com",
+    "a byte order mark": "\ufeffada@example.com",
+    "a full-width at sign (CVE-2019-19844)": "ada\uff20example.com",
+    "full-width letters": "ada@ex\uff41mple.com",
+    "a one dot leader": "ada@example\u2024com",
+    "an ideographic full stop": "ada@example\u3002com",
+    "a Kelvin sign in the name": "\u212aelvin@example.com",
+    "a Kelvin sign in the domain": "ada@\u212aelvin.com",
+    "a Kelvin sign beside other letters": "ada@\u212aelvin-münchen.de",
+    "a Greek question mark": "ada\u037e@example.com",
+    "a ligature": "ada@\ufb00.com",
+    "a long s": "ada@mes\u017fage.com",
+    "letters beyond ASCII in the name": "möwe@example.com",
+    "a local part of 65 characters": "a" * 65 + "@example.com",
+    "10,000 characters": "a@" + "x" * 10_000 + ".com",
+    "a million characters": "@" * 1_000_000,
+    "a label of 64 characters": "a@" + "x" * 64 + ".com",
+    "a special name": "a@example.invalid",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
+def test_what_could_be_read_as_another_address_is_refused(text):
+    """L12, F2."""
+    began = time.perf_counter()
+    with pytest.raises(InvalidEmail) as refused:
+        parse_email(text)
+    assert time.perf_counter() - began < 0.5, "P07: no pattern that a text can keep busy"
+    assert text[:5] not in refused.value.reason or not text
+
+
+@pytest.mark.parametrize("character", [chr(code) for code in range(128)])
+def test_every_ascii_character_that_is_accepted_can_stand_in_a_header(character):
+    """No accepted address makes the mail's own library stumble, or ends its header line."""
+    for text in (f"a{character}b@example.com", f"a@b{character}c.com"):
+        try:
+            found = parse_email(text)
+        except InvalidEmail:
+            continue
+        assert str(Address(addr_spec=found.address)) == found.address
+
+
+def test_parsing_the_result_changes_nothing():
+    for text in SAME:
+        found = parse_email(text)
+        assert parse_email(found.address) == found
+        assert parse_email(found.key).key == found.key
+
+
+def test_a_tag_is_delivered_to_the_same_mailbox():
+    """R10: what floods an inbox is counted by the inbox."""
+    assert parse_email("Ada+1@example.com").mailbox == "ada@example.com"
+    assert parse_email("ada+1+2@example.com").mailbox == "ada@example.com"
+    assert parse_email("ada@example.com").mailbox == "ada@example.com"

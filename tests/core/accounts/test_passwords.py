@@ -1,0 +1,146 @@
+"""The password policy: length in code points, guessability, nothing about composition, and no way to keep it busy."""
+
+import threading
+import time
+import unicodedata
+from contextlib import suppress
+
+import pytest
+
+from ostiary.core.accounts.passwords import check_password, normalize, words_about
+from ostiary.errors import PasswordRejected
+
+KNOWN = words_about("ada.lovelace@analytical-engine.example", "auth.example.com")
+UNGUESSABLE = "seven purple umbrellas sing"
+
+
+def reasons(password, known=KNOWN):
+    with pytest.raises(PasswordRejected) as refused:
+        check_password(normalize(password), known=known)
+    assert password == "password" or password not in " ".join(refused.value.reasons)
+    return refused.value.reasons
+
+
+ACCEPTED = {
+    "a passphrase": UNGUESSABLE,
+    "8 random characters": "k7#Rq2!x",
+    "256 characters": (UNGUESSABLE + " ") * 10,
+    "no digit, no upper case, no sign": "umbrella porcupine kettle",
+    "digits only": "839201746528",
+    "8 emoji": "🦊🚪🔑🎩🧭🪁🛶🥁",
+    "another script": "лиловые зонтики поют",
+    "spaces around": "  wobbly lantern  ",
+    "a NUL-free control character": "wobbly\x07lantern",
+    "signs only": "([{<1!|7$5+@4#9x",
+    "a generated one": "xT9!vK$2pL@8mQ#4",
+}
+
+
+@pytest.mark.parametrize("password", ACCEPTED.values(), ids=ACCEPTED)
+def test_what_is_hard_to_guess_is_accepted_whatever_it_is_made_of(password):
+    """D2: no composition rule."""
+    check_password(normalize(password[:256]), known=KNOWN)
+
+
+def test_the_length_is_counted_in_code_points_after_composition():
+    """D1: 7 and 8, 256 and 257; e with an accent is one however it is sent."""
+    assert reasons("k7#Rq2!") == ("Use at least 8 characters.",)
+    check_password(normalize("k7#Rq2!x"), known=KNOWN)
+    assert reasons("🦊🚪🔑🎩🧭🪁🛶") == ("Use at least 8 characters.",)
+    decomposed = unicodedata.normalize("NFD", "é7#Rq2!")
+    assert len(decomposed) == 8
+    assert reasons(decomposed) == ("Use at least 8 characters.",)
+
+    long = (UNGUESSABLE * 10)[:256]
+    check_password(normalize(long), known=KNOWN)
+    assert reasons(long + "x") == ("Use at most 256 characters.",)
+
+
+def test_what_is_too_long_in_bytes_is_refused_and_not_cut():
+    assert reasons("🦊🚪🔑🎩🧭🪁🛶🥁" * 33) == ("Use at most 256 characters.",)  # 264
+    check_password("🦊🚪🔑🎩🧭🪁🛶🥁" * 32, known=KNOWN)  # 256 of 4 bytes each
+
+
+def test_normalising_is_composing_and_nothing_else():
+    """D4: NFC, not NFKC; spaces and letter case are as sent."""
+    assert normalize("e\u0301") == "\u00e9"
+    assert normalize("\ufb01 \u2460 \uff21") == "\ufb01 \u2460 \uff21"
+    assert normalize(" Aa ") == " Aa "
+
+
+def test_a_million_combining_characters_cost_nothing():
+    """L09: what is too long is not normalised."""
+    began = time.perf_counter()
+    assert reasons("a" + "\u0301" * 1_000_000) == ("Use at most 256 characters.",)
+    assert time.perf_counter() - began < 0.5
+
+
+GUESSED = {
+    "the most common one": "password",
+    "with digits": "password123",
+    "with a trailing space": "password1 ",
+    "as signs": "P@ssw0rd!",
+    "in another case": "PassWord1",
+    "a keyboard walk": "qwertyuiop",
+    "a sequence": "1234567890",
+    "one letter": "a" * 200,
+    "a word repeated": "passwordpassword",
+    "a date": "19901224",
+    "the e-mail address": "ada.lovelace@analytical-engine.example",
+    "the e-mail address in another case": "Ada.Lovelace@Analytical-Engine.example",
+    "the local part": "ada.lovelace",
+    "the local part and a digit": "ada.lovelace1",
+    "the domain": "analytical-engine.example",
+    "the domain's name": "analytical-engine",
+    "the service's host": "auth.example.com",
+    "the product's name": "ostiary1",
+}
+
+
+@pytest.mark.parametrize("password", GUESSED.values(), ids=GUESSED)
+def test_what_an_attacker_tries_first_is_refused_and_the_reason_told(password):
+    """D3, L21."""
+    assert reasons(password)[0] == "This password would be guessed quickly."
+
+
+def test_a_long_own_address_is_refused_as_a_whole():
+    """The estimate looks at a beginning only: the rest of the address must not make it strong."""
+    email = "a.rather.unusual.name.of.many.parts@subdomain.of.some.very-long-institution.example"
+    assert reasons(email, words_about(email, "auth.example.com"))
+    assert reasons(email.upper(), words_about(email, "auth.example.com"))
+
+
+@pytest.mark.parametrize(
+    "text", ["4@8({[<369&#!1/|0$5+7%2", "1l|7", "({[<1!|7$5+@46902%", "1234567890", "aaaaaaab", "19901224", "p4$$w0rd"]
+)
+def test_no_chosen_text_keeps_the_estimate_busy(text):
+    """zxcvbn tries every reading of signs as letters: without a bound 64 characters took 4 seconds of one core."""
+    began = time.process_time()
+    with suppress(PasswordRejected):
+        check_password((text * 64)[:256], known=KNOWN)
+    assert time.process_time() - began < 1.0
+
+
+def test_two_at_once_do_not_see_each_others_words():
+    """The estimator has one global for the words about a person: a race must not let somebody's own address through."""
+    mine, other = ("kvothe-the-bloodless",), ("somebody-else",)
+    check_password("kvothe-the-bloodless1", known=other)  # good for anybody else
+    accepted = []
+    stop = threading.Event()
+
+    def disturb():
+        while not stop.is_set():
+            with pytest.raises(PasswordRejected):
+                check_password("somebody-else1", known=other)
+
+    disturbing = threading.Thread(target=disturb)
+    disturbing.start()
+    try:
+        for _ in range(40):
+            with suppress(PasswordRejected):
+                check_password("kvothe-the-bloodless1", known=mine)
+                accepted.append(1)
+    finally:
+        stop.set()
+        disturbing.join()
+    assert accepted == []

@@ -1,0 +1,204 @@
+"""The link of a registration mail: in production, only it makes the account."""
+
+import asyncio
+import re
+
+import httpx
+
+from ostiary.core.opaque import Purpose, new_token
+from tests.core.installation import EMAIL, ISSUER, PASSWORD, installation, told
+
+OTHER_PASSWORD = "a kettle that hums in winter"
+PRODUCTION = {"production": True, "smtp": "smtp://mail.example.com"}
+
+
+def token_in(mail):
+    (token,) = re.findall(r"#(\S+)", mail.text)
+    return token
+
+
+async def pending(house, email=EMAIL, password=PASSWORD):
+    """Registers, and gives the token of the newest mail."""
+    assert (await house.register(email, password)).status_code == 202
+    return token_in((await house.mails())[-1])
+
+
+async def verify(house, token, **options):
+    return await house.post("/email/verify", {"token": token}, **options)
+
+
+async def count(house, table="accounts"):
+    return (await house.rows(f"select count(*) from {table}"))[0][0]
+
+
+async def test_in_production_there_is_no_account_until_the_link_was_used(database_url):
+    async with installation(database_url, **PRODUCTION) as house:
+        token = await pending(house)
+        assert await count(house) == 0
+        assert (await house.login()).status_code == 401
+        answer = await verify(house, token)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert "set-cookie" not in answer.headers, "confirming an address signs nobody in"
+        signed_in = await house.login()
+        me = (await house.get("/me", token=signed_in.json()["access_token"])).json()
+        assert me["account"]["email_verified"] is True
+        assert me["roles"] == ["user"]
+
+
+async def test_the_link_is_made_of_the_issuer_whatever_the_request_says_its_host_is(sqlite_url):
+    """R01, F5: Host header poisoning."""
+    forged = {
+        "host": "evil.example",
+        "x-forwarded-host": "evil.example",
+        "x-forwarded-proto": "javascript",
+        "x-forwarded-prefix": "/evil",
+        "forwarded": "host=evil.example;proto=http",
+        "x-host": "evil.example",
+        "x-original-url": "https://evil.example/",
+        "origin": "https://evil.example",
+        "referer": "https://evil.example/",
+    }
+    async with installation(sqlite_url, **PRODUCTION) as house:
+        transport = httpx.ASGITransport(house.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://evil.example", trust_env=False) as http:
+            body = {"email": EMAIL, "password": PASSWORD}
+            assert (await http.post("/auth/register", json=body, headers=forged)).status_code == 202
+        (mail,) = await house.mails()
+        assert "evil" not in mail.text + mail.subject
+        assert re.search(rf"^{ISSUER}/auth/email/verify#ostiary_verify_[0-9a-f]+$", mail.text, re.MULTILINE)
+        assert mail.to == EMAIL
+        assert "within 24 hours" in mail.text
+
+
+async def test_an_issuer_with_a_path_is_in_the_link(sqlite_url):
+    async with installation(sqlite_url, **PRODUCTION, issuer=f"{ISSUER}/realm", verification_lifetime=1800) as house:
+        await house.register()
+        (mail,) = await house.mails()
+        assert f"{ISSUER}/realm/auth/email/verify#" in mail.text
+        assert "within 30 minutes" in mail.text
+
+
+async def test_a_token_is_good_once_also_for_twenty_at_once(database_url):
+    """R02, R03."""
+    async with installation(database_url, **PRODUCTION) as house:
+        token = await pending(house)
+        answers = await asyncio.gather(*(verify(house, token) for _ in range(20)))
+        assert sorted(answer.status_code for answer in answers) == [204] + [401] * 19
+        assert await count(house) == 1
+        assert len(await house.events("accounts.created")) == 1
+        assert (await verify(house, token)).status_code == 401
+
+
+async def test_a_token_expires_to_the_second(sqlite_url):
+    async with installation(sqlite_url, **PRODUCTION, verification_lifetime=600) as house:
+        token = await pending(house)
+        house.clock.advance(600)
+        assert (await verify(house, token)).status_code == 401
+        assert await count(house) == 0
+        other = await pending(house)
+        house.clock.advance(599.999)
+        assert (await verify(house, other)).status_code == 204
+
+
+async def test_of_two_that_wait_for_one_address_the_one_whose_link_is_used_counts(database_url):
+    """Whoever registers a foreign address waits for a link they never see, and is not in its owner's way."""
+    async with installation(database_url, **PRODUCTION) as house:
+        strangers = await pending(house, EMAIL.upper(), OTHER_PASSWORD)
+        owners = await pending(house, EMAIL, PASSWORD)
+        assert (await verify(house, owners)).status_code == 204
+        assert (await verify(house, strangers)).status_code == 401, "R02: an older one is dead"
+        assert (await house.login(password=OTHER_PASSWORD)).status_code == 401
+        assert (await house.login(password=PASSWORD)).status_code == 200
+        assert await count(house, "registrations") == 0
+
+
+async def test_two_links_of_one_address_used_at_once_make_one_account(database_url):
+    async with installation(database_url, **PRODUCTION) as house:
+        tokens = [await pending(house, EMAIL, password) for password in (PASSWORD, OTHER_PASSWORD)]
+        answers = await asyncio.gather(*(verify(house, token) for token in tokens * 5))
+        assert sorted(answer.status_code for answer in answers) == [204] + [401] * 9
+        assert await count(house) == 1
+
+
+async def test_a_link_for_an_address_that_got_an_account_meanwhile_changes_nothing(sqlite_url):
+    async with installation(sqlite_url, **PRODUCTION) as house:
+        token = await pending(house, EMAIL, OTHER_PASSWORD)
+        await house.person()
+        assert (await verify(house, token)).status_code == 401
+        assert (await house.login(password=OTHER_PASSWORD)).status_code == 401
+        assert (await house.login()).status_code == 200
+
+
+async def test_the_row_that_is_written_for_a_taken_address_opens_nothing(sqlite_url):
+    """It is there so that the work is the same; its token was never sent, and would be too late."""
+    async with installation(sqlite_url, **PRODUCTION) as house:
+        await house.person()
+        await house.register(password=OTHER_PASSWORD)
+        assert await count(house, "registrations") == 1
+        assert (await house.login(password=OTHER_PASSWORD)).status_code == 401
+        assert all("#" not in mail.text for mail in await house.mails())
+
+
+async def test_wrong_tokens_are_told_apart_by_nobody_and_cost_no_statement(sqlite_url):
+    """J23: also tokens for other purposes, and an access token."""
+    async with installation(sqlite_url, **PRODUCTION) as house:
+        tokens = await house.session(await house.person())
+        good = await pending(house, "new@example.com")
+        statements = []
+        house.watch(statements.append)
+        wrong = [
+            "", "x", good[:-1], good + "0", good.upper(), good + "\n", " " + good,
+            tokens.refresh, tokens.access, new_token(Purpose.ATTEMPT, house.ambient.random),
+        ]  # fmt: skip
+        answers = [await verify(house, token) for token in wrong]
+        assert statements == []
+        unknown = await verify(house, new_token(Purpose.VERIFY, house.ambient.random))
+        assert {str(told(answer)) for answer in answers} == {str(told(unknown))}
+        assert (unknown.status_code, unknown.json()["code"]) == (401, "invalid_token")
+        assert (await verify(house, good)).status_code == 204, "none of it used it up"
+
+
+async def test_opening_the_link_does_nothing_and_the_page_does_not_have_the_token(sqlite_url):
+    """R06, F7: mail scanners open links. The token is in the fragment, which no server, log or Referer sees."""
+    async with installation(sqlite_url, **PRODUCTION) as house:
+        token = await pending(house)
+        for _ in range(3):
+            page = await house.get("/email/verify")
+        head = await house.ask("HEAD", "/auth/email/verify")
+        queried = await house.get(f"/email/verify?token={token}")
+        assert {page.status_code, head.status_code, queried.status_code} == {200}
+        assert token not in page.text + queried.text
+        assert await count(house) == 0
+        assert (await verify(house, token)).status_code == 204
+
+
+async def test_the_page_runs_its_own_script_only_and_tells_nobody_where_it_was(sqlite_url):
+    """J6, F7."""
+    async with installation(sqlite_url, **PRODUCTION) as house:
+        pages = [await house.get("/email/verify") for _ in range(2)]
+        nonces = set()
+        for page in pages:
+            policy = page.headers["content-security-policy"]
+            (nonce,) = set(re.findall(r"'nonce-([A-Za-z0-9+/]{22}==)'", policy))
+            nonces.add(nonce)
+            assert page.headers["content-type"] == "text/html; charset=utf-8"
+            assert page.headers["referrer-policy"] == "no-referrer"
+            assert page.headers["cache-control"] == "no-store"
+            assert "default-src 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
+            assert "unsafe" not in policy
+            assert re.findall(r"<(?:script|style) nonce=\"([^\"]+)\"", page.text) == [nonce, nonce]
+            assert not re.search(r"\b(?:src|href|action|on[a-z]+)=", page.text), "nothing from elsewhere"
+            assert "location.hash" in page.text
+        assert len(nonces) == 2, "each page has its own"
+
+
+async def test_expired_registrations_are_swept_and_others_stay(database_url):
+    async with installation(database_url, **PRODUCTION, verification_lifetime=600) as house:
+        await pending(house, "old@example.com")
+        house.clock.advance(300)
+        token = await pending(house, "young@example.com")
+        house.clock.advance(300)
+        await house.auth._sweep(house.ambient)
+        assert await count(house, "registrations") == 1
+        assert (await verify(house, token)).status_code == 204

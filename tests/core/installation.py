@@ -1,0 +1,259 @@
+"""An installation to test against: its HTTP interface, a real database, a clock that stands still, an outbox."""
+
+import asyncio
+import functools
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import argon2
+import asyncpg
+import httpx
+import jwt
+from starlette.types import ASGIApp
+
+from ostiary.app import Ostiary
+from ostiary.core.accounts import queries as accounts
+from ostiary.core.accounts.email import parse_email
+from ostiary.core.accounts.model import USER, Account
+from ostiary.core.entropy import identifier
+from ostiary.core.plug import Actor, Ambient, Mail, Source
+from ostiary.core.plug.actor import ActorKind
+from ostiary.core.sessions.service import start
+from ostiary.core.tokens.service import grant, sign_access_token
+from ostiary.store.database import Transaction
+from ostiary.store.open import sqlite_path
+from ostiary.testing.world import FrozenClock, Outbox
+from tests.core.watching import Seen, WatchedDatabase
+
+ISSUER: Final = "https://auth.example.com"
+PASSWORD: Final = "seven purple umbrellas sing"
+SECRET: Final = "x2Yb7uXG0vq0O1Y5c7bZzq0J6m5wq1n8m3r9t4k2p6s"
+EMAIL: Final = "ada@example.com"
+
+SAME_ORIGIN: Final = {"sec-fetch-site": "same-origin"}
+
+EVENT: Final = (
+    "id", "at", "type", "outcome", "account_id", "session_id",
+    "actor_kind", "actor_id", "source", "user_agent", "request_id", "detail",
+)  # fmt: skip
+
+_MARKER: Final = "marker@localhost"
+
+_numbers = itertools.count(1)
+
+
+class Tokens(NamedTuple):
+    access: str
+    refresh: str
+    session_id: str
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """What the access token says, unverified."""
+        return claims_of(self.access)
+
+
+class Person(NamedTuple):
+    id: str
+    email: str
+
+
+@dataclass
+class Installation:
+    auth: Ostiary
+    app: ASGIApp
+    clock: FrozenClock
+    outbox: Outbox
+
+    @property
+    def ambient(self) -> Ambient:
+        return self.auth.ambient
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        source: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """One request. Without ``source`` it comes from an address of its own, so that no limit is in the way."""
+        sent = {**({"authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
+        client = (source or new_address(), 50_000)
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, client=client), base_url=ISSUER, trust_env=False
+        ) as http:
+            return await http.request(method, path, json=body, headers=sent)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        return await self.ask("POST", f"/auth{path}", body, **options)
+
+    async def get(self, path: str, **options: Any) -> httpx.Response:
+        return await self.ask("GET", f"/auth{path}", **options)
+
+    async def register(self, email: str = EMAIL, password: str = PASSWORD, **options: Any) -> httpx.Response:
+        return await self.post("/register", {"email": email, "password": password}, **options)
+
+    async def login(self, email: str = EMAIL, password: str = PASSWORD, **options: Any) -> httpx.Response:
+        """``options``: further fields of the body, or those of `ask`."""
+        asking = {name: options.pop(name) for name in ("source", "headers", "token") if name in options}
+        return await self.post("/login", {"email": email, "password": password, **options}, **asking)
+
+    async def refresh(self, refresh_token: str, **options: Any) -> httpx.Response:
+        return await self.post("/refresh", {"refresh_token": refresh_token}, **options)
+
+    async def is_let_in(self, access_token: str) -> bool:
+        answer = await self.get("/me", token=access_token)
+        assert answer.status_code in {200, 401}, answer.text
+        return answer.status_code == 200
+
+    async def person(self, email: str = EMAIL, *roles: str) -> Person:
+        """Somebody with an account and `PASSWORD`, without the cost of hashing it."""
+        address = parse_email(email)
+        account = Account(
+            id=identifier("acc", self.ambient.random),
+            email=address.address,
+            password_hash=password_hash(),
+            epoch=1,
+            disabled_at=None,
+            verified_at=self.ambient.now(),
+            created_at=self.ambient.now(),
+        )
+
+        async def body(tx: Transaction) -> None:
+            assert await accounts.insert(tx, account, address.key)
+            for role in {USER, *roles}:
+                await accounts.add_role(tx, account.id, role)
+
+        await self.ambient.database.transaction(body)
+        return Person(account.id, account.email)
+
+    async def session(self, person: Person) -> Tokens:
+        """What a sign-in gives, without its cost."""
+        ambient = self.ambient
+
+        async def body(tx: Transaction) -> Any:
+            session = await start(ambient, tx, Actor.system(), account_id=person.id, amr=("pwd",), device_name=None)
+            return await grant(ambient, tx, session)
+
+        granted = await ambient.database.transaction(body)
+        return Tokens(sign_access_token(ambient, granted)[0], granted.refresh_token, granted.session.id)
+
+    async def rows(self, sql: str, *args: Any) -> list[Sequence[Any]]:
+        return list(await self.ambient.database.all(sql, *args))
+
+    async def events(self, type_: str | None = None) -> list[dict[str, Any]]:
+        """Audit events, all or of one type, in no particular order."""
+        columns = ", ".join(EVENT)
+        found = [dict(zip(EVENT, row, strict=True)) for row in await self.rows(f"select {columns} from audit_events")]
+        return [event for event in found if type_ in {None, event["type"]}]
+
+    async def mails(self) -> list[Mail]:
+        """Every mail so far. Mails leave in the order in which they are posted, so that nothing comes after a marker
+        that was posted before it."""
+        marker = Mail(_MARKER, str(next(_numbers)), "")
+        self.ambient.mail.post(marker)
+        async with asyncio.timeout(10):
+            while marker not in self.outbox.mails:  # noqa: ASYNC110 — an outbox is no event
+                await asyncio.sleep(0.002)
+        return [mail for mail in self.outbox.mails if mail.to != _MARKER]
+
+    def watch(self, seen: Seen) -> None:
+        """Shows every statement from here on to ``seen`` before it runs; what that raises, the statement raises."""
+        watched = WatchedDatabase(self.ambient.database, seen)
+        hot = type(self.ambient.hot)(watched)  # type: ignore[call-arg]
+        self.auth._ambient = replace(self.ambient, database=watched, hot=hot)  # type: ignore[arg-type]
+
+
+def by(person: Person) -> Actor:
+    """The person, as whoever acts over HTTP."""
+    return Actor(ActorKind.ACCOUNT, person.id, Source("192.0.2.7"), "a browser", "request-1")
+
+
+def ostiary(
+    database_url: str, clock: FrozenClock | None = None, outbox: Outbox | None = None, **settings: Any
+) -> Ostiary:
+    given = {"issuer": ISSUER, "secret": SECRET, "limit_login": "100000/minute", **settings}
+    return Ostiary(database_url, environ={}, clock=clock or FrozenClock(), mail=outbox or Outbox(), **given)
+
+
+@asynccontextmanager
+async def installation(database_url: str, **settings: Any) -> AsyncIterator[Installation]:
+    clock, outbox = FrozenClock(), Outbox()
+    await prepare(database_url)
+    async with opened(ostiary(database_url, clock, outbox, **settings), clock, outbox) as house:
+        yield house
+
+
+@asynccontextmanager
+async def opened(auth: Ostiary, clock: FrozenClock, outbox: Outbox) -> AsyncIterator[Installation]:
+    async with auth.opened():
+        yield Installation(auth, auth.asgi, clock, outbox)
+
+
+async def prepare(database_url: str) -> None:
+    """Makes the tables, or empties them. An SQLite file is a copy of one that has them, which is quicker."""
+    path = sqlite_path(database_url)
+    if path is not None:
+        path.write_bytes(await _prepared_file())
+        return
+    if database_url not in _migrated:
+        await ostiary(database_url).migrate()
+        _migrated.add(database_url)
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(_EMPTY)
+    finally:
+        await connection.close()
+
+
+_migrated: set[str] = set()
+# the rest goes with the accounts
+_EMPTY: Final = "; ".join(
+    f"delete from {table}"
+    for table in ("accounts", "registrations", "audit_events", "hot_rate", "hot_reservation", "feed")
+)
+_prepared: list[bytes] = []
+
+
+async def _prepared_file() -> bytes:
+    if not _prepared:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "prepared.db"
+            async with ostiary(f"sqlite:///{path}").opened():
+                pass
+            _prepared.append(path.read_bytes())
+    return _prepared[0]
+
+
+@functools.cache
+def password_hash() -> str:
+    return argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(PASSWORD)
+
+
+def new_address() -> str:
+    number = next(_numbers)
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+def tokens_of(answer: httpx.Response) -> Tokens:
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    return Tokens(body["access_token"], body["refresh_token"], body["session_id"])
+
+
+def claims_of(access_token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(access_token, options={"verify_signature": False})
+    return claims
+
+
+def told(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
+    """All that a caller can see of an answer, but for the request's own id."""
+    return answer.status_code, answer.content, {k: v for k, v in answer.headers.items() if k != "x-request-id"}
