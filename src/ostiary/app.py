@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,11 +16,13 @@ from ostiary._version import __version__
 from ostiary.core.accounts import feature as accounts
 from ostiary.core.accounts.queries import role_map
 from ostiary.core.audit import feature as audit
+from ostiary.core.audit.model import Event
+from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS, Clock, SystemClock
 from ostiary.core.entropy import Random, SystemRandom
 from ostiary.core.hashing import Hashing
 from ostiary.core.mail import MailQueue, Transport, transport_from
-from ostiary.core.plug import Ambient, Feature, Route
+from ostiary.core.plug import Actor, Ambient, Feature, Route
 from ostiary.core.plug.feature import Sweep
 from ostiary.core.revocations import apply
 from ostiary.core.secret import load_secrets
@@ -29,13 +31,15 @@ from ostiary.core.settings import Secret, load
 from ostiary.core.sign_in import feature as sign_in
 from ostiary.core.sign_in.routes import route_for
 from ostiary.core.tokens import feature as tokens
-from ostiary.core.tokens.keys import SigningKeys
+from ostiary.core.tokens.keys.held import SigningKeys
+from ostiary.core.tokens.keys.keeper import KeyKeeper
+from ostiary.core.tokens.keys.model import Timing
 from ostiary.core.vault import Vault
 from ostiary.errors import ConfigurationError, OstiaryError, Unavailable
 from ostiary.features.totp import feature as totp
 from ostiary.jose import KeySet
 from ostiary.store.database import Database, Transaction
-from ostiary.store.feed import SWEEP_ROWS, Follower
+from ostiary.store.feed import SWEEP_ROWS, Entry, Follower
 from ostiary.store.feed import sweep as sweep_feed
 from ostiary.store.hot import Hot
 from ostiary.store.migrations import migrate, pending
@@ -224,6 +228,22 @@ class Ostiary:
         async with _running(database_from_url(self.settings.database)) as database:
             return [str(migration) for migration in await pending(database, self._migrations)]
 
+    async def rewrap(self, actor: Actor) -> dict[str, int]:
+        """Seals with the newest master secret whatever an older one has sealed, and returns how many values of which
+        slice. Afterwards the older secret is needed no more. While open.
+
+        Raises:
+            ConfigurationError: a value was sealed with a secret that is not configured. What was counted before stays.
+        """
+        ambient, done = self._need_ambient(), dict[str, int]()
+        for name, rewrap in [(feature.name, feature.rewrap) for feature in self._features if feature.rewrap]:
+            done[name] = 0
+            while count := await ambient.database.transaction(partial(rewrap, ambient.vault)):
+                done[name] += count
+        event = Event("keys.rewrapped", detail=done)
+        await ambient.database.transaction(lambda tx: record(ambient, tx, actor, event))
+        return done
+
     async def _assemble(self, stack: AsyncExitStack) -> Ambient:
         settings = self.settings
         secrets = load_secrets(settings.secret, database_path=sqlite_path(settings.database))
@@ -231,12 +251,8 @@ class Ostiary:
         database = await stack.enter_async_context(_running(database_from_url(settings.database)))
         await self._bring_up_to_date(database)
         hot = await stack.enter_async_context(_running(_hot(settings.hot, database)))
-        keys = SigningKeys()
-        await keys.load(database, vault, now=self._clock.now())
-        self._verifier.replace_keys(keys.published)
         self._role_map.clear()
         self._role_map.update(await role_map(database))
-        await self._follow(database, stack)
         hashing = Hashing(settings, random=self._random)
         stack.callback(hashing.close)
         mail = MailQueue(self._transport)
@@ -251,12 +267,16 @@ class Ostiary:
             vault=vault,
             hashing=hashing,
             mail=mail,
-            keys=keys,
+            keys=SigningKeys(database, vault, self._verifier, clock=self._clock, timing=Timing.of(settings)),
             verifier=self._verifier,
             revocations=self._revocations,
             factors=self._factors,
             checks=self._checks,
         )
+        keeper = KeyKeeper(ambient)
+        stack.push_async_callback(keeper.close)
+        await keeper.open()
+        await self._follow(database, keeper, stack)
         stack.push_async_callback(_stop, asyncio.create_task(self._housekeeping(ambient), name="ostiary-housekeeping"))
         return ambient
 
@@ -266,8 +286,12 @@ class Ostiary:
         elif waiting := await pending(database, self._migrations):
             raise ConfigurationError(f"the database is not migrated ({len(waiting)} pending): run ostiary migrate")
 
-    async def _follow(self, database: Database, stack: AsyncExitStack) -> None:
-        follower = Follower(database, lambda entries: apply(self._revocations, entries))
+    async def _follow(self, database: Database, keeper: KeyKeeper, stack: AsyncExitStack) -> None:
+        def learn(entries: Sequence[Entry]) -> None:
+            apply(self._revocations, entries)
+            keeper.learn(entries)
+
+        follower = Follower(database, learn)
         await follower.catch_up()
         self._follower = follower
         stack.push_async_callback(_stop, asyncio.create_task(follower.run(), name="ostiary-feed"))

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ostiary.cli.options import Options
-from ostiary.cli.output import moment, print_json, print_table
-from ostiary.core.tokens import queries
+from ostiary.cli.output import moment, print_fields, print_json, print_lines, print_table
+from ostiary.cli.users import operator
+from ostiary.core.tokens.keys import queries, service
 
 
 async def jwks(*, options: Options = Options()) -> None:
@@ -20,12 +21,76 @@ async def jwks(*, options: Options = Options()) -> None:
 async def list_keys(*, options: Options = Options()) -> None:
     """List the signing keys."""
     async with options.existing() as ambient:
-        rows = await queries.signing_keys(ambient.database)
-    keys = [{"kid": kid, "alg": alg, "state": state, "created": moment(made)} for kid, alg, state, _, made in rows]
+        found = await queries.every(ambient.database)
+    keys = [
+        {
+            "kid": key.kid,
+            "alg": key.alg,
+            "state": str(key.state),
+            "since": None if key.since is None else moment(key.since),
+            "created": moment(key.created_at),
+        }
+        for key in found
+    ]
     if options.json:
         print_json({"keys": keys})
     else:
-        print_table(("kid", "alg", "state", "created"), [tuple(key.values()) for key in keys])
+        print_table(
+            ("kid", "alg", "state", "since", "created"), [tuple(v or "-" for v in key.values()) for key in keys]
+        )
 
 
-COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {"list": list_keys, "jwks": jwks}
+async def rotate(*, options: Options = Options()) -> None:
+    """Have the next key sign as soon as every service can know it.
+
+    That is when the longest time has passed for which others keep a copy of the public keys. A running server makes the
+    switch by itself.
+    """
+    async with options.existing() as ambient:
+        upcoming = await service.rotate(ambient, operator())
+    signs_from = moment(upcoming.signs_from)
+    if options.json:
+        print_json({"kid": upcoming.kid, "alg": upcoming.alg, "signs_from": signs_from})
+    else:
+        print_fields({"kid": upcoming.kid, "alg": upcoming.alg, "signs from": signs_from})
+
+
+async def revoke(kid: str, /, *, options: Options = Options()) -> None:
+    """End a signing key at once: whoever has stolen it can sign nothing more. Its tokens are refused.
+
+    In the place of the current key a new one signs immediately. Services that keep a copy of the public keys learn of
+    it when they meet it.
+
+    Args:
+        kid: The key, as `ostiary keys list` shows it.
+    """
+    async with options.existing() as ambient:
+        revoked = await service.revoke(ambient, operator(), kid)
+    if options.json:
+        print_json({"revoked": revoked.kid, "successor": revoked.successor})
+    else:
+        print_lines([f"revoked {revoked.kid}"])
+        if revoked.successor is not None:
+            print_lines([f"{revoked.successor} signs from now on"])
+
+
+async def rewrap(*, options: Options = Options()) -> None:
+    """Seal everything in the database with the newest master secret.
+
+    Put the new secret before the old one in OSTIARY_SECRET, restart every server, run this, and take the old one away.
+    """
+    async with options.installed() as installation:
+        done = await installation.rewrap(operator())
+    if options.json:
+        print_json({"rewrapped": done})
+    else:
+        print_lines([f"{name}: {count} sealed anew" for name, count in done.items()])
+
+
+COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
+    "list": list_keys,
+    "jwks": jwks,
+    "rotate": rotate,
+    "revoke": revoke,
+    "rewrap": rewrap,
+}

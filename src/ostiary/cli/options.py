@@ -35,9 +35,15 @@ class Options:
     @asynccontextmanager
     async def existing(self) -> AsyncIterator[Ambient]:
         """Opens an installation that is there already: to look something up must not make a database by mistake."""
+        async with self.installed() as installation:
+            yield installation.ambient
+
+    @asynccontextmanager
+    async def installed(self) -> AsyncIterator[Ostiary]:
+        """The same, for what concerns all of the installation."""
         installation = self.installation()
         path = sqlite_path(installation.settings.database)
         if path is not None and not path.exists():
             raise ConfigurationError(f"there is no database {path}: `ostiary serve` or `ostiary migrate` makes one")
-        async with installation.opened() as ambient:
-            yield ambient
+        async with installation.opened():
+            yield installation

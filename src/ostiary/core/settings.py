@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, get_type_hints
 
 from ostiary.errors import ConfigurationError
+from ostiary.jose.algorithms import ASYMMETRIC
 from ostiary.store.hot import Rate
 
 ENVIRONMENT_PREFIX: Final = "OSTIARY_"
@@ -62,6 +63,11 @@ class Settings:
     production: bool = _setting("Refuse to start with development defaults.", default=False)
     prefix: str = _setting("The path under which the routes are served.", "/auth")
     access_lifetime: int = _setting("Seconds an access token is valid.", 15 * 60)
+    key_lifetime: int = _setting("Seconds a signing key signs, until the next one takes over.", 90 * 86400)
+    key_algorithm: str = _setting(
+        "The algorithm of signing keys, such as ES256, Ed25519 or RS256. A change takes effect with the next key.",
+        "ES256",
+    )
     session_lifetime: int = _setting("Seconds after which a session ends, however often it is refreshed.", 30 * 86400)
     attempt_lifetime: int = _setting("Seconds a sign-in with several steps may take.", 300)
     verification_lifetime: int = _setting("Seconds the link in a registration mail is valid.", 24 * 3600)
@@ -111,6 +117,7 @@ def problems(settings: Settings) -> list[str]:
     return [
         *_wrong_issuer(settings),
         *_wrong_numbers(settings),
+        *_wrong_algorithm(settings),
         *_wrong_networks(settings),
         *_unsafe_in_production(settings),
     ]
@@ -146,6 +153,7 @@ def _plain_url(text: str) -> urllib.parse.SplitResult | None:
 # name, least, most: far-off values are typing errors or attacks on ourselves
 _BOUNDS: Final = (
     ("access_lifetime", 10, 24 * 3600),
+    ("key_lifetime", 3600, 400 * 86400),
     ("session_lifetime", 60, 400 * 86400),
     ("attempt_lifetime", 30, 3600),
     ("verification_lifetime", 60, 24 * 3600),  # SP 800-63B-4 §4.2.1.2: at most 24 hours by mail
@@ -169,6 +177,13 @@ def _wrong_numbers(settings: Settings) -> list[str]:
         if not (1 <= rate.count <= 1_000_000 and 1 <= rate.seconds <= 86400):
             found.append(f"{name} must be like 5/minute")
     return found
+
+
+def _wrong_algorithm(settings: Settings) -> list[str]:
+    # a shared secret (HS256) could not be published: every service that verifies could also sign
+    if settings.key_algorithm in ASYMMETRIC:
+        return []
+    return [f"key_algorithm must be one of {', '.join(ASYMMETRIC)}, not {settings.key_algorithm!r}"]
 
 
 def _wrong_networks(settings: Settings) -> list[str]:

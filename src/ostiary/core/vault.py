@@ -38,6 +38,21 @@ class Vault:
         cipher = AESGCM(_derive(self._secrets[self._newest], purpose))
         return _VERSION + self._newest + nonce + cipher.encrypt(nonce, plaintext, _bound_to(purpose, row))
 
+    @property
+    def newest_prefix(self) -> bytes:
+        """What everything begins with that the newest secret has sealed."""
+        return _VERSION + self._newest
+
+    def reseal(self, ciphertext: bytes, *, purpose: str, row: str) -> bytes | None:
+        """The same plaintext sealed with the newest secret; None where that has sealed it.
+
+        Raises:
+            ConfigurationError: as `open`.
+        """
+        if ciphertext.startswith(self.newest_prefix):
+            return None
+        return self.seal(self.open(ciphertext, purpose=purpose, row=row), purpose=purpose, row=row)
+
     def open(self, ciphertext: bytes, *, purpose: str, row: str) -> bytes:
         """The plaintext.
 

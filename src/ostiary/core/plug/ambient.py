@@ -33,13 +33,21 @@ class Post(Protocol):
 
 
 class Keys(Protocol):
-    """The signing keys of this installation."""
+    """The signing keys of this installation, as this process knows them."""
 
     @property
-    def current(self) -> SigningKey: ...
+    def current(self) -> SigningKey:
+        """The one that signs. Raises Unavailable where this process has none."""
 
     @property
-    def published(self) -> KeySet: ...
+    def published(self) -> KeySet:
+        """Those that verify, and that others are told."""
+
+    def drop(self, kid: str) -> None:
+        """Signs and verifies nothing more with a key that was revoked, at once."""
+
+    async def refresh(self) -> None:
+        """Reads the keys again. Raises StoreUnavailable."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

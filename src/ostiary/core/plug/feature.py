@@ -6,17 +6,22 @@ from typing import TypeAlias
 
 from ostiary.core.plug.route import Route
 from ostiary.core.plug.sign_in import Check, Factor
+from ostiary.core.vault import Vault
 from ostiary.store.database import Transaction
 from ostiary.store.migrations import Migrations
 
 Sweep: TypeAlias = Callable[[Transaction, int], Awaitable[None]]
 """Removes what has expired by the given time (microseconds). Several processes may run it at once."""
 
+Rewrap: TypeAlias = Callable[[Vault, Transaction], Awaitable[int]]
+"""Seals values of this slice that an older master secret has sealed with the newest one, some hundred at a time, and
+returns how many; 0 when none is left."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feature:
     """The only export of a slice's folder. ``migrations`` are applied in the order in which slices are listed;
-    ``sweep`` runs now and then."""
+    ``sweep`` runs now and then. A slice that seals states ``rewrap``."""
 
     name: str
     routes: tuple[Route, ...] = ()
@@ -24,3 +29,4 @@ class Feature:
     checks: tuple[Check, ...] = ()
     migrations: Migrations | None = None
     sweep: Sweep | None = None
+    rewrap: Rewrap | None = None

@@ -5,6 +5,12 @@ Owns the tables ``refresh_tokens`` and ``signing_keys``. Knows nothing of how so
 
 from ostiary.core.plug import Feature
 from ostiary.core.tokens import routes
+from ostiary.core.tokens.keys.service import rewrap
 from ostiary.store.migrations import Migrations
 
-feature = Feature(name="tokens", routes=routes.ROUTES, migrations=Migrations.of("tokens", package=__name__))
+feature = Feature(
+    name="tokens",
+    routes=routes.ROUTES,
+    migrations=Migrations.of("tokens", package=__name__),
+    rewrap=rewrap,
+)

@@ -1,6 +1,6 @@
-"""Every statement on ``refresh_tokens`` and ``signing_keys``."""
+"""Every statement on ``refresh_tokens``; those on ``signing_keys`` are in `ostiary.core.tokens.keys.queries`."""
 
-from ostiary.store.database import Reader, Row, Transaction
+from ostiary.store.database import Reader, Transaction
 
 
 async def insert(tx: Transaction, token_hash: bytes, session_id: str, *, generation: int, now: int) -> None:
@@ -27,26 +27,3 @@ async def spend(tx: Transaction, token_hash: bytes, *, now: int) -> int | None:
         now,
     )
     return None if row is None else int(row[0])
-
-
-async def signing_keys(reader: Reader) -> list[Row]:
-    """kid, alg, state, private_jwk, created_at; the current key first."""
-    return await reader.all(
-        "select kid, alg, state, private_jwk, created_at from signing_keys order by state, created_at desc"
-    )
-
-
-async def insert_current_key(
-    tx: Transaction, kid: str, alg: str, *, public_jwk: str, private_jwk: bytes, now: int
-) -> bool:
-    """False when another process has made the current key first."""
-    touched = await tx.execute(
-        "insert into signing_keys (kid, alg, state, public_jwk, private_jwk, created_at)"
-        " values ($1, $2, 'current', $3, $4, $5) on conflict do nothing",
-        kid,
-        alg,
-        public_jwk,
-        private_jwk,
-        now,
-    )
-    return touched == 1

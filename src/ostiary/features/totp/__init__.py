@@ -6,7 +6,7 @@ other factors nor HTTP.
 
 from ostiary.core.plug import Feature
 from ostiary.features.totp import queries, routes
-from ostiary.features.totp.factors import RecoveryCode, Totp
+from ostiary.features.totp.factors import RecoveryCode, Totp, rewrap
 from ostiary.features.totp.limits import AccountLimit
 from ostiary.store.migrations import Migrations
 
@@ -17,4 +17,5 @@ feature = Feature(
     checks=(AccountLimit(),),
     migrations=Migrations.of("totp", package=__name__),
     sweep=queries.delete_expired,
+    rewrap=rewrap,
 )

@@ -5,13 +5,15 @@ from typing import Final
 
 from ostiary.core.accounts import queries as accounts
 from ostiary.core.plug import Ambient, FactorBody, Proof
+from ostiary.core.vault import Vault
 from ostiary.features.totp import mails, queries
 from ostiary.features.totp.limits import RECOVERY_CODE, TOTP
 from ostiary.features.totp.model import Enrolled, matching_step, recovery_code_hash
-from ostiary.store.database import Reader
+from ostiary.store.database import Reader, Transaction
 
 _ONE_TIME_PASSWORD: Final = "otp"  # noqa: S105 — RFC 8176 §2
 _PURPOSE: Final = "totp"
+_REWRAPPED_AT_ONCE: Final = 200  # rows of one transaction: on SQLite it holds up all others
 
 
 class CodeBody(FactorBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -67,6 +69,16 @@ class RecoveryCode:
 
 def seal(ambient: Ambient, account_id: str, secret: bytes) -> bytes:
     return ambient.vault.seal(secret, purpose=_PURPOSE, row=account_id)
+
+
+async def rewrap(vault: Vault, tx: Transaction) -> int:
+    """Seals some of the secrets that an older master secret has sealed with the newest one; see `Feature`."""
+    seen = await queries.sealed_otherwise(tx, vault.newest_prefix, limit=_REWRAPPED_AT_ONCE)
+    for enrolled in seen:
+        sealed = vault.reseal(enrolled.sealed_secret, purpose=_PURPOSE, row=enrolled.account_id)
+        if sealed is not None:
+            await queries.reseal(tx, enrolled, sealed)
+    return len(seen)
 
 
 def unseal(ambient: Ambient, enrolled: Enrolled) -> bytes:

@@ -72,6 +72,31 @@ async def spend_step(tx: Transaction, seen: Enrolled, *, step: int) -> bool:
     )
 
 
+async def sealed_otherwise(tx: Transaction, prefix: bytes, *, limit: int) -> list[Enrolled]:
+    """Some of the secrets whose sealed form does not begin with ``prefix``."""
+    rows = await tx.all(
+        "select account_id, sealed_secret, last_step from totp_secrets"
+        " where substr(sealed_secret, 1, cast($2 as integer)) <> $1 order by account_id limit $3",
+        prefix,
+        len(prefix),
+        limit,
+    )
+    return [Enrolled(*row) for row in rows]
+
+
+async def reseal(tx: Transaction, seen: Enrolled, sealed_secret: bytes) -> bool:
+    """The same secret, sealed anew. False when it was replaced or removed meanwhile."""
+    return (
+        await tx.execute(
+            "update totp_secrets set sealed_secret = $3 where account_id = $1 and sealed_secret = $2",
+            seen.account_id,
+            seen.sealed_secret,
+            sealed_secret,
+        )
+        == 1
+    )
+
+
 async def remove(tx: Transaction, account_id: str) -> bool:
     """Deletes a confirmed secret, and with it the recovery codes."""
     return (

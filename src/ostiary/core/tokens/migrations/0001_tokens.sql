@@ -11,14 +11,18 @@ create table refresh_tokens (
 
 create index refresh_tokens_by_session on refresh_tokens (session_id);
 
--- public_jwk: JSON; private_jwk: JSON, sealed; state: current or retired
+-- state: next, current, retired or revoked; since: when it was seen committed in that state, null until then.
+-- activate_at: a next key does not sign before. sealed_jwk: the private JWK while it may sign, the public one of a retired
+-- key, null for a revoked one; always sealed.
 create table signing_keys (
     kid text primary key,
     alg text not null,
     state text not null,
-    public_jwk text not null,
-    private_jwk bytea not null,
-    created_at bigint not null
+    created_at bigint not null,
+    since bigint,
+    activate_at bigint not null,
+    sealed_jwk bytea
 );
 
 create unique index signing_keys_one_current on signing_keys (state) where state = 'current';
+create unique index signing_keys_one_next on signing_keys (state) where state = 'next';

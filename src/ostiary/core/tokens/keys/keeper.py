@@ -1,0 +1,73 @@
+"""Keeps a process's keys up to date, and the rows with them."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from ostiary.core.plug import Ambient
+from ostiary.core.tokens.keys.feed import KEY_CHANGED, KEY_REVOKED
+from ostiary.core.tokens.keys.service import open_keys, tend
+from ostiary.errors import ConfigurationError
+from ostiary.store.feed import Entry
+
+TEND_SECONDS: Final = 10.0
+"""The longest pause between two looks at what is due; the feed cuts it short."""
+
+_RETRY_SECONDS: Final = 0.5
+
+_LOG: Final = logging.getLogger("ostiary")
+
+
+class KeyKeeper:
+    """Tends the keys from `open` to `close`. What fails is logged and tried again; the process goes on with the keys
+    that it has."""
+
+    def __init__(self, ambient: Ambient) -> None:
+        self._ambient = ambient
+        self._changed = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Raises ConfigurationError: a key was sealed with a master secret that is not here."""
+        await open_keys(self._ambient)
+        self._task = asyncio.create_task(self._run(), name="ostiary-keys")
+
+    async def close(self) -> None:
+        """Lets what is under way finish: a step that was begun is done."""
+        self._closing = True
+        self._changed.set()
+        if self._task is not None:
+            await self._task
+
+    def learn(self, entries: Sequence[Entry]) -> None:
+        """What the feed says. A revoked key is dropped here and now: reading the keys again may fail, this cannot."""
+        for entry in entries:
+            if entry.kind == KEY_REVOKED:
+                self._ambient.keys.drop(entry.key)
+            if entry.kind in {KEY_CHANGED, KEY_REVOKED}:
+                self._changed.set()
+
+    async def _run(self) -> None:
+        pause = TEND_SECONDS
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), pause)
+            if self._closing:
+                return
+            self._changed.clear()
+            pause = await self._tend()
+
+    async def _tend(self) -> float:
+        """Returns the seconds until the next look."""
+        try:
+            await tend(self._ambient)
+        except ConfigurationError as problem:
+            # trying sooner would not help: a master secret is missing here
+            _LOG.error("the signing keys cannot be tended: %s", problem.detail)
+        except Exception:  # noqa: BLE001 — a keeper that stopped would never sign with the next key
+            _LOG.warning("the signing keys could not be tended", exc_info=True)
+            return _RETRY_SECONDS
+        return TEND_SECONDS

@@ -1,0 +1,103 @@
+"""Every statement on ``signing_keys``. Each change is guarded by the state that it leaves: who comes second changes
+nothing and is told so."""
+
+from typing import Final
+
+from ostiary.core.tokens.keys.model import KeyRecord, State
+from ostiary.store.database import Reader, Row, Transaction
+
+_COLUMNS: Final = "kid, alg, state, created_at, since, activate_at, sealed_jwk"
+
+
+async def every(reader: Reader) -> list[KeyRecord]:
+    """All keys, the newest first."""
+    rows = await reader.all(f"select {_COLUMNS} from signing_keys order by created_at desc, kid")  # noqa: S608
+    return [_record(row) for row in rows]
+
+
+async def insert_first(tx: Transaction, kid: str, alg: str, sealed: bytes, *, now: int) -> bool:
+    """A key that signs from now on. False where another is current."""
+    return await _insert(tx, kid, alg, sealed, state=State.CURRENT, activate_at=now, now=now)
+
+
+async def insert_next(
+    tx: Transaction, kid: str, alg: str, sealed: bytes, *, current: str, activate_at: int, now: int
+) -> bool:
+    """A key to follow ``current``. False where that is not current any more, or has a successor."""
+    if await tx.one("select 1 from signing_keys where kid = $1 and state = 'current'", current) is None:
+        return False
+    return await _insert(tx, kid, alg, sealed, state=State.NEXT, activate_at=activate_at, now=now)
+
+
+async def _insert(
+    tx: Transaction, kid: str, alg: str, sealed: bytes, *, state: State, activate_at: int, now: int
+) -> bool:
+    touched = await tx.execute(
+        "insert into signing_keys (kid, alg, state, created_at, activate_at, sealed_jwk)"
+        " values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+        kid,
+        alg,
+        state,
+        now,
+        activate_at,
+        sealed,
+    )
+    return touched == 1
+
+
+async def confirm(tx: Transaction, kid: str, state: State, *, now: int) -> bool:
+    touched = await tx.execute(
+        "update signing_keys set since = $3 where kid = $1 and state = $2 and since is null", kid, state, now
+    )
+    return touched == 1
+
+
+async def hurry(tx: Transaction, kid: str, *, now: int) -> bool:
+    """Lets a next key sign as soon as it has been published for long enough."""
+    touched = await tx.execute(
+        "update signing_keys set activate_at = $2 where kid = $1 and state = 'next' and activate_at > $2", kid, now
+    )
+    return touched == 1
+
+
+async def retire(tx: Transaction, kid: str, sealed_public: bytes) -> bool:
+    """Deletes the private part."""
+    touched = await tx.execute(
+        "update signing_keys set state = 'retired', since = null, sealed_jwk = $2 where kid = $1 and state = 'current'",
+        kid,
+        sealed_public,
+    )
+    return touched == 1
+
+
+async def activate(tx: Transaction, kid: str) -> bool:
+    touched = await tx.execute(
+        "update signing_keys set state = 'current', since = null where kid = $1 and state = 'next'", kid
+    )
+    return touched == 1
+
+
+async def revoke(tx: Transaction, kid: str) -> bool:
+    """Deletes all of the key but its name."""
+    touched = await tx.execute(
+        "update signing_keys set state = 'revoked', since = null, sealed_jwk = null"
+        " where kid = $1 and state <> 'revoked'",
+        kid,
+    )
+    return touched == 1
+
+
+async def remove(tx: Transaction, kid: str, state: State) -> bool:
+    return await tx.execute("delete from signing_keys where kid = $1 and state = $2", kid, state) == 1
+
+
+async def reseal(tx: Transaction, kid: str, *, old: bytes, new: bytes) -> bool:
+    touched = await tx.execute(
+        "update signing_keys set sealed_jwk = $3 where kid = $1 and sealed_jwk = $2", kid, old, new
+    )
+    return touched == 1
+
+
+def _record(row: Row) -> KeyRecord:
+    kid, alg, state, created_at, since, activate_at, sealed = row
+    return KeyRecord(kid, alg, State(state), created_at, since, activate_at, sealed)
