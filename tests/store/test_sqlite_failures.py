@@ -104,15 +104,20 @@ async def test_a_full_disk_fails_all_whose_rows_it_takes(tmp_path, largest_file)
         assert await ids(database) == list(range(SPOILER + 1, MEMBERS))
 
 
-async def test_an_error_while_committing_leaves_the_outcome_unknown(tmp_path):
-    """Also for those who only read or refused: they may have read what is not there now."""
+async def test_an_error_while_committing_leaves_the_outcome_unknown(tmp_path, monkeypatch):
+    """Also for those who only read or refused: they may have read what is not there now. Then all starts afresh."""
+    connections = []
+    connect = session.connect
+    monkeypatch.setattr(session, "connect", lambda path: connections.append(path) or connect(path))
     async with opened(tmp_path) as database:
         await database.execute("insert into kept (id, words) values (0, 'there')")
         with no_file_larger_than(size_of_log(tmp_path) + 20_000):
             answers = await batch(database, spoiler_size=30_000, first=100)
         assert [type(answer) for answer in answers] == [OutcomeUnknown] * len(answers)
         assert await ids(database) == [0]
+        assert len(connections) == 1
         assert await database.execute("insert into kept (id, words) values (1, 'again')") == 1
+        assert len(connections) == 2, "a connection that has failed is not used again"
         assert await ids(database) == [0, 1]
 
 

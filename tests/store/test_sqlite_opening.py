@@ -152,6 +152,18 @@ async def test_a_file_that_another_program_holds_is_waited_for(tmp_path):
     other.close()
 
 
+async def test_a_file_that_vanishes_is_not_made_anew(tmp_path):
+    """An empty database in its place would know no account and no revocation."""
+    database = SqliteDatabase(tmp_path / "a?b.db")
+    await database.open()
+    (tmp_path / "a?b.db").unlink()
+    for ask in (database.one, database.all, database.execute):
+        with pytest.raises(StoreUnavailable):
+            await ask("select 1")
+    await database.close()
+    assert not (tmp_path / "a?b.db").exists()
+
+
 async def test_the_folder_may_change_after_construction(tmp_path, monkeypatch):
     """A relative path means what it meant when the database was made."""
     monkeypatch.chdir(tmp_path)

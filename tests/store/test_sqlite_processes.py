@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.store.sqlite import session
 from ostiary.store.sqlite.database import SqliteDatabase
 
 CHILD = Path(__file__).with_name("child.py")
@@ -69,6 +70,26 @@ async def test_a_busy_process_lets_another_one_in(tmp_path):
         finally:
             child.kill()
             child.communicate()
+
+
+async def test_turns_are_given_only_while_there_is_somebody_to_take_them(tmp_path, monkeypatch):
+    """A process that has the file for itself never pauses between its commits."""
+    pauses = []
+    monkeypatch.setattr(session, "jitter", lambda longest: pauses.append(longest) or 0)
+    monkeypatch.setattr(session, "CROWDED_SECONDS", 0.3)
+    path = tmp_path / "a.db"
+    async with opened(path) as here, opened(path) as there:
+        await here.execute("create table kept (id bigint primary key)")
+        for id_ in range(50):
+            await here.execute("insert into kept (id) values ($1)", id_)
+        assert not pauses
+        await there.execute("insert into kept (id) values (100)")
+        await here.execute("insert into kept (id) values (101)")  # finds that somebody else has committed
+        await here.execute("insert into kept (id) values (102)")
+        assert pauses == [session.TURN]
+        await asyncio.sleep(0.3)
+        await here.execute("insert into kept (id) values (103)")
+        assert pauses == [session.TURN]
 
 
 async def test_kill_9_under_load_loses_nothing_that_was_confirmed(tmp_path):

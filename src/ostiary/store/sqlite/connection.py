@@ -35,9 +35,14 @@ T = TypeVar("T")
 
 
 def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
-    """A connection that never waits for a lock by itself and begins no transaction by itself."""
+    """A connection that never waits for a lock by itself, begins no transaction by itself and makes no file."""
     connection = sqlite3.connect(
-        path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
+        f"{path.as_uri()}?mode=rw",
+        uri=True,
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=CACHED_STATEMENTS,
     )
     try:
         connection.execute("pragma synchronous = full")

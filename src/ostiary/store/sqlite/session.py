@@ -2,14 +2,15 @@
 
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from ostiary.store.pauses import jitter
-from ostiary.store.sqlite.connection import connect, insist, is_busy
+from ostiary.store.sqlite.connection import connect, insist
 
 CROWDED_SECONDS: Final = 1.0
-"""For so long after a sign of another process, that process is given turns."""
+"""For so long after another process has committed, it is given turns."""
 
 TURN: Final = 0.002
 """The longest pause, in seconds, before the next lock is taken while others may be waiting for it."""
@@ -39,7 +40,7 @@ class Session:
         if self._connection is None:
             self._connection = connect(self._path)
         try:
-            insist(lambda: self._run("begin immediate"), patience)
+            insist(partial(self._connection.execute, "begin immediate"), patience)
             self._notice_others()
         except BaseException:
             self.discard()
@@ -47,7 +48,7 @@ class Session:
 
     def commit(self, patience: float) -> None:
         """Makes everything since `begin` durable. When it raises, look at `connection.in_transaction`."""
-        insist(lambda: self._run("commit"), patience)
+        insist(partial(self.connection.execute, "commit"), patience)
 
     def discard(self) -> None:
         """Undoes what is not committed and gives the connection up: after an error its state is not to be trusted."""
@@ -55,16 +56,8 @@ class Session:
         if connection is not None:
             connection.close()
 
-    def _run(self, sql: str) -> None:
-        try:
-            self.connection.execute(sql)
-        except sqlite3.Error as error:
-            if is_busy(error):
-                self._crowded_until = time.monotonic() + CROWDED_SECONDS
-            raise
-
     def _notice_others(self) -> None:
-        """``data_version`` changes when another connection commits, and all others that write are other processes."""
+        """``data_version`` changes when another connection commits: those of this process that could are this one."""
         (version,) = self.connection.execute("pragma data_version").fetchone()
         if self._version not in {None, version}:
             self._crowded_until = time.monotonic() + CROWDED_SECONDS
