@@ -84,6 +84,7 @@ class Endpoint:
             source=source,
             user_agent=_user_agent(headers),
             request_id=request_id,
+            if_none_match=_if_none_match(headers) if self.route.method == "GET" else None,
         )
 
     def _is_from_own_site(self, headers: Headers, *, must_be: bool) -> bool:
@@ -112,6 +113,12 @@ def _verified(ambient: Ambient, shown: Shown) -> Principal | None:
     if shown.access is None:
         return None
     return Principal.of(ambient.verifier.verify(shown.access.token))
+
+
+def _if_none_match(headers: Headers) -> str | None:
+    """Several such lines are one list (RFC 9110 §5.3)."""
+    lines = [value.decode("latin-1") for name, value in headers if name == b"if-none-match"]
+    return ", ".join(lines) if lines else None
 
 
 def _user_agent(headers: Headers) -> str:

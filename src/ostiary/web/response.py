@@ -23,6 +23,9 @@ _ALWAYS: Final[Fields] = {b"x-content-type-options": b"nosniff", b"referrer-poli
 # OWASP ASVS 5.0 §3.4.1: at least a year, subdomains included
 _OVER_HTTPS: Final[Fields] = {b"strict-transport-security": b"max-age=31536000; includeSubDomains"}
 
+# RFC 9110 §8.6: a 204 has no length, and that of a 304 would be the length of what is not sent
+_WITHOUT_LENGTH: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+
 _NONCE: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}=*")
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; connect-src 'self'; form-action 'self'; "
@@ -67,7 +70,7 @@ class Renderer:
     ) -> Response:
         fields |= self._always
         fields[b"x-request-id"] = request_id.encode("ascii")
-        if status != HTTPStatus.NO_CONTENT:  # RFC 9110 §8.6: a 204 has no length
+        if status not in _WITHOUT_LENGTH:
             fields[b"content-length"] = b"%d" % len(body)
         return Response(status, [*fields.items(), *cookies], body)
 

@@ -1,5 +1,7 @@
 """POST /auth/refresh and /auth/logout, GET /.well-known/jwks.json and /.well-known/oauth-authorization-server."""
 
+import hashlib
+import re
 from typing import Final
 
 import msgspec
@@ -21,12 +23,20 @@ from ostiary.core.plug import (
     Unlimited,
 )
 from ostiary.core.tokens import service
+from ostiary.core.tokens.keys.model import JWKS_MAX_AGE
 from ostiary.core.tokens.model import Granted, TokenSet
-from ostiary.errors import InvalidToken
+from ostiary.errors import InvalidToken, RevocationsUnknown
 from ostiary.verifier import well_known_url
 
-_JWKS_MAX_AGE: Final = 300  # seconds: how long others may keep a copy, and so how late they learn of a new key
-_FOR_EVERYBODY: Final = (("cache-control", f"public, max-age={_JWKS_MAX_AGE}"), ("access-control-allow-origin", "*"))
+# must-revalidate: nobody may go on with an old copy, in which a revoked key still is (RFC 9111 §5.2.2.2)
+_FOR_EVERYBODY: Final = (
+    ("cache-control", f"public, max-age={JWKS_MAX_AGE}, must-revalidate"),
+    ("access-control-allow-origin", "*"),
+)
+_ENTITY_TAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e]*")')  # RFC 9110 §8.8.3
+
+
+_TAG_LENGTH: Final = 32  # hexadecimal digits
 
 
 class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,7 +101,21 @@ async def logout(call: Call[Logout]) -> Answer:
 
 
 async def jwks(call: Call[Empty]) -> Answer:
-    return Answer(200, Jwks(**call.ambient.keys.published.to_jwks()), headers=_FOR_EVERYBODY)
+    # a process that cannot know which key was revoked must not vouch for any: others keep the copy that they have
+    service.refuse_when_stale(call.ambient)
+    published = Jwks(**call.ambient.keys.published.to_jwks())
+    tag = f'"{hashlib.sha256(msgspec.json.encode(published)).hexdigest()[:_TAG_LENGTH]}"'
+    headers = (*_FOR_EVERYBODY, ("etag", tag))
+    if _has_already(call.if_none_match, tag):
+        return Answer(304, headers=headers)
+    return Answer(200, published, headers=headers)
+
+
+def _has_already(if_none_match: str | None, tag: str) -> bool:
+    """RFC 9110 §13.1.2: any of a list by weak comparison, or whatever there is."""
+    if if_none_match is None:
+        return False
+    return if_none_match.strip() == "*" or tag in _ENTITY_TAG.findall(if_none_match)
 
 
 async def metadata(call: Call[Empty]) -> Answer:
@@ -136,8 +160,8 @@ ROUTES: Final = (
         credential=Credential.NONE,
         csrf=Csrf.SAFE,
         limit=Unlimited(because="public data, from memory"),
-        answers={200: Jwks},
-        errors=(),
+        answers={200: Jwks, 304: None},
+        errors=(RevocationsUnknown,),
     ),
     Route(
         method="GET",
