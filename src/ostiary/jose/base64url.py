@@ -26,7 +26,9 @@ def decode(segment: bytes) -> bytes:
     """
     remainder = len(segment) % 4
     try:
-        raw = _read(b'"' + segment.translate(_TO_STANDARD) + _END[remainder])
+        # letters and digits are the same in both alphabets, and ASCII JSON seldom spells anything else
+        standard = segment if segment.isalnum() else segment.translate(_TO_STANDARD)
+        raw = _read(b'"' + standard + _END[remainder])
     except msgspec.MsgspecError:
         raise ValueError("not base64url") from None
     if remainder and segment[-1] not in _LAST[remainder]:
