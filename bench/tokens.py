@@ -1,193 +1,172 @@
-"""Verifying tokens, beside the raw primitive, PyJWT and joserfc, in one run.
+"""Tokens signed and verified, beside the libraries of Python and Node and beside the primitive alone, in one run.
 
-    scripts/bench tokens [--rounds 7] [--tokens 300]
+    scripts/bench tokens [--rounds 30] [--only HS256 …] [--write]
 
-Every contender gets the same distinct tokens and checks signature, issuer, audience and times.
-Rounds alternate between them, so that all meet the same machine; the best batch of each counts. Compare ratios within a
-run, not numbers of two runs. "cached" is the second look at the same tokens, revocations included.
+Every contender gets the same keys, the same claims and the same distinct tokens, reads its keys beforehand, and checks
+signature, exp, iss and aud; Ostiary also typ, the types of all claims, and revocations. "raw" is the cryptography
+library alone. --write renews the section "Tokens" of docs/benchmarks.md and its pictures.
 """
 
 import argparse
-import subprocess
-import sys
-import time
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import joserfc.jwk
-import joserfc.jwt
-import jwt
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
-from cryptography.hazmat.primitives.hmac import HMAC
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from _tokens import curves, pictures, report
+from _tokens.contenders import as_dict, libraries, primitive, split
+from _tokens.material import ALGORITHMS, bad_tokens, fresh, issue, many_claims, our_key, our_public_key
+from _tokens.node import Node, versions
+from _tokens.rounds import Batch, batch_of, medians
 
-from ostiary.errors import InvalidToken
-from ostiary.jose import HmacKey, SigningKey, base64url, sign
-from ostiary.verifier import AAL1, ACCESS_TOKEN_TYPE, AccessToken, KnownRevocations, Verifier, encode_access_token
+TOKENS = 30
+HMAC_TARGET, OVER_RAW_TARGET, CACHED_TARGET = 6.0, 4.0, 1.0  # microseconds
+GARBAGE_TARGET, IMPORT_TARGET = 50.0, 60.0  # microseconds, milliseconds
 
-BATCH = 25
-ISSUER = "https://auth.example.com"
-SECRET = bytes(range(100, 132))
+Work = dict[str, dict[str, float]]
+"""algorithm → contender → microseconds"""
 
 
-class Algorithm(NamedTuple):
-    name: str
-    key: SigningKey | HmacKey
-    theirs: object
-    """The key as PyJWT takes it."""
-    raw: Callable[[bytes, bytes], object]
-    """(signature, message) → verified by the primitive alone."""
+class Results(NamedTuple):
+    sign: Work
+    verify: Work
+    sizes: curves.Curve
+    keys: curves.Curve
+    garbage: dict[str, dict[str, float]]
+    imports: dict[str, float]
 
 
-def algorithms() -> list[Algorithm]:
-    curve, edwards = ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()
-    modulus = rsa.generate_private_key(65537, 2048)
-    ecdsa, pkcs1, sha256 = ec.ECDSA(hashes.SHA256()), padding.PKCS1v15(), hashes.SHA256()
+def signing(algorithm: str, elsewhere: dict[str, Batch]) -> dict[str, Batch]:
+    key, raw = our_key(algorithm), primitive(algorithm)
+    claims = many_claims(TOKENS)
+    plain, messages = [as_dict(each) for each in claims], [split(issue(each, key), algorithm)[1] for each in claims]
+    batches = {
+        "raw": batch_of(lambda: messages, raw.sign),
+        "Ostiary": batch_of(lambda: claims, lambda each: issue(each, key)),
+    }
+    batches |= {name: batch_of(lambda: plain, each.sign) for name, each in libraries(algorithm).items()}
+    return batches | elsewhere
 
-    def raw_hmac(signature: bytes, message: bytes) -> None:
-        mac = HMAC(SECRET, sha256)
-        mac.update(message)
-        mac.verify(signature)
 
-    def raw_ecdsa(der: bytes, message: bytes, verify=curve.public_key().verify) -> None:
-        verify(der, message, ecdsa)
+def verifying(algorithm: str, elsewhere: dict[str, Batch]) -> dict[str, Batch]:
+    key, raw = our_public_key(algorithm), primitive(algorithm)
+    tokens = [issue(claims, our_key(algorithm)) for claims in many_claims(TOKENS)]
+    pairs = [split(token, algorithm) for token in tokens]
+    batches = {
+        "raw": batch_of(lambda: pairs, raw.verify),
+        "Ostiary": curves.uncached([key], tokens),
+        "Ostiary, cached": curves.cached([key], tokens),
+    }
+    for name, library in libraries(algorithm).items():
+        for bad in bad_tokens(algorithm):
+            curves.must_refuse(library.verify)(bad)
+        batches[name] = batch_of(lambda: fresh(tokens), library.verify)
+    return batches | elsewhere
 
-    def raw_rsa(signature: bytes, message: bytes, verify=modulus.public_key().verify) -> None:
-        verify(signature, message, pkcs1, sha256)
 
-    def ours(name: str, private) -> SigningKey:
-        return SigningKey.from_pem(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), alg=name)
+def measure(algorithms: list[str], rounds: int, node: Node | None) -> tuple[Work, Work]:
+    signed: Work = {}
+    verified: Work = {}
+    for algorithm in algorithms:
+        there: dict[str, dict[str, Batch]] = {"sign": {}, "verify": {}}
+        if node is not None and algorithm != "ML-DSA-44":
+            claims = many_claims(TOKENS)
+            tokens = [issue(each, our_key(algorithm)) for each in claims]
+            there = node.batches(algorithm, [as_dict(each) for each in claims], tokens)
+        signed[algorithm] = medians(signing(algorithm, there["sign"]), rounds=max(3, rounds // 3))
+        verified[algorithm] = medians(verifying(algorithm, there["verify"]), rounds=rounds)
+    return signed, verified
 
+
+def table_of(work: Work) -> list[list[str]]:
+    """One row for each contender: microseconds, and in brackets how many times as long as Ostiary takes."""
+    names = list(dict.fromkeys(name for row in work.values() for name in row))
+    rows = [[name, *(_cell(name, row) for row in work.values())] for name in names]
+    return [["µs (times Ostiary)", *work], *rows]
+
+
+def _cell(name: str, row: dict[str, float]) -> str:
+    if name not in row:
+        return "-"
+    return f"{row[name]:.3g}" + ("" if name == "Ostiary" else f" ({row[name] / row['Ostiary']:.2g})")
+
+
+def table_of_curve(first: str, points: tuple[float, ...], curve: curves.Curve) -> list[list[str]]:
+    rows = [[name, *(f"{value:.3g}" for value in values)] for name, values in curve.items()]
+    return [[first, *(f"{point:g}" for point in points)], *rows]
+
+
+def table_of_garbage(garbage: dict[str, dict[str, float]]) -> list[list[str]]:
+    names = list(next(iter(garbage.values())))
+    return [["µs", *garbage], *([name, *(f"{row[name]:.3g}" for row in garbage.values())] for name in names)]
+
+
+def table_of_targets(results: Results) -> list[list[str]]:
+    rows = [["goal", "limit", "measured", ""]]
+    for algorithm, row in results.verify.items():
+        limit = HMAC_TARGET if algorithm == "HS256" else row["raw"] + OVER_RAW_TARGET
+        name = "" if algorithm == "HS256" else f" (raw + {OVER_RAW_TARGET:g})"
+        rows.append(_judged(f"{algorithm} uncached, µs{name}", limit, row["Ostiary"]))
+        rows.append(_judged(f"{algorithm} cached, µs", CACHED_TARGET, row["Ostiary, cached"]))
+    worst = max(row["Ostiary"] for row in results.garbage.values())
+    rows.append(_judged("garbage refused, µs, the worst kind", GARBAGE_TARGET, worst))
+    rows.append(_judged("import ostiary.jose, ms", IMPORT_TARGET, results.imports["ostiary.jose"]))
+    return rows
+
+
+def _judged(goal: str, limit: float, value: float) -> list[str]:
+    return [goal, f"{limit:.3g}", f"{value:.3g}", "" if value <= limit else "missed"]
+
+
+def parts(results: Results) -> list[tuple[str, list[list[str]]]]:
     return [
-        Algorithm("HS256", HmacKey(SECRET, "HS256"), SECRET, raw_hmac),
-        Algorithm("ES256", ours("ES256", curve), curve.public_key(), raw_ecdsa),
-        Algorithm("EdDSA", ours("EdDSA", edwards), edwards.public_key(), edwards.public_key().verify),
-        Algorithm("RS256", ours("RS256", modulus), modulus.public_key(), raw_rsa),
+        ("Verify", table_of(results.verify)),
+        ("Sign", table_of(results.sign)),
+        ("Verify HS256, µs by size of the token in KiB", table_of_curve("KiB", curves.SIZES, results.sizes)),
+        ("Verify ES256, µs by number of keys", table_of_curve("keys", curves.KEYS, results.keys)),
+        ("Refuse garbage", table_of_garbage(results.garbage)),
+        ("Import in a new process", [["", "ms"], *([name, f"{value:.0f}"] for name, value in results.imports.items())]),
+        ("Goals", table_of_targets(results)),
     ]
 
 
-def make_tokens(key: SigningKey | HmacKey, count: int) -> list[bytes]:
-    now = int(time.time())  # noqa: TID251 - a benchmark has no Ambient
-    claims = AccessToken(
-        iss=ISSUER, sub="acc_8FzJ4wq1mBd2", aud=ISSUER, exp=now + 900, iat=now, jti="", client_id="client_first_party",
-        sid="ses_Yk3nT0xVb5Lr", ver=3, roles=("user", "editor"), scope="", auth_time=now, acr=AAL1, amr=("pwd",),
-    )  # fmt: skip
-    ids = (f"{number:032x}" for number in range(count))
-    return [sign(encode_access_token(_with_id(claims, jti)), key, typ=ACCESS_TOKEN_TYPE).encode() for jti in ids]
-
-
-def _with_id(claims: AccessToken, jti: str) -> AccessToken:
-    return AccessToken(**{**{name: getattr(claims, name) for name in claims.__struct_fields__}, "jti": jti})
-
-
-def best(contenders: dict[str, tuple[Callable[[], Sequence], Callable[[Any], object]]], rounds: int) -> dict:
-    """Microseconds for one item, per contender: (the items of a round, the work on each). The best batch counts."""
-    fastest = dict.fromkeys(contenders, float("inf"))
-    for _ in range(rounds):
-        for name, (prepare, work) in contenders.items():
-            items = prepare()
-            for start in range(0, len(items), BATCH):
-                batch = items[start : start + BATCH]
-                started = time.perf_counter()
-                for item in batch:
-                    work(item)
-                fastest[name] = min(fastest[name], (time.perf_counter() - started) / len(batch) * 1e6)
-    return fastest
-
-
-def contenders(algorithm: Algorithm, count: int) -> dict:
-    name, key = algorithm.name, algorithm.key
-    tokens = make_tokens(key, count)
-    public = key if isinstance(key, HmacKey) else key.public
-    revocations = KnownRevocations(fresh=lambda: True)
-    cold, warm = (Verifier(keys=[public], issuer=ISSUER, audience=ISSUER, revocations=revocations) for _ in range(2))
-    their_jwk = joserfc.jwk.import_key({k: v for k, v in public.to_jwk().items() if k != "alg"})
-    registry = joserfc.jwt.JWTClaimsRegistry(
-        iss={"essential": True, "value": ISSUER}, aud={"essential": True, "value": ISSUER}, exp={"essential": True}
-    )
-
-    def texts() -> list[str]:
-        """As from the wire: new objects, of which Python does not know the hash yet."""
-        return [raw.decode() for raw in tokens]
-
-    def forgotten() -> list[str]:
-        cold.replace_keys([public])
-        return texts()
-
-    def with_joserfc(text: str) -> None:
-        registry.validate(joserfc.jwt.decode(text, their_jwk, algorithms=[name]).claims)
-
-    def with_pyjwt(text: str) -> object:
-        return jwt.decode(text, algorithm.theirs, algorithms=[name], issuer=ISSUER, audience=ISSUER)
-
-    return {
-        "raw": (lambda: [_split(name, token) for token in tokens], lambda pair: algorithm.raw(*pair)),
-        "ostiary": (forgotten, cold.verify),
-        "cached": (texts, warm.verify),
-        "PyJWT": (texts, with_pyjwt),
-        "joserfc": (texts, with_joserfc),
+def section_of(results: Results, versions_: dict[str, str]) -> str:
+    drawn = {
+        "Verify": pictures.bars("Verify one token, µs, logarithmic", results.verify),
+        "Verify HS256, µs by size of the token in KiB": pictures.lines(
+            "Verify HS256 by size of the token", curves.SIZES, " KiB", results.sizes
+        ),
+        "Verify ES256, µs by number of keys": pictures.lines(
+            "Verify ES256 by number of keys", curves.KEYS, " keys", results.keys
+        ),
     }
-
-
-def _split(name: str, token: bytes) -> tuple[bytes, bytes]:
-    message, _, segment = token.rpartition(b".")
-    signature = base64url.decode(segment)
-    if name == "ES256":
-        r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
-        signature = utils.encode_dss_signature(r, s)
-    return signature, message
-
-
-def print_row(name: str, micros: dict[str, float]) -> None:
-    raw, ours = micros["raw"], micros["ostiary"]
-    budget = "≤ 6" if name == "HS256" else "≤ raw + 4"
-    print(
-        f"{name:6} {raw:8.2f} {ours:9.2f} {ours - raw:+8.2f} {budget:>10} {micros['cached']:8.2f} "
-        f"{micros['PyJWT']:8.2f} {micros['joserfc']:8.2f}   PyJWT/ostiary {micros['PyJWT'] / ours:4.1f}, "
-        f"cached {micros['PyJWT'] / micros['cached']:.0f}"
-    )
-
-
-def refuse_garbage() -> dict[str, float]:
-    verifier = Verifier(keys=[HmacKey(SECRET, "HS256")], issuer=ISSUER, audience=ISSUER)
-
-    def refuse(text: str) -> None:
-        try:
-            verifier.verify(text)
-        except InvalidToken:
-            return
-        raise AssertionError("accepted")
-
-    def giants(character: str, size: int) -> list[str]:
-        return [character * (size - number) for number in range(BATCH)]
-
-    garbage = {f"{size:,} {character!r}": (size, character) for size in (1_000_000, 16_384) for character in "A."}
-    prepared = {name: (lambda s=size, c=character: giants(c, s), refuse) for name, (size, character) in garbage.items()}
-    return best(prepared, 3)
-
-
-def import_milliseconds(module: str, rounds: int) -> float:
-    code = f"import time; t = time.perf_counter(); import {module}; print((time.perf_counter() - t) * 1000)"
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True) for _ in range(rounds)]
-    return min(float(run.stdout) for run in runs)
+    text = ["## Tokens", "\n".join(__doc__.splitlines()[4:8]), f"Versions: {report.machine(versions_)}."]
+    for number, (title, table) in enumerate(parts(results)):
+        text += [f"### {title}", report.markdown(table)]
+        if title in drawn:
+            text.append(f"![{title}]({report.write_picture(f'tokens-{number}', drawn[title])})")
+    return "\n\n".join(text)
 
 
 def main() -> None:
-    warnings.filterwarnings("ignore", message="EdDSA is deprecated")  # joserfc; its old name is the one in use
+    warnings.simplefilter("ignore")  # libraries that announce their own next versions
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--tokens", type=int, default=300)
-    arguments = parser.parse_args()
-    print("microseconds a token; targets: HS256 ≤ 6, others ≤ raw + 4, cached ≤ 1")
-    print(f"{'':6} {'raw':>8} {'ostiary':>9} {'over raw':>8} {'target':>10} {'cached':>8} {'PyJWT':>8} {'joserfc':>8}")
-    for algorithm in algorithms():
-        print_row(algorithm.name, best(contenders(algorithm, arguments.tokens), arguments.rounds))
-    for name, micros in refuse_garbage().items():
-        print(f"refuse {name}: {micros:.1f} µs (target < 50)")
-    for module in ("ostiary.jose", "ostiary.verifier"):
-        print(f"import {module}: {import_milliseconds(module, arguments.rounds):.0f} ms (target < 60)")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--only", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS))
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    node = Node.start()
+    if node is None:
+        signed, verified = measure(given.only, given.rounds, None)
+    else:
+        with node:
+            signed, verified = measure(given.only, given.rounds, node)
+    results = Results(
+        signed, verified, curves.by_size(given.rounds), curves.by_keys(given.rounds),
+        curves.refuse_garbage(max(3, given.rounds // 3)), curves.imports(max(3, given.rounds // 4)),
+    )  # fmt: skip
+    for title, table in parts(results):
+        print(f"\n{title}\n{report.aligned(table)}", end="")
+    if given.write:
+        report.write_section(section_of(results, {} if node is None else versions()))
 
 
 if __name__ == "__main__":
