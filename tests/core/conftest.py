@@ -2,10 +2,30 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import argon2
 import pytest
 
 from tests.servers import PostgresServer
+
+
+class CheapHasher(argon2.PasswordHasher):
+    """argon2id all the same, with as little memory as it takes."""
+
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(**{**parameters, "time_cost": 1, "memory_cost": 8, "parallelism": 1})
+
+
+@pytest.fixture
+def real_hashing() -> None:
+    """For tests that are about what a password hash costs."""
+
+
+@pytest.fixture(autouse=True)
+def _cheap_hashing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "real_hashing" not in request.fixturenames:
+        monkeypatch.setattr(argon2, "PasswordHasher", CheapHasher)
 
 
 @pytest.fixture
@@ -15,7 +35,8 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def _shared_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+def shared_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """For what can only be shown where transactions run at the same time."""
     yield postgres_server.create("core")
     postgres_server.start()
     postgres_server.drop("core")
@@ -26,5 +47,5 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database for `tests.core.installation`: the test runs once on each engine."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
-    url: str = request.getfixturevalue("_shared_postgres_url")
+    url: str = request.getfixturevalue("shared_postgres_url")
     return url

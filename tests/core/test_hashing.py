@@ -14,6 +14,8 @@ from ostiary.core.hashing import Hashing
 from ostiary.core.settings import Settings
 from ostiary.errors import Busy
 
+pytestmark = pytest.mark.usefixtures("real_hashing")
+
 PASSWORD = "seven purple umbrellas sing"
 _OURS = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 STORED = _OURS.hash(PASSWORD)

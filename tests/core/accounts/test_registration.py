@@ -4,6 +4,7 @@ import asyncio
 import json
 import unicodedata
 
+import httpx
 import pytest
 
 from ostiary.core.accounts import registration
@@ -161,8 +162,6 @@ async def test_a_field_that_comes_twice_is_refused(sqlite_url, path):
 
 
 async def raw(house, path, content, content_type="application/json"):
-    import httpx
-
     transport = httpx.ASGITransport(house.app)
     async with httpx.AsyncClient(transport=transport, base_url="https://auth.example.com", trust_env=False) as http:
         return await http.post(path, content=content, headers={"content-type": content_type})

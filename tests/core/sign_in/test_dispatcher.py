@@ -1,0 +1,353 @@
+"""What comes after a proof: the table, exhaustively; and, with a toy factor plugged in, the attempts between steps."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+
+from ostiary import app
+from ostiary.core.accounts.service import set_roles
+from ostiary.core.opaque import Purpose, new_token
+from ostiary.core.plug import Actor, FactorBody, Feature, Outcome, Proof
+from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
+from ostiary.core.sign_in.model import Ask, Issue, decide
+from ostiary.errors import RateLimited
+from tests.core.installation import EMAIL, ISSUER, PASSWORD, SAME_ORIGIN, installation, tokens_of, told
+
+OPERATOR = Actor.operator("test")
+RIGHT, WRONG = "open sesame", "open barley"
+
+
+@pytest.mark.parametrize("offered", [(), ("a",), ("a", "b"), ("b", "a", "c")])
+def test_the_table(offered):
+    """Every row: a session is issued when nothing else is asked for, or something else was proved."""
+    assert decide(second_proved=False, offered=offered) == (Ask(offered) if offered else Issue())
+    assert decide(second_proved=True, offered=offered) == Issue()
+
+
+class WordBody(FactorBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    word: str
+
+
+class Word:
+    """A toy: everybody in ``who`` has the factor, and the word is always the same."""
+
+    body = WordBody
+
+    def __init__(self, name="word", amr=("kba",)):
+        self.name = name
+        self.amr = amr
+        self.who = set()
+        self.finished = 0
+        self.while_offering = None
+
+    async def offer(self, reader, account_id):
+        if self.while_offering:
+            await reader.one(self.while_offering)
+        return account_id in self.who
+
+    async def finish(self, ambient, account_id, body):
+        self.finished += 1
+        if body.word != RIGHT or account_id not in self.who:
+            return None
+        return Proof(factor=self.name, amr=self.amr, consume=partial(self._holds, account_id))
+
+    async def _holds(self, account_id, tx):
+        return account_id in self.who
+
+
+class Noticing:
+    """A check that keeps what it is told, and refuses when it is told to."""
+
+    def __init__(self):
+        self.told = []
+        self.refuses = False
+
+    async def before(self, ambient, attempt):
+        self.told.append(("before", attempt.factor, attempt.account_id))
+        if self.refuses:
+            raise RateLimited(retry_after=7)
+
+    async def after(self, ambient, attempt, outcome):
+        self.told.append(("after", attempt.factor, outcome))
+
+
+@asynccontextmanager
+async def plugged(database_url, monkeypatch, **settings):
+    """An installation with a toy factor and a toy check, in which Ada has the factor."""
+    word, check = Word(), Noticing()
+    monkeypatch.setattr(app, "FEATURES", (Feature(name="toy", factors=(word,), checks=(check,)),))
+    async with installation(database_url, **settings) as house:
+        person = await house.person()
+        word.who.add(person.id)
+        house.word, house.check, house.ada = word, check, person
+        yield house
+
+
+async def begin(house, **options):
+    answer = await house.login(**options)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["attempt"]
+
+
+async def finish(house, attempt, word=RIGHT, **options):
+    return await house.post("/login/word", {"attempt": attempt, "word": word}, **options)
+
+
+async def test_a_second_factor_is_asked_for_and_then_there_is_a_session_of_both(database_url, monkeypatch):
+    async with plugged(database_url, monkeypatch) as house:
+        answer = await house.login()
+        attempt = answer.json()["attempt"]
+        assert answer.status_code == 202
+        assert answer.json() == {"next": ["word"], "attempt": attempt, "expires_in": 300}
+        assert answer.headers["cache-control"] == "no-store"
+        assert await house.rows("select * from sessions") == []
+        done = await finish(house, attempt)
+        claims = tokens_of(done).claims
+        assert claims["amr"] == ["pwd", "kba", "mfa"]
+        assert claims["acr"] == "urn:ostiary:aal:2"
+        assert await house.is_let_in(tokens_of(done).access)
+        assert [told[:2] for told in house.check.told] == [
+            ("before", "password"), ("after", "password"), ("before", "word"), ("after", "word"),
+        ]  # fmt: skip
+        assert [told[2] for told in house.check.told] == [
+            house.ada.id, Outcome.CONTINUES, house.ada.id, Outcome.SUCCEEDED,
+        ]  # fmt: skip
+
+
+async def test_whoever_does_not_have_the_factor_is_not_asked(sqlite_url, monkeypatch):
+    async with plugged(sqlite_url, monkeypatch) as house:
+        await house.person("bob@example.com")
+        assert tokens_of(await house.login("bob@example.com")).claims["amr"] == ["pwd"]
+
+
+async def test_without_the_password_nobody_learns_who_has_a_second_factor(sqlite_url, monkeypatch):
+    """L01."""
+    async with plugged(sqlite_url, monkeypatch) as house:
+        await house.person("bob@example.com")
+        emails = (EMAIL, "bob@example.com", "nobody@example.com")
+        answers = [await house.login(email, "a kettle that hums") for email in emails]
+        assert len({str(told(answer)) for answer in answers}) == 1
+
+
+async def test_an_attempt_has_five_tries(database_url, monkeypatch):
+    """M02: then the password is asked for again; and the right word comes too late."""
+    async with plugged(database_url, monkeypatch) as house:
+        attempt = await begin(house)
+        for _ in range(5):
+            answer = await finish(house, attempt, WRONG)
+            assert (answer.status_code, answer.json()["code"]) == (401, "invalid_code")
+        assert (await finish(house, attempt)).status_code == 401
+        assert len(await house.events("sign_in.failed")) == 5
+        assert (await finish(house, await begin(house))).status_code == 200
+
+
+async def test_tries_at_once_are_counted_each(database_url, monkeypatch):
+    async with plugged(database_url, monkeypatch) as house:
+        attempt = await begin(house)
+        words = [WRONG] * 15
+        answers = await asyncio.gather(*(finish(house, attempt, word) for word in words))
+        assert {answer.status_code for answer in answers} == {401}
+        assert (await house.rows("select tries from sign_in_attempts"))[0][0] == 5
+        assert (await finish(house, attempt)).status_code == 401
+
+
+async def test_twenty_right_answers_at_once_make_one_session(database_url, monkeypatch):
+    async with plugged(database_url, monkeypatch) as house:
+        attempt = await begin(house)
+        answers = await asyncio.gather(*(finish(house, attempt) for _ in range(20)))
+        assert sorted(answer.status_code for answer in answers) == [200] + [401] * 19
+        assert len(await house.rows("select id from sessions")) == 1
+        assert len(await house.events("sign_in.succeeded")) == 1
+
+
+async def test_an_attempt_ends_with_its_success(sqlite_url, monkeypatch):
+    async with plugged(sqlite_url, monkeypatch) as house:
+        attempt = await begin(house)
+        assert (await finish(house, attempt)).status_code == 200
+        assert (await finish(house, attempt)).status_code == 401
+        assert await house.rows("select * from sign_in_attempts") == []
+
+
+async def test_an_attempt_expires_to_the_second(database_url, monkeypatch):
+    async with plugged(database_url, monkeypatch, attempt_lifetime=60) as house:
+        early, late = await begin(house), await begin(house)
+        house.clock.advance(59.999)
+        assert (await finish(house, early)).status_code == 200
+        house.clock.advance(0.001)
+        assert (await finish(house, late)).status_code == 401
+        await house.auth._sweep(house.ambient)
+        assert await house.rows("select * from sign_in_attempts") == []
+
+
+@pytest.mark.parametrize("change", ["roles", "everywhere", "disabled", "disabled and enabled", "factor", "deleted"])
+async def test_what_changes_between_the_steps_ends_the_attempt(database_url, monkeypatch, change):
+    """The attempt is bound to the account as it was when the password was checked."""
+    async with plugged(database_url, monkeypatch) as house:
+        attempt = await begin(house)
+        ambient, ada = house.ambient, house.ada.id
+        if change == "roles":
+            await set_roles(ambient, OPERATOR, ada, add={"moderator"})
+        elif change == "everywhere":
+            await sign_out_everywhere(ambient, OPERATOR, ada)
+        elif change.startswith("disabled"):
+            await set_disabled(ambient, OPERATOR, ada, disabled=True)
+            if change.endswith("enabled"):
+                await set_disabled(ambient, OPERATOR, ada, disabled=False)
+        elif change == "factor":
+            house.word.who.clear()
+        else:
+            await ambient.database.execute("delete from accounts where id = $1", ada)
+        answer = await finish(house, attempt)
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_code")
+        assert await house.rows("select * from sessions") == []
+
+
+async def test_signing_out_everywhere_waits_for_a_step_and_ends_what_it_made(monkeypatch, shared_postgres_url):
+    """The step has looked at the account and not committed yet: its session must not survive the other's commit."""
+    async with plugged(shared_postgres_url, monkeypatch) as house:
+        attempt = await begin(house)
+        house.word.while_offering = "select pg_sleep(0.4)"  # between the look at the account and the session
+        step = asyncio.ensure_future(finish(house, attempt))
+        await asyncio.sleep(0.2)
+        assert await sign_out_everywhere(house.ambient, OPERATOR, house.ada.id) == 1
+        tokens = tokens_of(await step)
+        assert not await house.is_let_in(tokens.access)
+        assert (await house.refresh(tokens.refresh)).status_code == 401
+
+
+async def test_unknown_used_and_malformed_attempts_are_told_apart_by_nobody(sqlite_url, monkeypatch):
+    """M03, J23: other kinds of tokens are no attempts; and none of it costs the real one a try."""
+    async with plugged(sqlite_url, monkeypatch) as house:
+        attempt = await begin(house)
+        tokens = await house.session(await house.person("bob@example.com"))
+        random = house.ambient.random
+        others = [
+            "", "x", attempt[:-1], attempt + "0", attempt.upper(), tokens.access, tokens.refresh,
+            new_token(Purpose.ATTEMPT, random), new_token(Purpose.VERIFY, random),
+        ]  # fmt: skip
+        wrong = await finish(house, attempt, WRONG)
+        answers = [await finish(house, other) for other in others]
+        assert {str(told(answer)) for answer in answers} == {str(told(wrong))}
+        assert (await house.rows("select tries from sign_in_attempts"))[0][0] == 1
+
+
+async def test_an_attempt_opens_nothing_else(sqlite_url, monkeypatch):
+    """M03, G6: it is neither an access nor a refresh token, wherever it is put."""
+    async with plugged(sqlite_url, monkeypatch) as house:
+        attempt = await begin(house)
+        assert (await house.get("/me", token=attempt)).status_code == 401
+        assert (await house.refresh(attempt)).status_code == 401
+        assert (await house.post("/email/verify", {"token": attempt})).status_code == 401
+        assert (await house.post("/logout", {"refresh_token": attempt})).status_code == 204
+        assert (await finish(house, attempt)).status_code == 200, "and none of it used it up"
+
+
+async def test_one_persons_attempt_is_not_finished_with_anothers_factor(sqlite_url, monkeypatch):
+    async with plugged(sqlite_url, monkeypatch) as house:
+        bob = await house.person("bob@example.com")
+        house.word.who.add(bob.id)
+        attempt = await begin(house)
+        house.word.who.remove(house.ada.id)
+        assert (await finish(house, attempt)).status_code == 401
+
+
+async def test_fields_that_would_skip_a_step_are_refused(sqlite_url, monkeypatch):
+    """M03: the caller does not say what was proved."""
+    async with plugged(sqlite_url, monkeypatch) as house:
+        attempt = await begin(house)
+        for field in ("mfa", "amr", "account_id", "second_proved", "transport", "password"):
+            answer = await house.post("/login/word", {"attempt": attempt, "word": RIGHT, field: True})
+            assert answer.status_code == 422
+            body = {"email": EMAIL, "password": PASSWORD, "transport": "token"}
+            assert (await house.post("/login", {**body, field: True})).status_code == 422
+        assert await house.rows("select * from sessions") == []
+
+
+async def test_a_check_refuses_before_anything_is_computed(sqlite_url, monkeypatch):
+    async with plugged(sqlite_url, monkeypatch) as house:
+        attempt = await begin(house)
+        house.check.refuses = True
+        answer = await finish(house, attempt)
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+        assert house.word.finished == 0
+        assert (await house.login()).status_code == 429
+
+
+async def test_a_check_is_told_the_outcome_of_what_it_let_through(sqlite_url, monkeypatch):
+    async with plugged(sqlite_url, monkeypatch) as house:
+        attempt = await begin(house)
+        house.check.told.clear()
+        await finish(house, attempt, WRONG)
+        await house.login(password="a kettle that hums")
+        await house.login("nobody@example.com")
+        assert [told[2] for told in house.check.told] == [
+            house.ada.id, Outcome.FAILED, house.ada.id, Outcome.FAILED, None, Outcome.FAILED,
+        ]  # fmt: skip
+
+
+async def test_a_second_step_gives_the_first_steps_attempt_back_where_it_was_taken(sqlite_url, monkeypatch):
+    """A person who moves from Wi-Fi to the mobile network between the steps has not used up a sign-in of either."""
+    async with plugged(sqlite_url, monkeypatch, limit_login="1/minute") as house:
+        for _ in range(3):
+            attempt = await begin(house, source="192.0.2.1")
+            assert (await house.login(source="192.0.2.1")).status_code == 429
+            assert (await finish(house, attempt, source="192.0.2.2")).status_code == 200
+
+
+async def test_second_steps_from_one_source_are_limited_of_their_own(sqlite_url, monkeypatch):
+    """M02: across attempts; ten a minute."""
+    async with plugged(sqlite_url, monkeypatch) as house:
+        codes = []
+        for _ in range(3):
+            attempt = await begin(house)
+            codes += [(await finish(house, attempt, WRONG, source="192.0.2.1")).status_code for _ in range(4)]
+        assert codes == [401] * 10 + [429] * 2
+
+
+FROM_ELSEWHERE = [
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+    {"sec-fetch-site": "none"},
+    {"origin": "https://evil.example"},
+    {"origin": "null"},
+    {},
+]
+
+
+@pytest.mark.parametrize("headers", [SAME_ORIGIN, {"origin": ISSUER}, *FROM_ELSEWHERE], ids=str)
+async def test_a_sign_in_for_cookies_is_finished_from_our_own_site_only(sqlite_url, monkeypatch, headers):
+    """L16: an attacker's half-finished sign-in must not be finished into somebody else's browser."""
+    async with plugged(sqlite_url, monkeypatch) as house:
+        attempt = await begin(house, transport="cookie", headers=SAME_ORIGIN)
+        answer = await finish(house, attempt, headers=headers)
+        if headers not in FROM_ELSEWHERE:
+            assert answer.status_code == 200
+            assert set(answer.json()) == {"expires_in", "session_id"}
+            assert len(answer.headers.get_list("set-cookie")) == 2
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (403, "cross_site_request")
+            assert "set-cookie" not in answer.headers
+            assert house.word.finished == 0
+            assert (await finish(house, attempt, headers=SAME_ORIGIN)).status_code == 200
+
+
+async def test_a_sign_in_for_tokens_is_finished_from_anywhere(sqlite_url, monkeypatch):
+    async with plugged(sqlite_url, monkeypatch) as house:
+        answer = await finish(house, await begin(house), headers={"origin": "https://elsewhere.example"})
+        assert "refresh_token" in answer.json()
+        assert "set-cookie" not in answer.headers
+
+
+async def test_several_factors_are_offered_and_one_of_them_suffices(sqlite_url, monkeypatch):
+    one, other = Word(), Word("other_word", ("hwk",))
+    monkeypatch.setattr(app, "FEATURES", (Feature(name="toy", factors=(one, other)),))
+    async with installation(sqlite_url) as house:
+        person = await house.person()
+        one.who.add(person.id)
+        other.who.add(person.id)
+        answer = await house.login()
+        assert answer.json()["next"] == ["word", "other_word"]
+        done = await house.post("/login/other-word", {"attempt": answer.json()["attempt"], "word": RIGHT})
+        assert tokens_of(done).claims["amr"] == ["pwd", "hwk", "mfa"]

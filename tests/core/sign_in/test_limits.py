@@ -1,0 +1,152 @@
+"""The limit per source: what counts, what gives back, and what nobody can get around."""
+
+import asyncio
+
+import pytest
+
+from ostiary.core.hashing import Hashing
+from ostiary.errors import StoreUnavailable
+from tests.core.installation import EMAIL, PASSWORD, installation, opened, ostiary, told
+
+HERE = "192.0.2.1"
+WRONG = "a kettle that hums in winter"
+FIVE = {"limit_login": "5/minute"}
+
+
+async def fail(house, source=HERE, **options):
+    return (await house.login(password=WRONG, source=source, **options)).status_code
+
+
+async def test_five_attempts_a_minute_then_429_with_a_retry_after_that_is_true(database_url):
+    async with installation(database_url, **FIVE) as house:
+        assert [await fail(house) for _ in range(5)] == [401] * 5
+        answer = await house.login(source=HERE)
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+        wait = int(answer.headers["retry-after"])
+        assert 1 <= wait <= 12
+        house.clock.advance(wait - 1)
+        assert await fail(house) == 429
+        house.clock.advance(1)
+        assert await fail(house) == 401
+        assert await fail(house) == 429, "one came back, and no more"
+        house.clock.advance(60)
+        assert [await fail(house) for _ in range(6)] == [401] * 5 + [429]
+
+
+async def test_another_source_has_its_own_five(sqlite_url):
+    async with installation(sqlite_url, **FIVE) as house:
+        assert [await fail(house) for _ in range(6)][-1] == 429
+        assert await fail(house, "192.0.2.2") == 401
+
+
+async def test_a_success_gives_its_own_attempt_back_and_resets_nothing(sqlite_url):
+    """E3: with an account of their own an attacker must not be able to clear the count of wrong guesses."""
+    async with installation(sqlite_url, **FIVE) as house:
+        await house.person("attacker@example.com")
+        await house.person()
+        for _ in range(8):
+            assert (await house.login("attacker@example.com", source=HERE)).status_code == 200
+        guesses = []
+        for _ in range(7):
+            await house.login("attacker@example.com", source=HERE)
+            guesses.append(await fail(house))
+        assert guesses == [401] * 5 + [429] * 2
+
+
+async def test_many_at_once_cannot_exceed_the_limit(database_url):
+    """E9."""
+    async with installation(database_url, hashing_queue=1000, **FIVE) as house:
+        codes = await asyncio.gather(*(fail(house) for _ in range(20)))
+        assert sorted(codes) == [401] * 5 + [429] * 15
+
+
+async def test_two_servers_on_one_database_share_the_count(database_url):
+    async with installation(database_url, **FIVE) as house:
+        other = ostiary(database_url, house.clock, house.outbox, **FIVE)
+        async with opened(other, house.clock, house.outbox) as second:
+            codes = await asyncio.gather(*(fail(each) for each in (house, second) * 5))
+            assert sorted(codes) == [401] * 5 + [429] * 5
+
+
+@pytest.mark.parametrize(
+    ("sources", "allowed"),
+    [
+        ([f"2001:db8:1:2::{n:x}" for n in range(1, 9)], 5),
+        ([f"2001:db8:1:2:{n:x}:ffff::1" for n in range(1, 9)], 5),
+        ([f"2001:db8:1:{n:x}::1" for n in range(1, 9)], 8),
+        ([f"192.0.2.{n}" for n in range(1, 9)], 8),
+        (["192.0.2.7", "::ffff:192.0.2.7", "::ffff:c000:207"] * 3, 5),
+    ],
+    ids=["one /64", "one /64, other interfaces", "other /64s", "IPv4 each its own", "IPv4 mapped is IPv4"],
+)
+async def test_what_is_one_source(sqlite_url, sources, allowed):
+    """L05: an IPv6 network of one household is one source, however many addresses it has."""
+    async with installation(sqlite_url, **FIVE) as house:
+        codes = [(await house.login("x", source=source)).status_code for source in sources]
+        assert codes.count(401) == allowed
+
+
+async def test_headers_that_nobody_trusted_wrote_do_not_make_another_source(sqlite_url):
+    """L04."""
+    names = ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x_forwarded_for")
+    async with installation(sqlite_url, **FIVE) as house:
+        codes = [await fail(house, headers=dict.fromkeys(names, f"203.0.113.{n}")) for n in range(8)]
+        assert codes == [401] * 5 + [429] * 3
+
+
+async def test_spellings_of_an_address_do_not_make_another_count(sqlite_url):
+    """L03: the count is by source, so that no spelling of anything starts another."""
+    spellings = [
+        EMAIL,
+        EMAIL.upper(),
+        f" {EMAIL}",
+        f"{EMAIL}\u200b",
+        "ada+1@example.com",
+        f"{EMAIL}.",
+        "ada@example.com\0",
+    ]
+    async with installation(sqlite_url, **FIVE) as house:
+        await house.person()
+        codes = [(await house.login(email, WRONG, source=HERE)).status_code for email in spellings]
+        assert codes[:5] == [401] * 5
+        assert codes[5] == 429
+
+
+async def test_over_the_limit_the_right_password_is_told_nothing_else_than_a_wrong_one(sqlite_url):
+    async with installation(sqlite_url, **FIVE) as house:
+        await house.person()
+        for _ in range(5):
+            await fail(house)
+        cases = [(EMAIL, PASSWORD), (EMAIL, WRONG), ("nobody@example.com", PASSWORD), ("x", "")]
+        answers = [await house.login(email, password, source=HERE) for email, password in cases]
+        assert len({str(told(answer)) for answer in answers}) == 1
+        assert answers[0].status_code == 429
+
+
+async def test_beyond_the_limit_no_password_is_hashed(sqlite_url, monkeypatch):
+    """L09: what costs comes after what is counted."""
+    async with installation(sqlite_url, **FIVE) as house:
+        await house.person()
+        for _ in range(5):
+            await fail(house)
+
+        async def fails(*_):
+            raise AssertionError("hashed")
+
+        monkeypatch.setattr(Hashing, "verify", fails)
+        assert await fail(house) == 429
+
+
+async def test_when_the_counters_are_away_nobody_gets_in(sqlite_url):
+    """E7: the limit fails closed."""
+    async with installation(sqlite_url, **FIVE) as house:
+        await house.person()
+
+        def seen(sql):
+            if "hot_rate" in sql:
+                raise StoreUnavailable("away")
+
+        house.watch(seen)
+        answer = await house.login()
+        assert answer.status_code == 503
+        assert "retry-after" in answer.headers

@@ -1,0 +1,246 @@
+"""POST /auth/login: one answer and one cost for whoever does not get in."""
+
+import asyncio
+from pathlib import Path
+
+import argon2
+import pytest
+
+from ostiary.core.accounts import queries as accounts
+from ostiary.core.accounts.service import set_roles
+from ostiary.core.hashing import Hashing
+from ostiary.core.plug import Actor
+from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
+from tests.core.installation import EMAIL, PASSWORD, installation, password_hash, tokens_of, told
+
+WRONG = "a kettle that hums in winter"
+OPERATOR = Actor.operator("test")
+
+
+async def set_hash(house, person, stored):
+    async def body(tx):
+        await tx.execute("update accounts set password_hash = $2 where id = $1", person.id, stored)
+
+    await house.ambient.database.transaction(body)
+
+
+async def hash_of(house, person):
+    return (await house.rows("select password_hash from accounts where id = $1", person.id))[0][0]
+
+
+async def test_the_right_password_gives_tokens_that_open_the_door(database_url):
+    async with installation(database_url) as house:
+        person = await house.person("Ada@example.com")
+        answer = await house.login("ADA@EXAMPLE.COM", device_name="Ada's telephone")
+        tokens = tokens_of(answer)
+        assert answer.json() == {
+            "access_token": tokens.access,
+            "token_type": "Bearer",
+            "refresh_token": tokens.refresh,
+            "expires_in": 900,
+            "session_id": tokens.session_id,
+        }
+        assert answer.headers["cache-control"] == "no-store"
+        me = (await house.get("/me", token=tokens.access)).json()
+        assert me["account"]["id"] == person.id
+        assert me["session"]["id"] == tokens.session_id
+        assert me["session"]["device_name"] == "Ada's telephone"
+        assert me["amr"] == ["pwd"]
+
+
+FAILING = {
+    "an unknown address": ("nobody@example.com", PASSWORD),
+    "a wrong password": (EMAIL, WRONG),
+    "an empty password": (EMAIL, ""),
+    "a password that is too long": (EMAIL, "x" * 5000),
+    "a disabled account": ("disabled@example.com", PASSWORD),
+    "a disabled account and a wrong password": ("disabled@example.com", WRONG),
+    "an account without a password": ("passwordless@example.com", PASSWORD),
+    "an account with a damaged hash": ("damaged@example.com", PASSWORD),
+    "an account with a hostile hash": ("hostile@example.com", PASSWORD),
+    "an account with a foreign hash": ("foreign@example.com", PASSWORD),
+    "no address at all": ("not an address", PASSWORD),
+    "an empty address": ("", PASSWORD),
+    "an address and a line break": (EMAIL + "\n", PASSWORD),
+    "an address of 10,000 characters": ("a@" + "b" * 10_000 + ".com", PASSWORD),
+    "an address to inject by": ("' or 1=1 --", PASSWORD),
+}
+
+
+@pytest.mark.usefixtures("real_hashing")
+async def test_every_failure_has_the_same_answer_statements_and_hashes(database_url, monkeypatch):
+    """L01, L02, E1, E2: byte-identical answers; the work is counted, because equal work takes equal time."""
+    costs = []
+    verify = argon2.PasswordHasher.verify
+
+    def counted(hasher, stored, password):
+        costs.append(argon2.extract_parameters(stored).memory_cost)
+        return verify(hasher, stored, password)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", counted)
+    async with installation(database_url) as house:
+        await house.person()
+        await set_disabled(house.ambient, OPERATOR, (await house.person("disabled@example.com")).id, disabled=True)
+        for name, stored in (
+            ("passwordless", None),
+            ("damaged", "$argon2id$v=19$m="),
+            ("hostile", password_hash().replace("m=19456", "m=2147483648")),
+            ("foreign", "$2b$12$" + "a" * 53),
+        ):
+            await set_hash(house, await house.person(f"{name}@example.com"), stored)
+        statements = []
+        house.watch(statements.append)
+        seen = {}
+        for name, (email, password) in FAILING.items():
+            statements.clear()
+            costs.clear()
+            answer = await house.login(email, password)
+            assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials"), name
+            seen[name] = (told(answer), tuple(statements), tuple(costs))
+        assert len({str(each) for each in seen.values()}) == 1, seen
+        assert seen["a wrong password"][2] == (19 * 1024,)
+        assert len(statements) >= 5
+
+
+@pytest.mark.usefixtures("real_hashing")
+async def test_a_hash_with_outdated_parameters_is_renewed_at_sign_in(database_url):
+    """D5: and only by the right password; the new one is then current and stays."""
+    old = argon2.PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=2, salt_len=8).hash(PASSWORD)
+    async with installation(database_url) as house:
+        person = await house.person()
+        await set_hash(house, person, old)
+        assert (await house.login(password=WRONG)).status_code == 401
+        assert await hash_of(house, person) == old
+        assert (await house.login()).status_code == 200
+        renewed = await hash_of(house, person)
+        assert renewed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+        assert (await house.login()).status_code == 200
+        assert await hash_of(house, person) == renewed
+
+
+class Between:
+    """Lets something happen while the password is being hashed: after the account was read, before the commit."""
+
+    def __init__(self, monkeypatch, happens):
+        verify = Hashing.verify
+
+        async def slowed(hashing, stored, password):
+            matches = await verify(hashing, stored, password)
+            await happens()
+            return matches
+
+        monkeypatch.setattr(Hashing, "verify", slowed)
+
+
+@pytest.mark.parametrize("change", ["password", "disabled", "roles", "deleted"])
+async def test_what_changes_while_the_password_is_hashed_ends_the_sign_in(database_url, change, monkeypatch):
+    """Time of check, time of use: no session for a password that was replaced, or an account closed, meanwhile."""
+    async with installation(database_url) as house:
+        person = await house.person()
+
+        async def happens():
+            if change == "password":
+                await set_hash(house, person, argon2.PasswordHasher().hash(WRONG))
+            elif change == "disabled":
+                await set_disabled(house.ambient, OPERATOR, person.id, disabled=True)
+            elif change == "roles":
+                await set_roles(house.ambient, OPERATOR, person.id, add={"moderator"})
+            else:
+                await house.ambient.database.execute("delete from accounts where id = $1", person.id)
+
+        Between(monkeypatch, happens)
+        answer = await house.login()
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
+        assert await house.rows("select * from sessions") == []
+
+
+@pytest.mark.usefixtures("real_hashing")
+async def test_a_renewed_hash_never_replaces_a_password_that_was_changed_meanwhile(database_url, monkeypatch):
+    """Otherwise signing in with the old password would bring it back."""
+    old = argon2.PasswordHasher(time_cost=1, memory_cost=8 * 1024).hash(PASSWORD)
+    new = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(WRONG)
+    async with installation(database_url) as house:
+        person = await house.person()
+        await set_hash(house, person, old)
+        Between(monkeypatch, lambda: set_hash(house, person, new))
+        assert (await house.login()).status_code == 401
+        assert await hash_of(house, person) == new
+
+
+async def test_each_sign_in_has_a_session_of_its_own_that_nobody_can_choose(sqlite_url):
+    """L17, session fixation: what the caller brings along is neither read nor kept alive as somebody else's."""
+    async with installation(sqlite_url) as house:
+        await house.person()
+        first = tokens_of(await house.login())
+        cookies = f"__Host-ostiary_access={first.access}; __Host-ostiary_refresh={first.refresh}; session=chosen"
+        second = tokens_of(await house.login(token=first.access, headers={"cookie": cookies}))
+        assert second.session_id != first.session_id
+        assert {first.session_id, second.session_id}.isdisjoint({"chosen"})
+        for name in ("session_id", "sid", "session", "id"):
+            answer = await house.login(**{name: "ses_chosen"})
+            assert answer.status_code == 422
+        assert await house.is_let_in(first.access), "another device stays signed in"
+
+
+async def test_a_name_for_the_device_is_bounded(sqlite_url):
+    async with installation(sqlite_url) as house:
+        await house.person()
+        assert (await house.login(device_name="x" * 100)).status_code == 200
+        assert (await house.login(device_name="x" * 101)).status_code == 422
+        assert (await house.login(device_name=5)).status_code == 422
+
+
+@pytest.mark.usefixtures("real_hashing")
+async def test_when_more_sign_ins_come_than_can_be_hashed_the_rest_is_told_to_come_back(sqlite_url):
+    """L09: 503 and Retry-After, and everybody who was let in gets an answer."""
+    async with installation(sqlite_url, hashing_threads=1, hashing_queue=3) as house:
+        await house.person()
+        answers = await asyncio.gather(*(house.login() for _ in range(12)))
+        codes = sorted(answer.status_code for answer in answers)
+        assert set(codes) == {200, 503}
+        assert codes.count(200) >= 4
+        busy = next(answer for answer in answers if answer.status_code == 503)
+        assert (busy.json()["code"], busy.headers["retry-after"]) == ("busy", "1")
+        assert (await house.login()).status_code == 200
+
+
+@pytest.mark.usefixtures("real_hashing")
+async def test_an_account_with_a_hash_for_two_tebibytes_neither_crashes_nor_gets_in(sqlite_url):
+    """D7: a planted row."""
+    async with installation(sqlite_url) as house:
+        person = await house.person()
+        for cost in ("m=2147483648,t=2,p=1", "m=19456,t=4294967295,p=1", "m=19456,t=2,p=16777215"):
+            await set_hash(house, person, password_hash().replace("m=19456,t=2,p=1", cost))
+            assert (await house.login()).status_code == 401
+
+
+async def test_no_password_and_no_token_is_stored_anywhere(sqlite_url):
+    """I2, N3: neither in a row nor in the log of the database."""
+    async with installation(sqlite_url) as house:
+        await house.register("new@example.com")
+        await house.person()
+        tokens = tokens_of(await house.login())
+        refreshed = tokens_of(await house.refresh(tokens.refresh))
+        await house.login(password=WRONG)
+        path = house.auth.settings.database.removeprefix("sqlite:///")
+    content = b"".join(file.read_bytes() for file in Path(path).parent.iterdir())
+    assert b"ada@example.com" in content
+    for secret in (PASSWORD, WRONG, *tokens[:2], *refreshed[:2]):
+        assert secret.encode() not in content
+
+
+async def test_who_signs_in_while_everybody_is_signed_out_has_no_session_after_it(database_url):
+    """Whichever comes first: a session that survives was begun after."""
+    async with installation(database_url) as house:
+        person = await house.person()
+        for _ in range(4):
+            logins = [asyncio.ensure_future(house.login()) for _ in range(2)]
+            await asyncio.sleep(0.03)
+            await sign_out_everywhere(house.ambient, OPERATOR, person.id)
+            epoch = (await accounts.standing(house.ambient.database, person.id)).epoch
+            for answer in await asyncio.gather(*logins):
+                if answer.status_code == 200:
+                    tokens = tokens_of(answer)
+                    began_after = tokens.claims["ver"] == epoch
+                    assert await house.is_let_in(tokens.access) is began_after
+                    assert ((await house.refresh(tokens.refresh)).status_code == 200) is began_after

@@ -1,0 +1,149 @@
+"""When a key is published, signs, retires and goes: the pure rules, at their boundaries."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ostiary.core.settings import Settings
+from ostiary.core.tokens.keys.model import (
+    JWKS_MAX_AGE,
+    MOST_PUBLISHED,
+    Activate,
+    Confirm,
+    KeyRecord,
+    MakeFirst,
+    MakeNext,
+    Remove,
+    State,
+    Timing,
+    may_still_sign,
+    plan,
+)
+from ostiary.verifier import LEEWAY
+from ostiary.verifier.verifier import MAX_LIFETIME
+
+SECOND = 1_000_000
+T0 = 1_800_000_000 * SECOND
+SETTINGS = Settings(key_lifetime=90 * 86400)
+TIMING = Timing.of(SETTINGS)
+
+
+def key(kid, state, since=T0, activate_at=T0):
+    return KeyRecord(kid, "ES256", state, T0, since, activate_at, b"sealed")
+
+
+CURRENT = key("one", State.CURRENT)
+DUE = T0 + TIMING.lifetime
+
+
+def test_the_waits_cover_copies_of_the_jwks_lagging_nodes_and_clocks():
+    assert TIMING.overlap == (JWKS_MAX_AGE + SETTINGS.feed_staleness + LEEWAY) * SECOND
+    assert TIMING.retention >= TIMING.overlap + (MAX_LIFETIME + LEEWAY) * SECOND
+    # who signs with a retired key to the last moment allowed makes a token that is verified to its last second
+    assert TIMING.farewell + (MAX_LIFETIME + LEEWAY) * SECOND < TIMING.retention
+
+
+def test_the_longest_lifetime_counts_not_that_of_today():
+    """Somebody may have shortened `access_lifetime` while longer tokens are about."""
+    assert Timing.of(replace(SETTINGS, access_lifetime=60)).retention == TIMING.retention
+
+
+def test_the_notice_leaves_time_for_the_overlap_even_for_the_shortest_lifetime():
+    for lifetime in (3600, 7200, 86400, 90 * 86400):
+        timing = Timing.of(replace(SETTINGS, key_lifetime=lifetime, feed_staleness=60))
+        assert timing.overlap <= timing.notice < timing.lifetime
+
+
+def test_without_a_current_key_one_is_made():
+    assert plan([], T0, TIMING) == [MakeFirst()]
+
+
+def test_a_state_is_confirmed_before_its_time_begins():
+    unseen = key("one", State.CURRENT, since=None)
+    assert plan([unseen], DUE * 2, TIMING) == [Confirm("one", State.CURRENT)]
+
+
+def test_a_successor_is_made_at_the_notice_and_not_before():
+    assert plan([CURRENT], DUE - TIMING.notice - 1, TIMING) == []
+    assert plan([CURRENT], DUE - TIMING.notice, TIMING) == [MakeNext("one", activate_at=DUE)]
+
+
+def test_the_successor_signs_when_it_is_due_and_not_before():
+    following = key("two", State.NEXT, since=DUE - TIMING.notice, activate_at=DUE)
+    assert plan([CURRENT, following], DUE - 1, TIMING) == []
+    assert plan([CURRENT, following], DUE, TIMING) == [Activate("two", retiring="one")]
+
+
+def test_a_late_successor_signs_only_after_the_whole_overlap():
+    following = key("two", State.NEXT, since=DUE, activate_at=T0)
+    assert plan([CURRENT, following], DUE + TIMING.overlap - 1, TIMING) == []
+    assert plan([CURRENT, following], DUE + TIMING.overlap, TIMING) == [Activate("two", retiring="one")]
+
+
+def test_a_successor_whose_publication_is_not_confirmed_never_signs():
+    following = key("two", State.NEXT, since=None, activate_at=T0)
+    assert plan([CURRENT, following], DUE * 2, TIMING) == [Confirm("two", State.NEXT)]
+
+
+def test_a_retired_key_goes_after_its_retention_from_the_confirmed_switch():
+    retired = key("zero", State.RETIRED)
+    fresh = replace(CURRENT, since=T0 + TIMING.retention)
+    assert plan([fresh, retired], T0 + TIMING.retention - 1, TIMING) == []
+    assert plan([fresh, retired], T0 + TIMING.retention, TIMING) == [Remove("zero", State.RETIRED)]
+    assert plan([fresh, replace(retired, since=None)], T0 + TIMING.retention * 2, TIMING) == [
+        Confirm("zero", State.RETIRED)
+    ]
+
+
+def test_the_name_of_a_revoked_key_goes_too():
+    revoked = key("zero", State.REVOKED)
+    fresh = replace(CURRENT, since=T0 + TIMING.retention)
+    assert plan([fresh, revoked], T0 + TIMING.retention, TIMING) == [Remove("zero", State.REVOKED)]
+
+
+def test_there_is_a_bound_for_published_keys_and_revoked_ones_do_not_count():
+    retired = [key(f"r{n}", State.RETIRED, since=DUE) for n in range(MOST_PUBLISHED - 1)]
+    revoked = [key(f"x{n}", State.REVOKED, since=DUE) for n in range(MOST_PUBLISHED)]
+    assert plan([CURRENT, *retired], DUE, TIMING) == []
+    assert plan([CURRENT, *retired[1:], *revoked], DUE, TIMING) == [MakeNext("one", activate_at=DUE)]
+
+
+def test_who_cannot_read_the_new_key_goes_on_with_the_old_one_for_a_bounded_time():
+    retired = key("one", State.RETIRED)
+    assert may_still_sign(retired, T0 + TIMING.farewell - 1, TIMING)
+    assert not may_still_sign(retired, T0 + TIMING.farewell, TIMING)
+    assert may_still_sign(replace(retired, since=None), T0, TIMING)
+    assert not may_still_sign(key("one", State.REVOKED), T0, TIMING)
+
+
+records = st.builds(
+    key,
+    st.uuids().map(str),
+    st.sampled_from(State),
+    st.none() | st.integers(T0 - TIMING.lifetime * 2, T0 + TIMING.lifetime * 2),
+    st.integers(T0 - TIMING.lifetime, T0 + TIMING.lifetime * 2),
+)
+
+
+@given(st.lists(records, max_size=30), st.integers(T0 - TIMING.lifetime * 3, T0 + TIMING.lifetime * 3))
+def test_whatever_the_rows_say_no_plan_breaks_a_rule(keys, now):
+    """One rule a line: also for rows that no history of ours leads to, and for clocks that were set back."""
+    by_kid = {record.kid: record for record in keys}
+    for step in plan(keys, now, TIMING):
+        match step:
+            case Activate(kid, retiring):
+                following = by_kid[kid]
+                assert following.state is State.NEXT
+                assert by_kid[retiring].state is State.CURRENT
+                assert following.since + TIMING.overlap <= now
+            case Remove(kid):
+                assert by_kid[kid].state in {State.RETIRED, State.REVOKED}
+                assert by_kid[kid].since + TIMING.retention <= now
+            case MakeFirst():
+                assert all(record.state is not State.CURRENT for record in keys)
+            case MakeNext(current):
+                assert by_kid[current].state is State.CURRENT
+                assert all(record.state is not State.NEXT for record in keys)
+            case Confirm(kid, state):
+                assert (by_kid[kid].state, by_kid[kid].since) == (state, None)
