@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.servers import PostgresServer, ValkeyServer
+from tests.servers import PostgresServer, ValkeyServer, memory_folder
 
 _numbers = itertools.count(1)
 
@@ -61,7 +61,7 @@ async def _leaving_nothing(test: Awaitable[None]) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL for the test run. A test may stop it; it is started again for the next one."""
-    server = PostgresServer()
+    server = PostgresServer(parent=memory_folder())
     yield server
     server.close()
 
