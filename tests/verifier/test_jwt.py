@@ -1,0 +1,315 @@
+"""`JwtVerifier`: tokens of other kinds and issuers, by stated rules, each issuer by its own keys."""
+
+import json
+import math
+
+import pytest
+
+from ostiary.errors import BadSignature, ClaimRejected, ConfigurationError, InvalidToken, MalformedToken, TokenExpired
+from ostiary.jose import HmacKey, SigningKey, base64url, sign
+from ostiary.verifier import Claims, Expectation, JwtVerifier, RemoteKeys
+from tests.verifier.issuers import JWKS, METADATA, Issuer
+from tests.verifier.material import CLAIMS as ACCESS_CLAIMS
+from tests.verifier.material import LEEWAY, NOW
+
+ISSUER, OTHER = "https://id.example.com", "https://login.example.net/tenant"
+CLIENT = "client-7"
+KEY = SigningKey.generate("ES256", kid="same")
+OTHER_KEY = SigningKey.generate("ES256", kid="same")
+ID_TOKEN = Expectation(typ="JWT", required=("sub", "iat", "nonce"))
+
+CLAIMS = {
+    "iss": ISSUER,
+    "sub": "248289761001",
+    "aud": CLIENT,
+    "exp": NOW + 600,
+    "iat": NOW,
+    "nonce": "n-0S6_WzA2Mj",
+    "address": {"countries": ["AT", "CH"]},
+}
+
+
+def verifier(expectation=ID_TOKEN, **changes):
+    parameters = {
+        "issuers": {ISSUER: [KEY.public], OTHER: [OTHER_KEY.public]},
+        "audience": CLIENT,
+        "leeway": LEEWAY,
+        "clock": lambda: NOW,
+    }
+    return JwtVerifier(expectation=expectation, **{**parameters, **changes})
+
+
+def issue(*without, key=KEY, typ="JWT", **changes):
+    claims = {name: value for name, value in {**CLAIMS, **changes}.items() if name not in without}
+    return sign(json.dumps(claims).encode(), key, typ=typ)
+
+
+def refused(token, error=ClaimRejected, *, by=None, now=None):
+    with pytest.raises(InvalidToken) as caught:
+        (by or verifier()).verify(token, now=now)
+    assert caught.type is error
+
+
+def test_a_good_token_gives_registered_claims_typed_and_the_others_read_only():
+    claims = verifier().verify(issue(jti="7", nbf=NOW))
+    assert (claims.iss, claims.sub, claims.aud, claims.exp) == (ISSUER, "248289761001", CLIENT, NOW + 600)
+    assert (claims.iat, claims.nbf, claims.jti) == (NOW, NOW, "7")
+    assert claims.extra["nonce"] == "n-0S6_WzA2Mj"
+    assert claims.extra["address"]["countries"] == ("AT", "CH")
+    for change in (
+        lambda: setattr(claims, "sub", "x"),
+        lambda: claims.extra.update(a=1),
+        lambda: claims.extra["address"].clear(),
+    ):
+        with pytest.raises((AttributeError, TypeError)):
+            change()
+
+
+def test_claims_that_may_be_missing_are_none():
+    claims = verifier(Expectation(typ="JWT", required=())).verify(issue("sub", "iat", "nonce", "address"))
+    assert claims == Claims(iss=ISSUER, aud=CLIENT, exp=NOW + 600, extra={})
+
+
+# -- issuers -----------------------------------------------------------------------------------------------------------
+
+
+def test_b5_each_issuer_is_verified_with_its_own_keys():
+    assert verifier().verify(issue(iss=OTHER, key=OTHER_KEY)).iss == OTHER
+
+
+def test_j22_no_issuer_can_sign_for_another_also_not_under_the_same_kid():
+    refused(issue(key=OTHER_KEY), BadSignature)
+    refused(issue(iss=OTHER, key=KEY), BadSignature)
+
+
+@pytest.mark.parametrize(
+    "iss",
+    [ISSUER + "/", ISSUER[:-1], ISSUER.upper(), "https://id.example.com.", "https://id\u2024example.com", "",
+     ISSUER + "\0", "https://id.example.com/../", OTHER.rpartition("/")[0]],
+)  # fmt: skip
+def test_j20_iss_is_compared_to_the_letter(iss):
+    refused(issue(iss=iss))
+
+
+@pytest.mark.parametrize("iss", [["https://evil", ISSUER], [ISSUER], {ISSUER: 1}, None, 5, True])
+def test_j20_iss_of_another_type(iss):
+    refused(issue(iss=iss))
+
+
+def test_j15_two_issuers_in_one_token_are_none():
+    payload = json.dumps(CLAIMS).encode()
+    for doubled in (
+        payload[:-1] + f',"iss":"{OTHER}"}}'.encode(),
+        payload[:-1] + f',"\\u0069ss":"{OTHER}"}}'.encode(),
+    ):
+        refused(sign(doubled, KEY, typ="JWT"), MalformedToken)
+
+
+# -- the kind ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("typ", [None, "at+jwt", "dpop+jwt", "logout+jwt", "jwt; x=1", "JOSE", "application/jwt+json"])
+def test_j23_tokens_of_another_kind_are_refused(typ):
+    refused(issue(typ=typ))
+
+
+@pytest.mark.parametrize("typ", ["JWT", "jwt", "application/jwt"])
+def test_b9_media_types_are_compared(typ):
+    assert verifier().verify(issue(typ=typ)).sub == "248289761001"
+
+
+def test_b9_that_there_is_no_typ_must_be_stated():
+    untyped = verifier(Expectation(typ=None, required=("sub",)))
+    assert untyped.verify(issue(typ=None)).iss == ISSUER
+    refused(issue(typ="JWT"), by=untyped)
+    for missing in ({}, {"typ": "JWT"}, {"required": ()}):
+        with pytest.raises(TypeError):
+            Expectation(**missing)
+
+
+def test_j23_our_access_token_is_no_id_token_and_the_other_way_round():
+    """Every kind against every expectation, of one issuer and audience: only its own fits (RFC 8725bis §3.12)."""
+    access = {**ACCESS_CLAIMS, "iss": ISSUER, "aud": CLIENT}
+    event = {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}
+    logout = {name: CLAIMS[name] for name in ("iss", "sub", "aud", "exp", "iat")} | {"jti": "1"} | event
+    issued = {
+        "access": sign(json.dumps(access).encode(), KEY, typ="at+jwt"),
+        "id": issue(),
+        "logout": sign(json.dumps(logout).encode(), KEY, typ="logout+jwt"),
+        "untyped id": issue(typ=None),
+        "untyped logout": sign(json.dumps(logout).encode(), KEY, typ=None),
+    }
+    expectations = {
+        "access": Expectation(typ="at+jwt", required=("client_id", "sub")),
+        "id": ID_TOKEN,
+        "logout": Expectation(typ="logout+jwt", required=("events", "jti")),
+        "untyped id": Expectation(typ=None, required=("nonce",)),
+        "untyped logout": Expectation(typ=None, required=("events",)),
+    }
+    for expected, expectation in expectations.items():
+        for kind, token in issued.items():
+            if kind == expected:
+                verifier(expectation).verify(token)
+            else:
+                refused(token, by=verifier(expectation))
+
+
+# -- claims ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "exp", "sub", "iat", "nonce"])
+def test_j19_required_claims(claim):
+    refused(issue(claim))
+    refused(issue(**{claim: None}))
+
+
+@pytest.mark.parametrize(
+    "aud",
+    ["", CLIENT + "0", CLIENT[:-1], CLIENT.upper(), [], [""], ["x"], ["x", [CLIENT]], [CLIENT, 5], [CLIENT, None],
+     {CLIENT: 1}, None, 5, True],
+)  # fmt: skip
+def test_j21_aud_must_be_or_contain_ours_to_the_letter(aud):
+    refused(issue(aud=aud))
+
+
+def test_j21_aud_as_list():
+    assert verifier().verify(issue(aud=["x", CLIENT])).aud == ("x", CLIENT)
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
+@pytest.mark.parametrize("value", ["1900000000", True, None, [], {}, -1, 1.5, 10**30, 9007199254740993, "now"])
+def test_j18_times_are_whole_numbers_in_a_sane_range(claim, value):
+    refused(issue(**{claim: value}))
+
+
+@pytest.mark.parametrize("text", [b"NaN", b"Infinity", b"1e999"])
+def test_j18_times_that_are_no_json_numbers(text):
+    refused(sign(json.dumps(CLAIMS).encode().replace(b"%d" % (NOW + 600), text), KEY, typ="JWT"), MalformedToken)
+
+
+def test_b1_exp_at_its_boundary():
+    token = issue()
+    assert verifier().verify(token, now=NOW + 600 + LEEWAY - 0.001).exp == NOW + 600
+    refused(token, TokenExpired, now=NOW + 600 + LEEWAY)
+    refused(token, TokenExpired, now=NOW + 600, by=verifier(leeway=0))
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_b2_iat_and_nbf_at_their_boundary(claim):
+    token = issue(**{claim: NOW + LEEWAY})
+    assert verifier().verify(token).exp == NOW + 600
+    refused(token, now=NOW - 0.001)
+
+
+@pytest.mark.parametrize("now", [math.nan, math.inf, -math.inf])
+def test_a_clock_that_says_no_number_lets_nobody_in(now):
+    with pytest.raises(InvalidToken):
+        verifier().verify(issue(), now=now)
+
+
+def test_b2_lifetimes_are_bounded_also_without_iat():
+    brief = Expectation(typ="JWT", required=(), max_lifetime=600)
+    assert verifier(brief).verify(issue()).exp == NOW + 600
+    refused(issue(exp=NOW + 601), by=verifier(brief))
+    assert verifier(brief).verify(issue("iat", exp=NOW + 600 + LEEWAY)).iat is None
+    refused(issue("iat", exp=NOW + 601 + LEEWAY), by=verifier(brief))
+    refused(issue(exp=NOW, iat=NOW))
+    refused(issue(exp=NOW + 5, nbf=NOW + 5))
+
+
+@pytest.mark.parametrize("claim", ["sub", "jti"])
+@pytest.mark.parametrize("value", ["", "a\r\nb", "\x1b[2J", "x" * 300, 5, ["248289761001"], {}])
+def test_j39_j40_ids_are_texts_that_can_be_printed(claim, value):
+    refused(issue(**{claim: value}))
+
+
+def test_d10_a_bound_token_is_refused_unless_the_caller_states_to_compare_the_key():
+    bound = {"cnf": {"jkt": "thumbprint"}}
+    refused(issue(**bound))
+    stated = verifier(Expectation(typ="JWT", required=("cnf",)))
+    assert stated.verify(issue(**bound)).extra["cnf"]["jkt"] == "thumbprint"
+    refused(issue(), by=stated)
+
+
+# -- signatures and form -----------------------------------------------------------------------------------------------
+
+
+def test_j36_a_bad_signature_is_reported_before_anything_the_claims_say():
+    for token in (issue(exp=NOW - 900, iat=NOW - 1800), issue(aud="x"), issue(typ="at+jwt"), issue("sub")):
+        refused(token[:-86] + "A" * 86, BadSignature)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [None, 5, b"a.b.c", "", ".", "..", "a.b", "a.b.c", "a.b.c.d", "a.b.c.d.e", "é.é.é", "x" * 20_000, [], {}, object()],
+)
+def test_what_is_no_token_is_malformed(token):
+    refused(token, MalformedToken)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"null", b"[]", b'"x"', b"", b"\xff", b"[" * 9000, b'{"iss":"a","iss":"b"}', b" {}"]
+)
+def test_j16_j17_payloads_that_are_no_strict_object(payload):
+    refused(sign(payload, KEY, typ="JWT"), MalformedToken)
+
+
+@pytest.mark.parametrize("alg", ["none", "None", "HS256", "ES384"])
+def test_j01_j03_the_key_decides_about_the_algorithm(alg):
+    header = base64url.encode(json.dumps({"alg": alg, "kid": "same", "typ": "JWT"}).encode()).decode()
+    refused(f"{header}.{issue().split('.')[1]}.{'A' * 86}", BadSignature)
+
+
+@pytest.mark.parametrize("extra", [{"jwk": {}}, {"jku": "https://evil"}, {"x5u": "https://evil"}, {"crit": ["exp"]}])
+def test_j08_j09_j24_a_header_brings_no_key_and_no_rule(extra):
+    header = base64url.encode(json.dumps({"alg": "ES256", "typ": "JWT", **extra}).encode()).decode()
+    refused(f"{header}.{issue().split('.')[1]}.{'A' * 86}", MalformedToken)
+
+
+# -- construction ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"issuers": {}}, {"issuers": {"": [KEY.public]}}, {"audience": ""}, {"audience": None}, {"leeway": -1},
+     {"leeway": 121}, {"leeway": math.nan}, {"leeway": True}, {"issuers": {ISSUER: [KEY.public, KEY.public]}},
+     {"issuers": {ISSUER: [KEY.public, HmacKey(bytes(range(32)), "HS256")]}},
+     {"issuers": {ISSUER: RemoteKeys(ISSUER + "/other")}}],
+)  # fmt: skip
+def test_b6_parameters_with_which_nothing_could_be_verified_safely(wrong):
+    with pytest.raises(ConfigurationError):
+        verifier(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"typ": ""}, {"typ": 5}, {"required": "sub"}, {"required": ["sub"]}, {"required": ("",)}, {"required": (5,)},
+     {"max_lifetime": 0}, {"max_lifetime": True}, {"max_lifetime": math.inf}],
+)  # fmt: skip
+def test_expectations_that_could_be_a_mistake(wrong):
+    with pytest.raises(ConfigurationError):
+        Expectation(**{"typ": "JWT", "required": (), **wrong})
+
+
+# -- keys from elsewhere -----------------------------------------------------------------------------------------------
+
+
+async def test_issuers_with_keys_at_hand_and_elsewhere_side_by_side():
+    with Issuer() as issuer:
+        issuer.publish(OTHER_KEY)
+        both = verifier(issuers={ISSUER: [KEY.public], issuer.url: RemoteKeys(issuer.url, development=True)})
+        assert both.verify(issue()).iss == ISSUER
+        assert issuer.asked == {}
+        elsewhere = issue(iss=issuer.url, key=OTHER_KEY)
+        assert (await both.verify_async(elsewhere)).iss == issuer.url
+        assert both.verify(elsewhere).iss == issuer.url
+        refused(issue(iss=issuer.url, key=KEY), BadSignature, by=both)
+        assert issuer.asked == {METADATA: 1, JWKS: 1}
+
+
+def test_j09_j34_a_token_of_an_unknown_issuer_causes_no_fetch():
+    with Issuer() as issuer, Issuer() as canary:
+        remote = verifier(issuers={issuer.url: RemoteKeys(issuer.url, development=True)})
+        for iss in (canary.url, issuer.url + "/", issuer.url + "@" + canary.url):
+            refused(issue(iss=iss), by=remote)
+        assert (issuer.asked, canary.asked) == ({}, {})

@@ -1,0 +1,428 @@
+"""Keys of an issuer elsewhere, over time: rotation, withdrawal, outages, and many who ask at once."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from ostiary.errors import BadSignature, ClaimRejected, ConfigurationError, InvalidToken, TokenExpired, Unavailable
+from ostiary.jose import SigningKey, sign
+from ostiary.verifier import (
+    Authenticator,
+    RemoteKeys,
+    RemoteVerifier,
+    TokenAuthenticator,
+    Verifier,
+    encode_access_token,
+)
+from ostiary.verifier.remote import keys as remote
+from ostiary.verifier.remote.keys import COOL_DOWN, COOL_DOWN_WITHOUT_KEYS, MAX_AGE, MOST_LIFETIME
+from tests.verifier.issuers import JWKS, METADATA, Issuer, json_answer
+from tests.verifier.material import AUDIENCE, KEY, NOW, access_token, revocations
+
+NEXT = SigningKey.generate("ES256")
+
+
+class Monotonic:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Setting:
+    """An issuer, and a verifier of its tokens whose clock the test moves."""
+
+    def __init__(self, issuer, **parameters):
+        self.issuer = issuer
+        self.clock = Monotonic()
+        self.keys = RemoteKeys(issuer.url, development=True, monotonic=self.clock)
+        made = {"issuer": issuer.url, "audience": AUDIENCE, "clock": lambda: NOW, **parameters}
+        self.verifier = RemoteVerifier(self.keys, lambda key_set: Verifier(keys=key_set, **made))
+
+    def token(self, key=KEY, **claims):
+        return sign(encode_access_token(access_token(iss=self.issuer.url, **claims)), key, typ="at+jwt")
+
+    def verify(self, key=KEY):
+        return self.verifier.verify(self.token(key))
+
+    def pass_by(self, seconds):
+        self.clock.now += seconds
+
+    @property
+    def fetched(self):
+        return self.issuer.asked[JWKS]
+
+    def settle(self):
+        """Waits until no fetch is under way."""
+        deadline = time.monotonic() + 10
+        while self.keys._flight is not None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+
+@pytest.fixture
+def setting():
+    with Issuer() as issuer:
+        yield Setting(issuer)
+
+
+def nobody():
+    """A token of a key that the issuer does not have."""
+    return SigningKey.generate("ES256")
+
+
+# -- what it is --------------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_fetched_for_the_first_token_and_then_known(setting):
+    assert setting.fetched == 0
+    assert setting.verify().sub == "acc_1"
+    assert setting.verify().sub == "acc_1"
+    assert (setting.fetched, setting.issuer.asked[METADATA]) == (1, 1)
+
+
+def test_verifier_remote_makes_one(setting):
+    issuer = setting.issuer
+    verifier = Verifier.remote(issuer.url, audience=AUDIENCE, development=True, clock=lambda: NOW)
+    assert verifier.verify(setting.token()).iss == issuer.url
+    assert verifier.now() == NOW
+    for wrong in ({"audience": ""}, {"audience": "a", "leeway": -1}, {"audience": "a", "networks": ("x",)}):
+        with pytest.raises(ConfigurationError):
+            Verifier.remote("https://auth.example.com", **wrong)
+
+
+def test_every_rule_of_the_verifier_holds(setting):
+    for token, error in (
+        ("a.b.c", InvalidToken),
+        (setting.token(exp=NOW - 100, iat=NOW - 200), TokenExpired),
+        (setting.token(aud="https://other"), ClaimRejected),
+        (setting.token()[:-4] + "AAAA", BadSignature),
+        (sign(encode_access_token(access_token(iss="https://evil")), KEY, typ="at+jwt"), ClaimRejected),
+    ):
+        with pytest.raises(error):
+            setting.verifier.verify(token)
+    assert setting.fetched == 1
+
+
+def test_revocations_are_asked():
+    with Issuer() as issuer:
+        known = revocations()
+        setting = Setting(issuer, revocations=known)
+        setting.verify()
+        known.end_session("session-1", until=NOW + 1000)
+        with pytest.raises(InvalidToken):
+            setting.verify()
+
+
+def test_it_is_an_authenticator_and_can_be_put_into_one(setting):
+    headers = [(b"authorization", f"Bearer {setting.token()}".encode())]
+    for authenticator in (setting.verifier, TokenAuthenticator(setting.verifier)):
+        asked: Authenticator = authenticator
+        assert asked.authenticate(headers, method="POST").account_id == "acc_1"
+        assert asked.authenticate([], method="GET") is None
+        assert (asked.role_map, asked.now()) == (None, NOW)
+
+
+# -- a key that is not known -------------------------------------------------------------------------------------------
+
+
+def test_j34_a_thousand_unknown_kids_cause_one_fetch_per_cool_down(setting):
+    """GHSA-2gx3-rcp4-g85q."""
+    setting.verify()
+    setting.pass_by(COOL_DOWN)
+    token = setting.token(nobody())
+    for _ in range(1000):
+        with pytest.raises(BadSignature):
+            setting.verifier.verify(token)
+    assert setting.fetched == 2
+    setting.pass_by(COOL_DOWN - 0.1)
+    with pytest.raises(BadSignature):
+        setting.verify(nobody())
+    assert setting.fetched == 2
+    setting.pass_by(0.1)
+    with pytest.raises(BadSignature):
+        setting.verify(nobody())
+    assert setting.fetched == 3
+
+
+def test_a_new_key_is_picked_up_when_a_token_names_it(setting):
+    setting.verify()
+    setting.issuer.publish(KEY, NEXT)
+    with pytest.raises(BadSignature):  # still cooling down
+        setting.verify(NEXT)
+    setting.pass_by(COOL_DOWN)
+    assert setting.verify(NEXT).sub == "acc_1"
+    assert setting.verify(KEY).sub == "acc_1"
+    assert setting.fetched == 2
+
+
+def test_a_bad_signature_with_a_known_kid_causes_no_fetch(setting):
+    setting.verify()
+    setting.pass_by(COOL_DOWN)
+    forged = sign(encode_access_token(access_token()), SigningKey.generate("ES256", kid=KEY.kid), typ="at+jwt")
+    with pytest.raises(BadSignature):
+        setting.verifier.verify(forged)
+    assert setting.fetched == 1
+
+
+def test_during_an_outage_an_unknown_key_is_503_and_not_401(setting):
+    """The token may be good: a client that hears 401 would throw its session away."""
+    setting.verify()
+    setting.pass_by(COOL_DOWN)
+    with setting.issuer.away():
+        with pytest.raises(Unavailable) as caught:
+            setting.verify(NEXT)
+        assert (caught.value.status, caught.value.retry_after) == (503, COOL_DOWN)
+        setting.verify(KEY)
+
+
+# -- outages -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(500, {}, b""), (200, {"content-type": "text/html"}, b"<html>"), json_answer({"keys": []}), (302, {}, b"")],
+)
+def test_j34_what_goes_wrong_at_the_issuer_does_not_wipe_the_keys(setting, answer):
+    """GHSA-fhv5-28vv-h8m8."""
+    setting.verify()
+    setting.issuer.answers[JWKS] = answer
+    for _ in range(5):
+        setting.pass_by(MAX_AGE / 6)
+        setting.verify()
+        setting.settle()
+    assert setting.fetched == 6
+
+
+def test_keys_that_could_not_be_renewed_verify_nothing_in_the_end(setting):
+    setting.verify()
+    with setting.issuer.away():
+        setting.pass_by(MAX_AGE - 0.1)
+        setting.verify()
+        setting.settle()
+        setting.pass_by(0.1)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                setting.verify()
+            setting.settle()
+        setting.pass_by(COOL_DOWN)
+        with pytest.raises(Unavailable):
+            setting.verify()
+    setting.pass_by(COOL_DOWN_WITHOUT_KEYS)
+    assert setting.verify().sub == "acc_1"
+
+
+def test_without_keys_it_tries_again_after_a_short_pause_and_says_so(setting):
+    with setting.issuer.away():
+        with pytest.raises(Unavailable) as caught:
+            setting.verifier.refresh()
+        assert caught.value.retry_after == COOL_DOWN_WITHOUT_KEYS
+        setting.pass_by(COOL_DOWN_WITHOUT_KEYS - 1)
+        with pytest.raises(Unavailable) as caught:
+            setting.verify()
+        assert caught.value.retry_after == 1
+        assert setting.issuer.asked[METADATA] == 1
+    setting.pass_by(1)
+    setting.verifier.refresh()
+    assert setting.verify().sub == "acc_1"
+    assert setting.fetched == 1
+
+
+def test_an_issuer_that_is_not_there_is_told_in_one_line_of_the_log(caplog):
+    keys = RemoteKeys("http://127.0.0.1:1", development=True)
+    with pytest.raises(Unavailable):
+        keys.refresh()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the keys of http://127.0.0.1:1 could not be fetched: no address of 127.0.0.1 accepts a connection"
+    ]
+
+
+# -- renewal -----------------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_renewed_before_they_expire_and_nobody_waits(setting):
+    setting.issuer.publish(KEY, cache_control="max-age=400")
+    setting.verify()
+    setting.pass_by(299)
+    setting.verify()
+    assert setting.fetched == 1
+    setting.pass_by(1)
+    let_go = threading.Event()
+    _, headers, body = setting.issuer.answers[JWKS]
+
+    def wait_and_write(write):
+        let_go.wait(5)
+        write(body)
+
+    setting.issuer.answers[JWKS] = (200, headers, wait_and_write)
+    start = time.monotonic()
+    assert setting.verify().sub == "acc_1"
+    assert time.monotonic() - start < 2
+    let_go.set()
+    setting.settle()
+    assert setting.fetched == 2
+
+
+def test_j41_a_withdrawn_key_is_gone_when_the_keys_have_expired(setting):
+    """After a quiet hour the first token waits for the new keys: it may be the one that a thief has signed."""
+    setting.verify()
+    setting.issuer.publish(NEXT)
+    setting.pass_by(300)
+    with pytest.raises(BadSignature):
+        setting.verify(KEY)
+    assert setting.verify(NEXT).sub == "acc_1"
+
+
+def test_j41_a_withdrawn_key_is_gone_after_renewal_also_for_tokens_that_were_verified_before(setting):
+    token = setting.token()
+    setting.verifier.verify(token)
+    setting.issuer.publish(NEXT)
+    setting.pass_by(0.75 * 300)
+    setting.verifier.verify(token)
+    setting.settle()
+    with pytest.raises(BadSignature):
+        setting.verifier.verify(token)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("max-age=0", 60), ("no-store", 60), ("max-age=600", 600), ("max-age=31536000", 3600), ("", 300)]
+)
+def test_p13_how_long_keys_are_kept_is_bounded_on_both_sides(setting, said, kept):
+    setting.issuer.publish(KEY, cache_control=said)
+    setting.verify()
+    setting.issuer.publish(NEXT)
+    assert kept <= MOST_LIFETIME
+    setting.pass_by(0.75 * kept - 0.1)
+    setting.verify(KEY)
+    setting.settle()
+    assert setting.fetched == 1
+    setting.pass_by(0.25 * kept + 0.1)
+    with pytest.raises(BadSignature):
+        setting.verify(KEY)
+
+
+def test_a_renewal_that_brings_the_same_keys_forgets_no_verified_token(setting):
+    token = setting.token()
+    first = setting.verifier.verify(token)
+    setting.pass_by(300)
+    assert setting.verifier.verify(token) is first
+    assert setting.fetched == 2
+
+
+# -- many at once ------------------------------------------------------------------------------------------------------
+
+
+def slowly(issuer, seconds=0.2):
+    _, headers, body = issuer.answers[JWKS]
+
+    def answer(write):
+        time.sleep(seconds)
+        write(body)
+
+    issuer.answers[JWKS] = (200, headers, answer)
+
+
+def test_many_threads_cause_one_fetch(setting):
+    slowly(setting.issuer)
+    token, found = setting.token(), []
+    threads = [threading.Thread(target=lambda: found.append(setting.verifier.verify(token))) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert [claims.sub for claims in found] == ["acc_1"] * 32
+    assert setting.fetched == 1
+
+
+async def test_many_tasks_cause_one_fetch_and_the_loop_goes_on(setting):
+    slowly(setting.issuer)
+    token, turns = setting.token(), []
+    ticking = asyncio.create_task(_tick(turns))
+    found = await asyncio.gather(*(setting.verifier.verify_async(token) for _ in range(32)))
+    ticking.cancel()
+    assert [claims.sub for claims in found] == ["acc_1"] * 32
+    assert setting.fetched == 1
+    assert len(turns) > 3
+
+
+async def _tick(turns):
+    while True:
+        turns.append(await asyncio.sleep(0.01))
+
+
+async def test_in_an_event_loop_verify_does_not_wait(setting):
+    slowly(setting.issuer)
+    start = time.monotonic()
+    with pytest.raises(Unavailable) as caught:
+        setting.verify()
+    assert caught.value.retry_after == 1
+    assert time.monotonic() - start < 0.2
+    await setting.verifier.refresh_async()
+    assert setting.verify().sub == "acc_1"
+    assert setting.fetched == 1
+
+
+async def test_in_a_thread_beside_an_event_loop_verify_waits(setting):
+    assert (await asyncio.to_thread(setting.verify)).sub == "acc_1"
+
+
+async def test_who_gives_up_waiting_stops_nobody_else(setting):
+    slowly(setting.issuer)
+    tired, patient = (asyncio.create_task(setting.verifier.verify_async(setting.token())) for _ in range(2))
+    await asyncio.sleep(0.05)
+    tired.cancel()
+    assert (await patient).sub == "acc_1"
+    assert tired.cancelled()
+    assert setting.fetched == 1
+
+
+async def test_verify_async_refuses_as_verify_does(setting):
+    for token, error in (
+        (setting.token(nobody()), BadSignature),
+        ("x", InvalidToken),
+        (setting.token(aud="x"), InvalidToken),
+    ):
+        with pytest.raises(error):
+            await setting.verifier.verify_async(token)
+
+
+def test_a_fetch_that_never_ends_is_given_up_and_what_it_brings_later_is_not_believed(setting, monkeypatch):
+    """A name server that never answers, or a fork in the middle, must not be the last fetch that there was."""
+    monkeypatch.setattr(remote, "PATIENCE", 0.2)
+    stuck, release, load = threading.Event(), threading.Event(), setting.keys._load
+
+    def hang():
+        stuck.set()
+        release.wait(10)
+        return load()._replace(keys=old)
+
+    setting.verify()
+    old = setting.keys._held.keys
+    setting.keys._load = hang
+    setting.pass_by(COOL_DOWN)
+    with pytest.raises(Unavailable):
+        setting.verify(NEXT)
+    assert stuck.is_set()
+    flight = setting.keys._flight
+    setting.keys._load = load
+    setting.issuer.publish(NEXT)
+    setting.pass_by(remote.ABANDONED)
+    monkeypatch.undo()
+    assert setting.verify(NEXT).sub == "acc_1"
+    release.set()
+    flight.result(5)
+    assert setting.verify(NEXT).sub == "acc_1"
+
+
+def test_when_there_is_no_thread_to_fetch_with_it_is_unavailable(setting, monkeypatch):
+    def none_left(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    with pytest.raises(Unavailable):
+        setting.verify()

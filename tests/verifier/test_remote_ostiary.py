@@ -1,0 +1,50 @@
+"""`Verifier.remote` and a running Ostiary: what the one publishes is all that the other needs."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from ostiary import Ostiary, Verifier
+from ostiary.errors import InvalidToken
+from ostiary.testing import world
+from ostiary.verifier import well_known_url
+from tests.cli.program import Caller, Served
+
+
+def test_a_service_verifies_the_tokens_of_a_running_server_by_its_url_alone(tmp_path):
+    with Served(tmp_path) as served:
+        server = served.ready()
+        verifier = Verifier.remote(server.url, audience=server.url, development=True)
+        verifier.refresh()
+        with server.client() as client:
+            token = Caller(client, "ada@example.com").register().login()["access_token"]
+        assert verifier.verify(token).iss == server.url
+        assert asyncio.run(verifier.verify_async(token)).sub == verifier.verify(token).sub
+        principal = verifier.authenticate([(b"authorization", f"Bearer {token}".encode())], method="POST")
+        assert principal.account_id.startswith("acc_")
+        with pytest.raises(InvalidToken):
+            Verifier.remote(server.url, audience="https://orders.example.com", development=True).verify(token)
+
+
+@pytest.mark.parametrize("path", ["", "/tenant"])
+async def test_l15_the_metadata_document_says_what_there_is_and_stands_where_rfc_8414_says(path, tmp_path):
+    issuer = f"http://127.0.0.1:8000{path}"
+    auth = Ostiary(f"sqlite:///{tmp_path}/app.db", issuer=issuer, environ={})
+    place = f"/.well-known/oauth-authorization-server{path}"
+    async with world(auth, auth.asgi) as w:
+        answer = await w.http.get(place)
+        keys = await w.http.get(answer.json()["jwks_uri"])
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"].startswith("public, max-age=300")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.json() == {
+        "issuer": issuer,
+        "jwks_uri": well_known_url(issuer, "jwks.json"),
+        "response_types_supported": [],
+        "grant_types_supported": [],
+    }
+    assert isinstance(keys, httpx.Response)
+    assert [key["use"] for key in keys.json()["keys"]] == ["sig"]
+    assert place in auth.openapi()["paths"]
