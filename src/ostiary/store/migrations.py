@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
 from ostiary.errors import ConfigurationError
-from ostiary.store.database import Database, NoSuchTable, Reader, Transaction
+from ostiary.store.database import ConstraintViolated, Database, NoSuchTable, Reader, StatementRefused, Transaction
 from ostiary.store.splitting import statements
 
 FOLDER: Final = "migrations"
@@ -130,6 +130,9 @@ async def migrate(database: Database, slices: Sequence[Migrations]) -> tuple[Mig
     """Applies what is pending and returns it; what another process applies meanwhile is not among it.
 
     The store's own tables come first, then the slices in their order. Each file is one transaction.
+
+    Raises:
+        ConfigurationError: a file cannot be applied, or was changed after it was applied.
     """
     applied = [migration for migration in await pending(database, slices) if await _apply(database, migration)]
     return tuple(applied)
@@ -156,7 +159,10 @@ async def _apply(database: Database, migration: Migration) -> bool:
         )
         return True
 
-    return await database.transaction(body, patience=PATIENCE_SECONDS)
+    try:
+        return await database.transaction(body, patience=PATIENCE_SECONDS)
+    except (ConstraintViolated, StatementRefused) as error:
+        raise ConfigurationError(f"the migration {migration} cannot be applied: {error}") from error
 
 
 async def _records(reader: Reader) -> _Records:

@@ -35,6 +35,8 @@ class Connections:
 
     async def open(self) -> None:
         """Makes one connection, to see what is at the other end; those of the pool are made when they are needed."""
+        if self._pool is not None:
+            raise RuntimeError("the database was opened before")
         try:
             probe = await self.connect()
             try:

@@ -38,6 +38,8 @@ class SqliteDatabase:
         self._version_seen: int | None = None
 
     async def open(self) -> None:
+        if self._opened is not None:
+            raise RuntimeError("the database was opened before")
         await asyncio.to_thread(establish, self._path, patience=self._patience)
         reading = Reading(self._path, patience=self._patience)
         writer = Writer(Session(self._path), patience=self._patience, committed=self._on_commit)
@@ -47,8 +49,8 @@ class SqliteDatabase:
         if self._opened is None:
             return
         reading, writer = self._opened
-        await writer.close()
         await reading.close()
+        await writer.close()  # last, because the last connection writes the log back into the file, in its thread
 
     async def transaction(self, body: Body[T], *, patience: float | None = None) -> T:
         _, writer = self._parts()

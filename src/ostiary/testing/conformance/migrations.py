@@ -5,7 +5,7 @@ import contextlib
 from typing import Final
 
 from ostiary.errors import ConfigurationError
-from ostiary.store.database import ConstraintViolated, Database, NoSuchTable
+from ostiary.store.database import Database, NoSuchTable
 from ostiary.store.migrations import STORE, Migrations, migrate, pending, status
 from ostiary.testing.conformance.opening import DatabaseCheck, OpenDatabase, raising
 
@@ -45,8 +45,9 @@ async def a_migration_that_fails_leaves_nothing(opened: OpenDatabase) -> None:
     """A file is applied as a whole or not at all; those before it stay; corrected, it goes on from there."""
     broken = {**DOORS, "0002_keys.sql": "create table keys (id text); insert into doors (id) values (';');"}
     async with opened() as database:
-        with raising(ConstraintViolated):
+        with raising(ConfigurationError) as raised:
             await migrate(database, [_slice("doors", broken)])
+        assert "doors/0002_keys.sql" in str(raised[0])
         with raising(NoSuchTable):
             await database.all("select id from keys")
         (applied,) = await migrate(database, [_slice("doors", DOORS)])

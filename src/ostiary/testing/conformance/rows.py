@@ -162,6 +162,14 @@ async def waiting_for_a_change_ends(opened: OpenDatabase) -> None:
         await asyncio.wait_for(waiting, SOON)
 
 
+async def a_database_is_opened_once(opened: OpenDatabase) -> None:
+    """A second `open` is a mistake, and does not disturb the first."""
+    async with counted(opened) as database:
+        with raising(RuntimeError):
+            await database.open()
+        assert await database.one("select count(*) from counted") == (3,)
+
+
 async def a_closed_database_is_unavailable(opened: OpenDatabase) -> None:
     """After `close` everything fails the same way, and closing again does no harm."""
     async with opened() as database:
@@ -189,5 +197,6 @@ ROW_CHECKS: Final[tuple[DatabaseCheck, ...]] = (
     a_commit_is_seen_by_everybody,
     the_clock_is_in_microseconds,
     waiting_for_a_change_ends,
+    a_database_is_opened_once,
     a_closed_database_is_unavailable,
 )
