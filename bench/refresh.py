@@ -2,7 +2,7 @@
 
     scripts/bench refresh [--connections 64] [--seconds 5] [--rounds 3] [--database postgresql://…]
 
-One server process (Granian, one worker), one client process, on this machine. SQLite with synchronous=FULL: every answer
+One server process (Granian, one worker), one client process, on this machine. SQLite with synchronous=FULL: an answer
 is on the disk. Rounds alternate, so that both meet the same machine; compare the ratio, not the numbers of two runs.
 """
 

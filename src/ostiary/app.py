@@ -27,7 +27,7 @@ from ostiary.core.plug.feature import Sweep
 from ostiary.core.revocations import apply
 from ostiary.core.secret import load_secrets
 from ostiary.core.sessions import feature as sessions
-from ostiary.core.settings import Secret, load
+from ostiary.core.settings import Origin, Secret, Settings, load
 from ostiary.core.sign_in import feature as sign_in
 from ostiary.core.sign_in.routes import route_for
 from ostiary.core.tokens import feature as tokens
@@ -88,7 +88,9 @@ class Ostiary:
         **settings: Any,
     ) -> None:
         given = {"database": database, **settings}
-        self.settings, self.origins = load(given, environ=os.environ if environ is None else environ, toml=config)
+        loaded = load(given, environ=os.environ if environ is None else environ, toml=config)
+        self.settings: Settings = loaded[0]
+        self.origins: tuple[Origin, ...] = loaded[1]
         self._clock = clock or SystemClock()
         self._random = random or SystemRandom()
         self._transport = mail or transport_from(self.settings)
@@ -192,7 +194,7 @@ class Ostiary:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Ambient]:
-        """``async with auth.opened() as ambient:`` — for scripts and the command line. Leaves open what it found open."""
+        """``async with auth.opened() as ambient:`` — for scripts. What it found open stays open."""
         was_open = self._opening is not None
         await self.open()
         try:

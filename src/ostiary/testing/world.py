@@ -55,7 +55,7 @@ class World:
         self._app = app
         self._stack = stack
         self._people = 0
-        self.http = self._client()
+        self.http: httpx.AsyncClient = self._client()
 
     async def login_as(self, *, role: str = "user", email: str | None = None) -> httpx.AsyncClient:
         """A client that is signed in as a new account with ``role``, through the app's own routes."""
