@@ -4,11 +4,11 @@ import asyncio
 import functools
 import itertools
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import argon2
 import asyncpg
@@ -47,6 +47,9 @@ _MARKER: Final = "marker@localhost"
 _numbers = itertools.count(1)
 
 
+Headers: TypeAlias = dict[str, Any] | Sequence[tuple[str, Any]]
+
+
 class Tokens(NamedTuple):
     access: str
     refresh: str
@@ -82,10 +85,12 @@ class Installation:
         *,
         token: str | None = None,
         source: str | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Headers = (),
     ) -> httpx.Response:
         """One request. Without ``source`` it comes from an address of its own, so that no limit is in the way."""
-        sent = {**({"authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
+        sent = [*(headers.items() if isinstance(headers, dict) else headers)]
+        if token:
+            sent.append(("authorization", f"Bearer {token}"))
         client = (source or new_address(), 50_000)
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app, client=client), base_url=ISSUER, trust_env=False
@@ -150,10 +155,10 @@ class Installation:
         return list(await self.ambient.database.all(sql, *args))
 
     async def events(self, type_: str | None = None) -> list[dict[str, Any]]:
-        """Audit events, all or of one type, in no particular order."""
+        """Audit events, all or of one type, but for those of the signing keys; in no particular order."""
         columns = ", ".join(EVENT)
         found = [dict(zip(EVENT, row, strict=True)) for row in await self.rows(f"select {columns} from audit_events")]
-        return [event for event in found if type_ in {None, event["type"]}]
+        return [event for event in found if type_ in {None, event["type"]} and not event["type"].startswith("keys.")]
 
     async def mails(self) -> list[Mail]:
         """Every mail so far. Mails leave in the order in which they are posted, so that nothing comes after a marker
@@ -220,7 +225,7 @@ _migrated: set[tuple[str, tuple[str, ...]]] = set()
 # the rest goes with the accounts
 _EMPTY: Final = "; ".join(
     f"delete from {table}"
-    for table in ("accounts", "registrations", "audit_events", "hot_rate", "hot_reservation", "feed")
+    for table in ("accounts", "registrations", "audit_events", "signing_keys", "hot_rate", "hot_reservation", "feed")
 )
 _prepared: list[bytes] = []
 
@@ -253,6 +258,14 @@ def tokens_of(answer: httpx.Response) -> Tokens:
     assert answer.status_code == 200, answer.text
     body = answer.json()
     return Tokens(body["access_token"], body["refresh_token"], body["session_id"])
+
+
+async def eventually(ask: Callable[[], Awaitable[httpx.Response]], status: int) -> httpx.Response:
+    """Asks until the answer has that status."""
+    async with asyncio.timeout(20):
+        while (answer := await ask()).status_code != status:  # noqa: ASYNC110 — it happens elsewhere
+            await asyncio.sleep(0.02)
+    return answer
 
 
 def claims_of(access_token: str) -> dict[str, Any]:

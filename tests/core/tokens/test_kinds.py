@@ -1,0 +1,90 @@
+"""No token is good for what it was not made for: every kind that is issued, at every place that takes one."""
+
+import re
+
+import jwt
+import pytest
+
+from ostiary import app
+from ostiary.core.plug import Feature
+from ostiary.jose import sign
+from ostiary.verifier import encode_access_token
+from tests.core.installation import EMAIL, PASSWORD, installation
+from tests.core.sign_in.test_dispatcher import RIGHT, Word
+
+KINDS = ("access", "refresh", "attempt", "verification", "ID token", "logout token", "DPoP proof", "JWT", "no typ")
+TYPES = {"ID token": "JWT", "logout token": "logout+jwt", "DPoP proof": "dpop+jwt", "JWT": "jwt"}
+
+
+async def issued(house, word):
+    """One of every kind, each good at its own place at this moment."""
+    person = await house.person()
+    word.who.add(person.id)
+    tokens = await house.session(person)
+    attempt = (await house.login()).json()["attempt"]
+    await house.register("new@example.com")
+    (verification,) = re.findall(r"#(\S+)", (await house.mails())[-1].text)
+    claims = encode_access_token(house.ambient.verifier.verify(tokens.access))
+    of_our_key = {name: sign(claims, house.ambient.keys.current, typ=typ) for name, typ in TYPES.items()}
+    return {
+        "access": tokens.access,
+        "refresh": tokens.refresh,
+        "attempt": attempt,
+        "verification": verification,
+        **of_our_key,
+        "no typ": without_typ(claims, house.ambient.keys.current),
+    }
+
+
+def without_typ(claims, key):
+    """By another library: ours cannot be made to leave it out."""
+    private = jwt.PyJWK.from_dict(key.to_jwk()).key
+    return jwt.PyJWS().encode(claims, private, "ES256", headers={"typ": None, "kid": key.kid})
+
+
+PLACES = {
+    "GET /me": ("access", lambda house, token: house.get("/me", token=token)),
+    "GET /me by cookie": (
+        "access",
+        lambda house, token: house.get("/me", headers={"cookie": f"__Host-ostiary_access={token}"}),
+    ),
+    "POST /refresh": ("refresh", lambda house, token: house.refresh(token)),
+    "POST /login/word": (
+        "attempt",
+        lambda house, token: house.post("/login/word", {"attempt": token, "word": RIGHT}),
+    ),
+    "POST /email/verify": ("verification", lambda house, token: house.post("/email/verify", {"token": token})),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_every_kind_of_token_at_every_place(sqlite_url, monkeypatch, place):
+    """B10, J23, M03: one of them is good there, and 401 without effect is the answer to all others."""
+    word = Word()
+    monkeypatch.setattr(app, "FEATURES", (Feature(name="toy", factors=(word,)),))
+    async with installation(sqlite_url, require_verified_email=True) as house:
+        tokens = await issued(house, word)
+        assert set(tokens) == set(KINDS)
+        accepted, use = PLACES[place]
+        counts = await rows(house)
+        for kind, token in tokens.items():
+            if kind != accepted:
+                answer = await use(house, token)
+                assert answer.status_code == 401, kind
+                assert set(answer.json()) == {"type", "title", "status", "code"}
+        assert await rows(house) == counts, "nothing was spent or begun"
+        assert (await use(house, tokens[accepted])).status_code in {200, 204}
+
+
+async def rows(house):
+    tables = ("sessions", "registrations", "accounts", "refresh_tokens where spent_at is null", "sign_in_attempts")
+    return [(await house.rows(f"select count(*) from {table}"))[0][0] for table in tables]
+
+
+async def test_as_a_password_or_address_no_token_is_anything(sqlite_url, monkeypatch):
+    word = Word()
+    monkeypatch.setattr(app, "FEATURES", (Feature(name="toy", factors=(word,)),))
+    async with installation(sqlite_url, require_verified_email=True) as house:
+        for token in (await issued(house, word)).values():
+            assert (await house.login(EMAIL, token)).status_code == 401
+            assert (await house.login(token, PASSWORD)).status_code == 401

@@ -1,0 +1,225 @@
+"""POST /auth/refresh: each token is good once, and a second use ends the family."""
+
+import asyncio
+
+import pytest
+
+from ostiary.core.accounts.service import set_roles
+from ostiary.core.opaque import Purpose, new_token
+from ostiary.core.plug import Actor
+from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
+from ostiary.errors import StoreUnavailable
+from tests.core.installation import installation, opened, ostiary, tokens_of, told
+
+OPERATOR = Actor.operator("test")
+
+
+async def test_each_use_gives_the_next_and_ends_the_one_that_was_used(database_url):
+    """I4."""
+    async with installation(database_url) as house:
+        tokens = await house.session(await house.person())
+        seen = [tokens.refresh]
+        for _ in range(5):
+            answer = await house.refresh(seen[-1])
+            renewed = tokens_of(answer)
+            assert renewed.session_id == tokens.session_id
+            assert await house.is_let_in(renewed.access)
+            assert answer.headers["cache-control"] == "no-store"
+            seen.append(renewed.refresh)
+        assert len(set(seen)) == 6
+        rows = await house.rows("select generation, spent_at from refresh_tokens order by generation")
+        assert [row[0] for row in rows] == [1, 2, 3, 4, 5, 6]
+        assert [row[1] is None for row in rows] == [False] * 5 + [True]
+
+
+async def test_a_second_use_ends_the_family_at_once_and_is_recorded(database_url):
+    """S01, RFC 9700 §4.14.2: committed although the answer is an error."""
+    async with installation(database_url) as house:
+        person = await house.person()
+        stolen = await house.session(person)
+        other = await house.session(person)
+        owners = tokens_of(await house.refresh(stolen.refresh))
+        answer = await house.refresh(stolen.refresh, source="203.0.113.9", headers={"user-agent": "a thief"})
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+        for access in (stolen.access, owners.access):
+            assert not await house.is_let_in(access), "access tokens end as well"
+        assert (await house.refresh(owners.refresh)).status_code == 401
+        (event,) = await house.events("tokens.refresh_token_reused")
+        assert event["outcome"] == "refused"
+        assert (event["account_id"], event["session_id"]) == (person.id, stolen.session_id)
+        assert (event["source"], event["user_agent"]) == ("203.0.113.9", "a thief")
+        (ended,) = await house.events("sessions.ended")
+        assert ended["session_id"] == stolen.session_id
+        assert await house.is_let_in(other.access), "another sign-in of theirs goes on"
+        assert (await house.refresh(other.refresh)).status_code == 200
+
+
+async def test_a_use_of_any_earlier_token_ends_the_family(sqlite_url):
+    async with installation(sqlite_url) as house:
+        first = await house.session(await house.person())
+        second = tokens_of(await house.refresh(first.refresh))
+        third = tokens_of(await house.refresh(second.refresh))
+        assert (await house.refresh(first.refresh)).status_code == 401
+        assert (await house.refresh(third.refresh)).status_code == 401
+        assert len(await house.events("tokens.refresh_token_reused")) == 1, "what has ended is not found out again"
+
+
+async def test_fifty_uses_at_once_have_one_success_and_then_the_family_has_ended(database_url):
+    """S02, CVE-2026-1035: never two living children; there is no grace."""
+    async with installation(database_url) as house:
+        tokens = await house.session(await house.person())
+        answers = await asyncio.gather(*(house.refresh(tokens.refresh) for _ in range(50)))
+        assert sorted(answer.status_code for answer in answers) == [200] + [401] * 49
+        (winner,) = [tokens_of(answer) for answer in answers if answer.status_code == 200]
+        assert not await house.is_let_in(winner.access)
+        assert (await house.refresh(winner.refresh)).status_code == 401
+        assert len(await house.events("tokens.refresh_token_reused")) == 1
+        assert len(await house.rows("select hash from refresh_tokens")) == 2
+
+
+async def test_fifty_uses_at_once_on_two_servers_have_one_success(database_url):
+    async with installation(database_url) as house:
+        tokens = await house.session(await house.person())
+        second = ostiary(database_url, house.clock, house.outbox)
+        async with opened(second, house.clock, house.outbox) as other:
+            answers = await asyncio.gather(*(each.refresh(tokens.refresh) for each in (house, other) * 25))
+            assert sorted(answer.status_code for answer in answers) == [200] + [401] * 49
+            (winner,) = [tokens_of(answer) for answer in answers if answer.status_code == 200]
+            for each in (house, other):
+                assert (await each.refresh(winner.refresh)).status_code == 401
+
+
+async def test_families_do_not_wait_for_each_other(database_url):
+    async with installation(database_url) as house:
+        person = await house.person()
+        several = [await house.session(person) for _ in range(20)]
+        for _ in range(2):
+            answers = await asyncio.gather(*(house.refresh(tokens.refresh) for tokens in several))
+            several = [tokens_of(answer) for answer in answers]
+
+
+async def test_a_family_ends_when_its_time_is_over_however_often_it_was_refreshed(database_url):
+    """S16, I5, I3: absolute, to the second."""
+    async with installation(database_url, session_lifetime=1000) as house:
+        tokens = await house.session(await house.person())
+        for _ in range(9):
+            house.clock.advance(100)
+            tokens = tokens_of(await house.refresh(tokens.refresh))
+        house.clock.advance(99.999)
+        tokens = tokens_of(await house.refresh(tokens.refresh))
+        house.clock.advance(0.001)
+        assert (await house.refresh(tokens.refresh)).status_code == 401
+        await house.auth._sweep(house.ambient)
+        assert await house.rows("select * from sessions") == []
+        assert await house.rows("select * from refresh_tokens") == []
+
+
+async def test_a_refresh_token_is_good_for_the_whole_session_without_access_tokens(sqlite_url):
+    async with installation(sqlite_url) as house:
+        tokens = await house.session(await house.person())
+        house.clock.advance(29 * 86400)
+        assert (await house.refresh(tokens.refresh)).status_code == 200
+
+
+@pytest.mark.parametrize("change", ["disabled", "enabled again", "everywhere", "deleted", "created again"])
+async def test_what_ends_an_accounts_sessions_ends_their_refreshing(database_url, change):
+    """S05, L18, I6, I7: at once; enabling the account brings nobody back who was signed in before."""
+    async with installation(database_url) as house:
+        person = await house.person()
+        tokens = await house.session(person)
+        ambient = house.ambient
+        if change in {"disabled", "enabled again"}:
+            await set_disabled(ambient, OPERATOR, person.id, disabled=True)
+            if change == "enabled again":
+                await set_disabled(ambient, OPERATOR, person.id, disabled=False)
+        elif change == "everywhere":
+            assert await sign_out_everywhere(ambient, OPERATOR, person.id) == 1
+        else:
+            await ambient.database.execute("delete from accounts where id = $1", person.id)
+            if change == "created again":
+                await house.person()
+        answer = await house.refresh(tokens.refresh)
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+        assert not await house.is_let_in(tokens.access)
+        assert await house.events("tokens.refresh_token_reused") == []
+
+
+async def test_a_change_of_roles_ends_no_session(database_url):
+    async with installation(database_url) as house:
+        person = await house.person()
+        tokens = await house.session(person)
+        await set_roles(house.ambient, OPERATOR, person.id, add={"moderator"})
+        assert not await house.is_let_in(tokens.access)
+        renewed = tokens_of(await house.refresh(tokens.refresh))
+        assert "moderator" in renewed.claims["roles"]
+        assert await house.is_let_in(renewed.access)
+
+
+async def test_what_is_no_refresh_token_of_ours_costs_no_statement_and_is_told_apart_by_nobody(sqlite_url):
+    """S04, S06: an access token, other purposes, cut, extended, in another letter case."""
+    async with installation(sqlite_url) as house:
+        tokens = await house.session(await house.person())
+        good, random = tokens.refresh, house.ambient.random
+        wrong = [
+            "", " ", "x", good[:-1], good[:60], good + "0", good + good, good.upper(), good.title(), good + "\n",
+            " " + good, "%20" + good, good.replace("_", "-"), tokens.access, "x" * 60_000,
+            new_token(Purpose.VERIFY, random), new_token(Purpose.ATTEMPT, random),
+        ]  # fmt: skip
+        statements = []
+        house.watch(statements.append)
+        answers = [await house.refresh(token) for token in wrong]
+        assert statements == []
+        unknown = await house.refresh(new_token(Purpose.REFRESH, random))
+        assert {str(told(answer)) for answer in answers} == {str(told(unknown))}
+        assert (unknown.status_code, unknown.json()["code"]) == (401, "invalid_token")
+        assert (await house.refresh(good)).status_code == 200
+
+
+async def test_spent_ended_and_unknown_tokens_are_told_apart_by_nobody(sqlite_url):
+    """Somebody who tries stolen ones learns nothing of what became of them."""
+    async with installation(sqlite_url, session_lifetime=60) as house:
+        person = await house.person()
+        spent, ended, late = [await house.session(person) for _ in range(3)]
+        await house.refresh(spent.refresh)
+        await house.post("/logout", {"refresh_token": ended.refresh})
+        answers = [
+            await house.refresh(spent.refresh),
+            await house.refresh(spent.refresh),
+            await house.refresh(ended.refresh),
+            await house.refresh(new_token(Purpose.REFRESH, house.ambient.random)),
+        ]
+        house.clock.advance(60)
+        answers.append(await house.refresh(late.refresh))
+        assert len({str(told(answer)) for answer in answers}) == 1
+
+
+async def test_without_a_token_it_says_that_one_is_missing(sqlite_url):
+    async with installation(sqlite_url) as house:
+        for body in (None, {}, {"refresh_token": None}):
+            answer = await house.post("/refresh", body)
+            assert (answer.status_code, answer.json()["code"]) == (400, "missing_token")
+        for body in ({"refresh_token": 5}, {"refresh_token": ["x"]}, {"refresh_token": {"$gt": ""}}, {"token": "x"}):
+            assert (await house.post("/refresh", body)).status_code == 422
+        tokens = await house.session(await house.person())
+        for field in ("scope", "client_id", "resource_id", "roles", "grant_type"):
+            answer = await house.post("/refresh", {"refresh_token": tokens.refresh, field: "admin"})
+            assert answer.status_code == 422, "S03: nothing is escalated"
+        assert (await house.post("/refresh", token=tokens.access)).status_code == 400, "an access token is not read"
+        assert (await house.refresh(tokens.refresh)).status_code == 200
+
+
+async def test_when_the_commit_fails_the_token_is_not_spent(sqlite_url):
+    """N7: rolled back as a whole; the caller may try again."""
+    async with installation(sqlite_url) as house:
+        tokens = await house.session(await house.person())
+        failing = True
+
+        def seen(sql):
+            if failing and sql.startswith("insert into refresh_tokens"):
+                raise StoreUnavailable("disk full")
+
+        house.watch(seen)
+        answer = await house.refresh(tokens.refresh)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        failing = False
+        assert (await house.refresh(tokens.refresh)).status_code == 200

@@ -1,0 +1,146 @@
+"""What has ended is refused everywhere within a second; who cannot know it lets nobody in, and does not say 401."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ostiary.core.accounts.service import set_roles
+from ostiary.core.plug import Actor
+from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
+from ostiary.errors import StoreUnavailable
+from tests.core.installation import SAME_ORIGIN, eventually, installation, opened, ostiary, tokens_of
+
+OPERATOR = Actor.operator("test")
+
+
+@asynccontextmanager
+async def two(database_url, **settings):
+    """Two servers on one database."""
+    async with installation(database_url, **settings) as house:
+        second = ostiary(database_url, house.clock, house.outbox, **settings)
+        async with opened(second, house.clock, house.outbox) as other:
+            yield house, other
+
+
+async def revoke(house, how, person, tokens):
+    if how == "logout":
+        await house.post("/logout", {"refresh_token": tokens.refresh})
+    elif how == "reuse":
+        await house.refresh(tokens.refresh)
+        await house.refresh(tokens.refresh)
+    elif how == "roles":
+        await set_roles(house.ambient, OPERATOR, person.id, add={"moderator"})
+    elif how == "disabled":
+        await set_disabled(house.ambient, OPERATOR, person.id, disabled=True)
+    else:
+        await sign_out_everywhere(house.ambient, OPERATOR, person.id)
+
+
+@pytest.mark.parametrize("how", ["logout", "reuse", "roles", "disabled", "everywhere"])
+async def test_what_one_server_ends_the_other_refuses_within_a_second(database_url, how):
+    """I7, S09: and the server that did it, at once."""
+    async with two(database_url) as (house, other):
+        person = await house.person()
+        tokens, bystander = await house.session(person), await house.session(await house.person("bob@example.com"))
+        assert await house.is_let_in(tokens.access)
+        assert await other.is_let_in(tokens.access)
+        await revoke(house, how, person, tokens)
+        began = time.monotonic()
+        assert not await house.is_let_in(tokens.access)
+        while await other.is_let_in(tokens.access):
+            assert time.monotonic() - began < 1
+            await asyncio.sleep(0.01)
+        for each in (house, other):
+            assert await each.is_let_in(bystander.access)
+
+
+async def test_a_server_that_opens_later_knows_what_was_ended_before(database_url):
+    """S05, O5: by the snapshot, before its first request."""
+    async with installation(database_url) as house:
+        person = await house.person()
+        ended, everywhere = await house.session(person), await house.session(await house.person("bob@example.com"))
+        await house.post("/logout", {"refresh_token": ended.refresh})
+        await sign_out_everywhere(house.ambient, OPERATOR, everywhere.claims["sub"])
+        second = ostiary(database_url, house.clock, house.outbox)
+        async with opened(second, house.clock, house.outbox) as other:
+            assert not await other.is_let_in(ended.access)
+            assert not await other.is_let_in(everywhere.access)
+
+
+async def test_an_entry_stays_until_the_last_token_it_concerns_has_expired_and_then_goes(database_url):
+    async with installation(database_url) as house:
+        tokens = await house.session(await house.person())
+        await house.post("/logout", {"refresh_token": tokens.refresh})
+        house.clock.advance(900 + 29)  # leeway included, it would just still be good
+        await house.auth._sweep(house.ambient)
+        house.auth._revocations.forget(house.ambient.seconds())
+        assert not await house.is_let_in(tokens.access)
+        assert len(await house.rows("select * from feed where kind = 'session'")) == 1
+        house.clock.advance(2)
+        await house.auth._sweep(house.ambient)
+        assert await house.rows("select * from feed where kind = 'session'") == []
+
+
+class Cut:
+    """Makes the reads of one server's feed fail, and the rest of its database work."""
+
+    def __init__(self, house):
+        self._database = house.ambient.database
+        self._all = self._database.all
+
+    def __enter__(self):
+        async def fails(sql, *args):
+            if "feed_head" in sql:
+                raise StoreUnavailable("the line is cut")
+            return await self._all(sql, *args)
+
+        self._database.all = fails
+
+    def __exit__(self, *_):
+        del self._database.all
+
+
+async def test_without_the_feed_nobody_is_let_in_with_503_and_it_recovers(database_url):
+    """A stale server must not take a revoked token, nor send away with 401 who has a good one."""
+    async with two(database_url, feed_staleness=1) as (house, other):
+        person = await house.person()
+        tokens, gone = await house.session(person), await house.session(person)
+        with Cut(other):
+            answer = await eventually(lambda: other.get("/me", token=tokens.access), 503)
+            assert answer.json()["code"] == "unavailable"
+            assert answer.headers["retry-after"] == "1"
+            await house.post("/logout", {"refresh_token": gone.refresh})
+            assert (await other.get("/me", token=gone.access)).status_code == 503
+            assert (await other.get("/me", token="nonsense")).status_code == 401
+            assert (await other.get("/me")).status_code == 401
+            assert await house.is_let_in(tokens.access), "the other server goes on"
+        await eventually(lambda: other.get("/me", token=tokens.access), 200)
+        assert (await other.get("/me", token=gone.access)).status_code == 401
+
+
+async def test_a_stale_server_signs_nothing_and_spends_nothing(database_url):
+    """Refused before the transaction: the caller's refresh token is good afterwards, and no family was ended."""
+    async with two(database_url, feed_staleness=1) as (house, other):
+        tokens = await house.session(await house.person())
+        with Cut(other):
+            await eventually(lambda: other.get("/me", token=tokens.access), 503)
+            assert (await other.refresh(tokens.refresh)).status_code == 503
+            assert (await other.refresh(tokens.refresh)).status_code == 503
+            assert (await other.login()).status_code == 503
+            assert (await other.login(transport="cookie", headers=SAME_ORIGIN)).status_code == 503
+            assert (await other.post("/logout", {"refresh_token": "x"})).status_code == 204
+            assert len(await house.rows("select id from sessions")) == 1
+        await eventually(lambda: other.get("/me", token=tokens.access), 200)
+        assert tokens_of(await other.refresh(tokens.refresh)).session_id == tokens.session_id
+
+
+async def test_logging_out_works_on_a_stale_server(database_url):
+    """Ending is always safe."""
+    async with two(database_url, feed_staleness=1) as (house, other):
+        tokens = await house.session(await house.person())
+        with Cut(other):
+            await eventually(lambda: other.get("/me", token=tokens.access), 503)
+            assert (await other.post("/logout", {"refresh_token": tokens.refresh})).status_code == 204
+        await eventually(lambda: house.get("/me", token=tokens.access), 401)
