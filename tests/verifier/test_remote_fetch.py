@@ -110,6 +110,17 @@ def test_j33_of_50_mb_no_more_than_the_cap_is_read(issuer, length):
     assert issuer.wrote < 20_000_000  # what the buffers of both sockets take
 
 
+def test_j33_a_flood_between_the_chunks_is_refused(issuer):
+    """The document stays small; what stands around its chunks has no end."""
+
+    def flood(write):
+        for _ in range(1000):
+            write(b"1;" + b"x" * 60_000 + b"\r\n \r\n")
+
+    issuer.answers[JWKS] = (200, {"content-type": "application/json", "transfer-encoding": "chunked"}, flood)
+    refused(issuer, "too large")
+
+
 def test_a_flood_of_headers_is_refused(issuer):
     issuer.answers[JWKS] = (200, {f"x-{n}": "y" * 1000 for n in range(1000)}, b"{}")
     refused(issuer, "HTTPException")

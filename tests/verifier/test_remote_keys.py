@@ -17,7 +17,7 @@ from ostiary.verifier import (
     encode_access_token,
 )
 from ostiary.verifier.remote import keys as remote
-from ostiary.verifier.remote.keys import COOL_DOWN, COOL_DOWN_WITHOUT_KEYS, MAX_AGE, MOST_LIFETIME
+from ostiary.verifier.remote.keys import COOL_DOWN, COOL_DOWN_WITHOUT_KEYS, MAX_AGE, MOST_LIFETIME, OUTAGE
 from tests.verifier.issuers import JWKS, METADATA, Issuer, json_answer
 from tests.verifier.material import AUDIENCE, KEY, NOW, access_token, revocations
 
@@ -197,6 +197,8 @@ def test_j34_what_goes_wrong_at_the_issuer_does_not_wipe_the_keys(setting, answe
         setting.verify()
         setting.settle()
     assert setting.fetched == 6
+    with pytest.raises(BadSignature):
+        setting.verifier.verify(setting.token()[:-86] + "A" * 86)
 
 
 def test_keys_that_could_not_be_renewed_verify_nothing_in_the_end(setting):
@@ -276,6 +278,35 @@ def test_j41_a_withdrawn_key_is_gone_when_the_keys_have_expired(setting):
     with pytest.raises(BadSignature):
         setting.verify(KEY)
     assert setting.verify(NEXT).sub == "acc_1"
+
+
+def test_j41_a_failure_of_long_ago_is_no_outage(setting):
+    """Else one failed renewal, and then silence, would let a withdrawn key in once more."""
+    setting.verify()
+    with setting.issuer.away():
+        setting.pass_by(0.75 * 300)
+        setting.verify()
+        setting.settle()
+    setting.issuer.publish(NEXT)
+    setting.pass_by(OUTAGE)
+    with pytest.raises(BadSignature):
+        setting.verify(KEY)
+
+
+def test_in_an_outage_only_the_first_token_waits(setting):
+    let_go = threading.Event()
+    setting.verify()
+    with setting.issuer.away():
+        setting.pass_by(300)
+        setting.verify()
+        setting.pass_by(COOL_DOWN)
+        setting.issuer.answers[METADATA] = (200, {"content-type": "application/json"}, lambda _: let_go.wait(5))
+        start = time.monotonic()
+        assert setting.verify().sub == "acc_1"
+        assert time.monotonic() - start < 2
+        let_go.set()
+        setting.settle()
+    assert setting.issuer.asked[METADATA] == 3
 
 
 def test_j41_a_withdrawn_key_is_gone_after_renewal_also_for_tokens_that_were_verified_before(setting):

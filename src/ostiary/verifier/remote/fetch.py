@@ -169,9 +169,7 @@ def _request(url: Url) -> bytes:
 def _read(response: Any) -> Document:
     _check_answer(response)
     length = response.length
-    if length is not None and length > MAX_DOCUMENT:  # before a buffer of that size is made
-        raise FetchFailed("the answer is too large")
-    body = response.read(MAX_DOCUMENT + 1)
+    body = response.read(MAX_DOCUMENT + 1)  # never without a number: then a buffer of the length that was said is made
     if len(body) > MAX_DOCUMENT:
         raise FetchFailed("the answer is too large")
     if length is not None and len(body) != length:

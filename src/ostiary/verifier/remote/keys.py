@@ -31,6 +31,7 @@ keeps us from seeing withdrawn is not trusted for longer."""
 
 COOL_DOWN: Final = 30.0  # seconds between fetches, whatever the tokens name (GHSA-2gx3-rcp4-g85q)
 COOL_DOWN_WITHOUT_KEYS: Final = 5.0  # seconds; nobody is let in meanwhile
+OUTAGE: Final = 300.0  # seconds after a fetch has failed in which nobody waits for the next one
 PATIENCE: Final = DEADLINE + 1.0  # seconds that a caller waits for a flight
 ABANDONED: Final = 60.0  # seconds after which a flight whose thread is gone (fork) or stuck in the resolver is replaced
 
@@ -86,7 +87,7 @@ class RemoteKeys:
         self._held: _Held | None = None
         self._flight: Flight | None = None
         self._departed = float("-inf")  # when the last flight did
-        self._has_failed = False  # the last flight that arrived
+        self._failed_at: float | None = None  # None where the last flight that arrived brought keys
 
     def refresh(self) -> None:
         """Fetches the keys, unless that was done a moment ago: for the start, so that a wrong setting shows there.
@@ -130,7 +131,10 @@ class RemoteKeys:
 
     def _must_arrive(self, held: _Held | None, now: float) -> bool:
         """Keys that have expired are used only while the issuer cannot be reached: it may have withdrawn one."""
-        return held is None or now >= held.ends_at or (now >= held.expires_at and not self._has_failed)
+        if held is None or now >= held.ends_at:
+            return True
+        is_outage = self._failed_at is not None and now < self._failed_at + OUTAGE
+        return now >= held.expires_at and not is_outage
 
     def _with_key_of(self, token: str, keys: KeySet) -> Steps[KeySet | None]:
         """Newer keys with the one that ``token`` names, or None if the issuer has none of that name."""
@@ -143,7 +147,7 @@ class RemoteKeys:
         held = self._held
         if held is not None and kid in held.keys:
             return held.keys
-        if self._has_failed or (flight is not None and not flight.done()):
+        if self._failed_at is not None or (flight is not None and not flight.done()):
             raise self._unavailable(self._monotonic())  # it may be new: then the token is good
         return None
 
@@ -191,7 +195,7 @@ class RemoteKeys:
         with self._lock:
             if flight is self._flight:  # else it was given up, and what it brings may be older than what we have
                 self._flight = None
-                self._has_failed = loaded is None
+                self._failed_at = self._monotonic() if loaded is None else None
                 self._held = self._held if loaded is None else self._kept(loaded)
         flight.set_result(None)
 
@@ -245,7 +249,7 @@ def _runs_an_event_loop() -> bool:
         return False
     try:
         asyncio.get_running_loop()
-    except RuntimeError:
+    except (RuntimeError, AttributeError):  # the latter while another thread is importing it
         return False
     return True
 
