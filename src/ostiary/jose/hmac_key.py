@@ -23,6 +23,11 @@ class HmacKey:
 
     __slots__ = ("_keyed", "_secret", "alg", "kid", "spellings", "thumbprint")
 
+    alg: str
+    kid: str
+    spellings: frozenset[str]
+    thumbprint: str
+
     def __init__(self, secret: bytes, alg: str, *, kid: str | None = None) -> None:
         algorithm = SYMMETRIC.get(alg) if isinstance(alg, str) else None
         if algorithm is None:

@@ -3,7 +3,7 @@
 Keys are immutable and may be used from many threads. Their text form shows no secret.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self, final
 
 from ostiary.errors import KeyRejected
@@ -18,6 +18,14 @@ class VerifyingKey:
     """A public key. Make one with `from_jwk` or `from_pem`, or take `SigningKey.public`."""
 
     __slots__ = ("_members", "alg", "kid", "matches", "spellings", "thumbprint")
+
+    alg: str
+    kid: str
+    matches: Callable[[bytes, bytes], bool]
+    """Whether a signature (the first) belongs to a message."""
+    spellings: frozenset[str]
+    """The names under which a header may state the algorithm."""
+    thumbprint: str
 
     def __init__(self, scheme: Scheme[Any, Any], key: object, *, kid: str | None = None) -> None:
         public = scheme.accept_public(key)
@@ -59,6 +67,12 @@ class SigningKey:
     """A private key with its public one. Make one with `generate`, `from_jwk` or `from_pem`."""
 
     __slots__ = ("_key", "_scheme", "alg", "kid", "public", "sign")
+
+    alg: str
+    kid: str
+    public: VerifyingKey
+    sign: Callable[[bytes], bytes]
+    """The signature of a message."""
 
     def __init__(self, scheme: Scheme[Any, Any], key: object, *, kid: str | None = None) -> None:
         self._scheme = scheme
