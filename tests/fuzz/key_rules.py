@@ -1,0 +1,20 @@
+"""What is true of every key that was accepted."""
+
+from typing import Any, Final
+
+from ostiary.jose import SigningKey, VerifyingKey
+
+ALGORITHMS: Final = ("ES256", "ES512", "EdDSA", "RS256", "PS256", "ML-DSA-44")
+
+
+def must_come_back(key: Any) -> None:
+    """From its own JWK; and it verifies what it signs and nothing else."""
+    again = type(key).from_jwk(key.to_jwk())
+    assert again.to_jwk() == key.to_jwk()
+    public = key.public if isinstance(key, SigningKey) else key
+    assert public.alg == key.alg
+    assert not public.matches(b"", b"")
+    if not isinstance(key, VerifyingKey):
+        signature = key.sign(b"message")
+        assert public.matches(signature, b"message")
+        assert not public.matches(signature, b"massage")

@@ -1,0 +1,53 @@
+"""What others say: the standard library's opinion, and comparisons that take nothing for equal."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+def read(data: bytes) -> Any:
+    """As the standard library reads it, which is lenient only where we look for ourselves."""
+    return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return dict(pairs)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def is_same(left: Any, right: Any) -> bool:
+    """Equal in values and in types, at every depth: 1 is neither 1.0 nor true."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(is_same(left[name], right[name]) for name in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(is_same, left, right))
+    return bool(left == right)
+
+
+def depth(value: Any) -> int:
+    """Levels of brackets, without recursion."""
+    deepest, waiting = 0, [(value, 1)]
+    while waiting:
+        each, level = waiting.pop()
+        if isinstance(each, dict | list):
+            deepest = max(deepest, level)
+            waiting += [(member, level + 1) for member in (each.values() if isinstance(each, dict) else each)]
+    return deepest
+
+
+def plain(value: Any) -> Any:
+    """Back from what is frozen."""
+    if isinstance(value, msgspec.Struct):
+        return plain({name: member for name, member in msgspec.structs.asdict(value).items() if member is not None})
+    if isinstance(value, Mapping):
+        return {name: plain(member) for name, member in value.items()}
+    return [plain(member) for member in value] if isinstance(value, tuple | list) else value

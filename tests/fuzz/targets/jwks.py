@@ -1,0 +1,15 @@
+"""Any document as JWK Set: its keys are few, differently named, of one kind."""
+
+from ostiary.errors import KeyRejected
+from ostiary.jose import HmacKey, KeySet
+from ostiary.jose.key_set import MAX_KEYS
+
+
+def check(data: bytes) -> None:
+    try:
+        keys = KeySet.from_json(data)
+    except KeyRejected:
+        return
+    assert 1 <= len(keys) <= MAX_KEYS
+    assert len({key.kid for key in keys}) == len(keys)
+    assert len({isinstance(key, HmacKey) for key in keys}) == 1
