@@ -1,0 +1,165 @@
+"""The queue: what becomes of mails when the server is away, refuses, or is too slow; and that no answer shows it."""
+
+import asyncio
+import logging
+import time
+
+import pytest
+
+from ostiary.core.mail import MailQueue, SmtpTransport
+from ostiary.core.plug import Mail
+from tests.core.installation import installation, told
+from tests.core.mail.sink import sink
+
+SENDER = "no-reply@auth.example.com"
+SECRET = "https://auth.example.com/auth/email/verify#token"
+
+
+def mail(number=1):
+    return Mail(f"person{number}@example.com", f"mail {number}", SECRET)
+
+
+class Failing:
+    """Fails so many times, then keeps what it is given."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+        self.tries = 0
+        self.sent = []
+
+    async def send(self, mail):
+        self.tries += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        self.sent.append(mail)
+
+
+async def all_sent(queue):
+    async with asyncio.timeout(10):
+        await queue._waiting.join()
+
+
+@pytest.fixture
+def no_pause():
+    return {"pause": 0.001}
+
+
+async def test_mails_are_sent_in_their_order(no_pause):
+    transport = Failing()
+    queue = MailQueue(transport, **no_pause)
+    queue.open()
+    for number in range(5):
+        queue.post(mail(number))
+    await queue.close()
+    assert transport.sent == [mail(number) for number in range(5)]
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), OSError("no route")], ids=repr)
+async def test_a_server_that_is_away_is_tried_three_times(error, caplog, no_pause):
+    for failures, sent in ((2, 1), (3, 0)):
+        transport = Failing(*[error] * failures)
+        queue = MailQueue(transport, **no_pause)
+        queue.open()
+        queue.post(mail())
+        await queue.close()
+        assert (transport.tries, len(transport.sent)) == (3, sent)
+    assert "try 3 of 3" in caplog.text
+    assert "token" not in caplog.text
+    assert "person1" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("x"), KeyError("x"), UnicodeError("x")], ids=repr)
+async def test_whatever_a_transport_raises_the_next_mail_is_sent(error, no_pause):
+    """One address that a library stumbles over must not end all mails until the next start."""
+    transport = Failing(error)
+    queue = MailQueue(transport, **no_pause)
+    queue.open()
+    queue.post(mail(1))
+    queue.post(mail(2))
+    await queue.close()
+    assert transport.sent == [mail(2)]
+    assert transport.tries == 2, "and it is not tried again, because nothing would be different"
+
+
+async def test_what_the_server_puts_off_is_tried_again_and_what_it_refuses_for_good_is_not():
+    """RFC 5321 §4.2.1: registering addresses that do not exist must not hold up the mails of others."""
+    async with sink() as server:
+        server.replies = ["451 later"]
+        queue = MailQueue(SmtpTransport(server.url, sender=SENDER), pause=0.2)
+        queue.open()
+        queue.post(mail(1))
+        await all_sent(queue)
+        assert [message["Subject"] for message in server.messages] == ["mail 1"]
+        server.replies = ["554 never"]
+        queue.post(mail(2))
+        for number in range(10):
+            queue.post(Mail(f"nobody{number}@example.com", "x", SECRET))  # the sink answers 550
+        queue.post(mail(3))
+        began = time.monotonic()
+        await queue.close()
+        assert time.monotonic() - began < 2
+        assert [message["Subject"] for message in server.messages] == ["mail 1", "mail 3"]
+
+
+async def test_a_full_queue_drops_and_says_so_without_the_text(caplog):
+    queue = MailQueue(Failing())
+    for number in range(1001):
+        queue.post(mail(number))
+    assert "a mail was dropped" in caplog.text
+    assert "token" not in caplog.text
+    queue.open()
+    await queue.close()
+    assert len(queue._transport.sent) == 1000
+
+
+async def test_closing_waits_for_what_is_under_way_but_not_for_ever(caplog):
+    class Hanging:
+        async def send(self, _mail):
+            await asyncio.sleep(60)
+
+    queue = MailQueue(Hanging())
+    queue.open()
+    queue.post(mail())
+    began = time.monotonic()
+    await queue.close(patience=0.1)
+    assert time.monotonic() - began < 2
+    assert "not sent before closing" in caplog.text
+    await queue.close()  # again: nothing happens
+
+
+class Slow:
+    async def send(self, _mail):
+        await asyncio.sleep(0.5)
+        raise ConnectionRefusedError
+
+
+async def test_whether_mail_works_is_seen_neither_by_answer_nor_by_time(sqlite_url, caplog):
+    """E1: the answer is given before anything is sent."""
+    caplog.set_level(logging.CRITICAL)
+    async with installation(sqlite_url, require_verified_email=True) as house:
+        good = await house.register("a@example.com")
+        queue = house.ambient.mail
+        queue._transport, queue._pause = Slow(), 0.01
+        began = time.monotonic()
+        bad = await house.register("b@example.com")
+        assert time.monotonic() - began < 0.4
+        assert told(good) == told(bad)
+        queue._transport = Failing()
+
+
+async def test_mails_are_sent_one_after_the_other_and_in_the_background():
+    order = []
+
+    class Noting:
+        async def send(self, mail):
+            order.append(f"begin {mail.subject}")
+            await asyncio.sleep(0.01)
+            order.append(f"end {mail.subject}")
+
+    queue = MailQueue(Noting())
+    queue.open()
+    queue.post(mail(1))
+    queue.post(mail(2))
+    assert order == []
+    await queue.close()
+    assert order == ["begin mail 1", "end mail 1", "begin mail 2", "end mail 2"]

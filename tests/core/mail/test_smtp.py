@@ -1,0 +1,140 @@
+"""Mails as they leave: their headers, and that links travel encrypted or not at all."""
+
+import io
+
+import aiosmtplib
+import pytest
+
+from ostiary.core.mail import ConsoleTransport, SmtpTransport, transport_from
+from ostiary.core.plug import Mail
+from ostiary.core.settings import load
+from ostiary.errors import ConfigurationError
+from tests.core.installation import installation
+from tests.core.mail.sink import ELSEWHERE, certificate, sink
+
+SENDER = "Ostiary <no-reply@auth.example.com>"
+MAIL = Mail("ada@example.com", "Confirm your address", "Grüße.\n\nhttps://auth.example.com/auth/email/verify#token\n")
+
+
+async def test_a_mail_arrives_with_the_headers_it_needs_and_one_recipient():
+    async with sink() as server:
+        await SmtpTransport(server.url, sender=SENDER).send(MAIL)
+        (message,) = server.messages
+        (envelope,) = server.envelopes
+    assert envelope.rcpt_tos == ["ada@example.com"]
+    assert envelope.mail_from == "no-reply@auth.example.com"
+    assert message["From"] == SENDER
+    assert message["To"] == "ada@example.com"
+    assert message["Subject"] == "Confirm your address"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Date"].datetime.tzinfo is not None
+    assert message["Message-ID"].endswith("@auth.example.com>")
+    assert message.get_content_type() == "text/plain"
+    assert message.get_content().splitlines() == MAIL.text.splitlines()
+
+
+async def test_no_two_mails_have_one_message_id():
+    async with sink() as server:
+        transport = SmtpTransport(server.url, sender=SENDER)
+        for _ in range(2):
+            await transport.send(MAIL)
+        assert len({message["Message-ID"] for message in server.messages}) == 2
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        Mail("ada@example.com\r\nBcc: eve@evil.example", "x", "y"),
+        Mail("ada@example.com\nBcc: eve@evil.example", "x", "y"),
+        Mail("ada@example.com, eve@evil.example", "x", "y"),
+        Mail("ada@example.com", "x\r\nBcc: eve@evil.example", "y"),
+        Mail("ada@example.com", "x\nBcc: eve@evil.example", "y"),
+        Mail("ada@example.com", "x\r\n\r\nbody", "y"),
+        Mail("", "x", "y"),
+        Mail("no address", "x", "y"),
+    ],
+    ids=repr,
+)
+async def test_no_address_and_no_subject_adds_a_header_or_recipient(mail):
+    """L12: refused before anything is sent, whatever came through the checks in front."""
+    async with sink() as server:
+        with pytest.raises((ValueError, IndexError)):
+            await SmtpTransport(server.url, sender=SENDER).send(mail)
+        assert server.envelopes == []
+
+
+async def test_a_line_with_a_dot_does_not_end_the_mail():
+    async with sink() as server:
+        text = "before\n.\nRCPT TO:<eve@evil.example>\n..\nafter\n"
+        await SmtpTransport(server.url, sender=SENDER).send(Mail("ada@example.com", "x", text))
+        (message,) = server.messages
+        assert message.get_content().splitlines() == text.splitlines()
+
+
+async def test_to_another_machine_nothing_is_sent_in_clear():
+    """A server, or somebody in between, that offers no STARTTLS gets neither mail nor password."""
+    async with sink(ELSEWHERE) as server:
+        url = server.url.replace("://", "://me:hunter2@")
+        with pytest.raises(aiosmtplib.SMTPException):
+            await SmtpTransport(url, sender=SENDER).send(MAIL)
+        assert server.envelopes == []
+
+
+async def test_to_another_machine_it_goes_encrypted(tmp_path, monkeypatch):
+    pem = certificate(tmp_path, ELSEWHERE)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    async with sink(ELSEWHERE, certificate=pem) as server:
+        await SmtpTransport(server.url, sender=SENDER).send(MAIL)
+        (session,) = server.sessions
+        assert session.ssl is not None
+
+
+@pytest.mark.parametrize("wrong", ["not trusted", "of another host"])
+async def test_a_certificate_that_proves_nothing_gets_nothing(tmp_path, monkeypatch, wrong):
+    pem = certificate(tmp_path, ELSEWHERE if wrong == "not trusted" else "127.0.0.9")
+    if wrong == "of another host":
+        monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    async with sink(ELSEWHERE, certificate=pem) as server:
+        with pytest.raises((OSError, aiosmtplib.SMTPException)):
+            await SmtpTransport(server.url, sender=SENDER).send(MAIL)
+        assert server.envelopes == []
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h", "smtp://", "smtps://", "h:25", "smtp://h:99999", "smtp://h:x", "smtp://[::1", "", "//h"]
+)
+def test_a_url_that_leads_nowhere_is_refused_at_start_without_being_quoted(url):
+    with pytest.raises(ConfigurationError, match="smtp must be like") as refused:
+        SmtpTransport(url.replace("://", "://me:hunter2@"), sender=SENDER)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_the_setting_decides_how_mails_leave():
+    assert isinstance(transport_from(load(environ={})[0]), ConsoleTransport)
+    assert isinstance(transport_from(load({"smtp": "smtps://mail.example.com"}, environ={})[0]), SmtpTransport)
+
+
+async def test_while_developing_a_mail_is_printed_with_its_link():
+    written = io.StringIO()
+    await ConsoleTransport(written).send(MAIL)
+    assert "  | To: ada@example.com\n  | Subject: Confirm your address\n" in written.getvalue()
+    assert "  | https://auth.example.com/auth/email/verify#token\n" in written.getvalue()
+    assert "OSTIARY_SMTP" in written.getvalue()
+
+
+async def test_what_is_printed_goes_to_where_stdout_is_at_that_moment(capsys):
+    await ConsoleTransport().send(MAIL)
+    assert "Confirm your address" in capsys.readouterr().out
+
+
+async def test_from_registration_to_the_mailbox(sqlite_url):
+    """The whole way: the link in the mail that a real server was sent makes the account."""
+    async with sink() as server, installation(sqlite_url, require_verified_email=True) as house:
+        house.auth.ambient.mail._transport = SmtpTransport(server.url, sender=SENDER)
+        await house.register("Ada@example.com")
+        await house.ambient.mail.close()
+        (message,) = server.messages
+        assert message["To"] == "Ada@example.com"
+        link = message.get_content().partition("#")[2].split()[0]
+        assert (await house.post("/email/verify", {"token": link})).status_code == 204
+        assert (await house.login()).status_code == 200
