@@ -135,18 +135,18 @@ def test_an_answer_that_is_cut_off_is_refused(issuer):
 def _drip(write):
     for _ in range(100):
         write(b" ")
-        time.sleep(0.1)
+        time.sleep(0.08)
 
 
 @pytest.mark.parametrize("path", [METADATA, JWKS])
-@pytest.mark.parametrize("body", [lambda write: time.sleep(3), _drip])
+@pytest.mark.parametrize("body", [lambda write: time.sleep(8), _drip])
 def test_a_slow_body_ends_at_the_deadline_however_it_drips(issuer, monkeypatch, path, body):
     """A byte now and then renews a timeout for each read; the deadline for everything holds."""
     monkeypatch.setattr(source, "DEADLINE", 0.5)
     issuer.answers[path] = (200, {"content-type": "application/json"}, body)
     start = time.monotonic()
     refused(issuer, "deadline|TimeoutError")
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 4
 
 
 def test_a_server_that_says_nothing_is_given_up(monkeypatch):
@@ -155,7 +155,7 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch):
         start = time.monotonic()
         with pytest.raises(FetchFailed, match="TimeoutError"):
             IssuerSource(f"http://127.0.0.1:{silent.getsockname()[1]}", development=True).load()
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 4
 
 
 def test_headers_that_drip_end_at_the_deadline(monkeypatch):
@@ -166,7 +166,7 @@ def test_headers_that_drip_end_at_the_deadline(monkeypatch):
         start = time.monotonic()
         with pytest.raises(FetchFailed, match=r"deadline|TimeoutError"):
             IssuerSource(f"http://127.0.0.1:{server.getsockname()[1]}", development=True).load()
-        assert time.monotonic() - start < 1.5
+        assert time.monotonic() - start < 4
         thread.join()
 
 
@@ -174,7 +174,7 @@ def _drip_headers(server):
     connection, _ = server.accept()
     with connection, contextlib.suppress(OSError):
         connection.sendall(b"HTTP/1.1 200 OK\r\n")
-        for _ in range(100):
+        for _ in range(160):
             connection.sendall(b"x")
             time.sleep(0.05)
 

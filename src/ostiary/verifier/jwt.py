@@ -121,7 +121,7 @@ class JwtVerifier:
     def _verify_with(self, token: str, issuer: str, now: float | None, keys: KeySet) -> Claims:
         expected = self._expectation
         claims = _decode(verify(token, keys, typ=expected.typ).payload, required=expected.required)
-        if claims.iss != issuer:
+        if claims.iss != issuer:  # what was signed counts, not what was read to find the keys
             raise ClaimRejected("of another issuer")
         if claims.aud != self._audience and (isinstance(claims.aud, str) or self._audience not in claims.aud):
             raise ClaimRejected("for another audience")

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Final, final
 
 from ostiary.errors import ClaimRejected, ConfigurationError, MalformedToken, TokenExpired
@@ -78,11 +77,14 @@ class Verifier:
         Raises:
             ConfigurationError: a parameter with which nothing could be verified safely.
         """
-        made = partial(cls, issuer=issuer, audience=audience, leeway=leeway, revocations=revocations, clock=clock)
-        keys = RemoteKeys(
+        source = RemoteKeys(
             issuer, jwks_uri=jwks_uri, openid=openid, networks=networks, ca_file=ca_file, development=development
         )
-        return RemoteVerifier(keys, lambda key_set: made(keys=key_set))
+
+        def made_with(keys: KeySet) -> Verifier:
+            return cls(keys=keys, issuer=issuer, audience=audience, leeway=leeway, revocations=revocations, clock=clock)
+
+        return RemoteVerifier(source, made_with)
 
     def replace_keys(self, keys: Iterable[Key]) -> None:
         """Verifies with ``keys`` from now on. What was verified with the former ones is forgotten.
