@@ -313,8 +313,7 @@ class Ostiary:
             await ambient.database.transaction(partial(_swept, sweep, ambient.now()))
         while await ambient.database.transaction(partial(sweep_feed, now=ambient.now())) == SWEEP_ROWS:
             pass
-        if isinstance(ambient.hot, SqlHot):
-            await ambient.hot.sweep(ambient.now())
+        await ambient.hot.sweep(ambient.now())
 
     def _new_verifier(self) -> Verifier:
         return Verifier(

@@ -35,12 +35,15 @@
     │   │   ├── PasswordRejected        422
     │   │   └── InvalidEmail            422
     │   └── RateLimited                 429
-    └── Unavailable                     503  Ostiary's fault, or a part of it is away
-        ├── Busy                        503  the password hashing pool is full
-        ├── StoreUnavailable            503  nothing was written
-        │   └── OutcomeUnknown          503  the commit was on its way: it may have been written
-        ├── RevocationsUnknown          503  what is revoked cannot be known, so nothing is let in
-        └── NotReady                    503  a part that every request needs is not there
+    ├── Unavailable                     503  Ostiary's fault, or a part of it is away
+    │   ├── Busy                        503  the password hashing pool is full
+    │   ├── StoreUnavailable            503  nothing was written
+    │   │   └── OutcomeUnknown          503  the commit was on its way: it may have been written
+    │   ├── RevocationsUnknown          503  what is revoked cannot be known, so nothing is let in
+    │   └── NotReady                    503  a part that every request needs is not there
+    ├── ConstraintViolated              500  a row that the database refuses; rolled back
+    └── StatementRefused                500  a statement that the engine cannot run: a mistake of ours
+        └── NoSuchTable                 500  most likely a migration has not run
 
 Each class has a stable ``code`` (what programs compare), a public ``title`` and the HTTP ``status``: this file is
 the one mapping to HTTP. The message given to the constructor is the private ``detail``: for logs, never for a caller.
@@ -309,3 +312,16 @@ class NotReady(Unavailable):
 
     def public(self) -> dict[str, Any]:
         return {"part": self.part}
+
+
+class ConstraintViolated(OstiaryError):
+    """A row that a unique, foreign key, check or not-null constraint refuses. Where a race may cause it, write
+    ``on conflict`` instead: this ends the transaction, and is to be caught outside of it."""
+
+
+class StatementRefused(OstiaryError):
+    """The engine cannot run the statement as it is written: a mistake in a slice."""
+
+
+class NoSuchTable(StatementRefused):
+    """The statement names a table that is not there: most likely a migration has not run."""

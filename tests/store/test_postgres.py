@@ -8,8 +8,7 @@ from functools import partial
 
 import pytest
 
-from ostiary.errors import ConfigurationError, OutcomeUnknown, StoreUnavailable
-from ostiary.store.database import StatementRefused
+from ostiary.errors import ConfigurationError, OutcomeUnknown, StatementRefused, StoreUnavailable
 from ostiary.store.open import database_from_url
 from ostiary.store.postgres import connections, driver
 from ostiary.testing.conformance import DATABASE_CHECKS, name_of

@@ -10,8 +10,6 @@ bigint)``). Columns are TEXT, BYTEA and BIGINT (seconds or microseconds: the mig
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from ostiary.errors import OstiaryError
-
 Value: TypeAlias = str | bytes | int | None
 """What may be a parameter. An integer fits into int64, text has no NUL and no surrogate: otherwise `ValueError`."""
 
@@ -19,19 +17,6 @@ Row: TypeAlias = Sequence[Any]
 """One row, its columns in the order of the select list: ``Account(*row)``."""
 
 T = TypeVar("T")
-
-
-class ConstraintViolated(OstiaryError):
-    """A row that a unique, foreign key, check or not-null constraint refuses. Where a race may cause it, write
-    ``on conflict`` instead: this ends the transaction, and is to be caught outside of it."""
-
-
-class StatementRefused(OstiaryError):
-    """The engine cannot run the statement as it is written: a mistake in a slice."""
-
-
-class NoSuchTable(StatementRefused):
-    """The statement names a table that is not there: most likely a migration has not run."""
 
 
 class Reader(Protocol):

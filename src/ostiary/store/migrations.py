@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
-from ostiary.errors import ConfigurationError
-from ostiary.store.database import ConstraintViolated, Database, NoSuchTable, Reader, StatementRefused, Transaction
+from ostiary.errors import ConfigurationError, ConstraintViolated, NoSuchTable, StatementRefused
+from ostiary.store.database import Database, Reader, Transaction
 from ostiary.store.splitting import statements
 
 FOLDER: Final = "migrations"

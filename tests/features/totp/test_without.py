@@ -3,7 +3,7 @@
 import pytest
 
 from ostiary import app
-from ostiary.store.database import NoSuchTable
+from ostiary.errors import NoSuchTable
 from tests.features.totp.installation import installation, registered
 
 

@@ -6,9 +6,9 @@ import urllib.parse
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
-from ostiary.errors import ConfigurationError
+from ostiary.errors import ConfigurationError, StatementRefused
 from ostiary.store.bodies import refuse_inside_body
-from ostiary.store.database import Body, Row, StatementRefused, Value
+from ostiary.store.database import Body, Row, Value
 from ostiary.store.postgres.connections import Connections, give_up
 from ostiary.store.postgres.driver import asyncpg
 from ostiary.store.postgres.failures import READ_ONLY_TRANSACTION, driver_errors, explained, sqlstate

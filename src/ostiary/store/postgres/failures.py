@@ -6,8 +6,7 @@ same reason errors are raised ``from None``.
 
 from typing import Any, Final
 
-from ostiary.errors import OstiaryError, StoreUnavailable
-from ostiary.store.database import ConstraintViolated, NoSuchTable, StatementRefused
+from ostiary.errors import ConstraintViolated, NoSuchTable, OstiaryError, StatementRefused, StoreUnavailable
 from ostiary.store.postgres.driver import asyncpg
 
 INTEGRITY_CONSTRAINT_VIOLATION: Final = "23"

@@ -7,8 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from ostiary.errors import ConfigurationError, OstiaryError, StoreUnavailable
-from ostiary.store.database import ConstraintViolated, NoSuchTable, StatementRefused
+from ostiary.errors import (
+    ConfigurationError,
+    ConstraintViolated,
+    NoSuchTable,
+    OstiaryError,
+    StatementRefused,
+    StoreUnavailable,
+)
 from ostiary.store.pauses import pauses
 
 OLDEST_SQLITE: Final = (3, 35, 0)  # the first with RETURNING

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ostiary.errors import OstiaryError, StoreUnavailable
-from ostiary.store.database import Row, StatementRefused, Value
+from ostiary.errors import OstiaryError, StatementRefused, StoreUnavailable
+from ostiary.store.database import Row, Value
 from ostiary.store.pauses import pauses
 from ostiary.store.sqlite.connection import ENGINE_ERRORS, connect, explained, insist, is_busy
 from ostiary.store.sqlite.statement import bound, rows

@@ -5,7 +5,8 @@ import contextvars
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from ostiary.store.database import ConstraintViolated, Database, Transaction
+from ostiary.errors import ConstraintViolated
+from ostiary.store.database import Database, Transaction
 from ostiary.testing.conformance.opening import DatabaseCheck, OpenDatabase, counted, eventually, number, raising
 
 MANY: Final = 60

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from typing import Final
 
-from ostiary.errors import ConfigurationError
-from ostiary.store.database import Database, NoSuchTable
+from ostiary.errors import ConfigurationError, NoSuchTable
+from ostiary.store.database import Database
 from ostiary.store.migrations import STORE, Migrations, migrate, pending, status
 from ostiary.testing.conformance.opening import DatabaseCheck, OpenDatabase, raising
 

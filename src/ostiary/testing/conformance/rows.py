@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from ostiary.errors import StoreUnavailable
-from ostiary.store.database import ConstraintViolated, NoSuchTable, Row, StatementRefused, Transaction, Value
+from ostiary.errors import ConstraintViolated, NoSuchTable, StatementRefused, StoreUnavailable
+from ostiary.store.database import Row, Transaction, Value
 from ostiary.store.values import INT64_MAX, INT64_MIN
 from ostiary.testing.conformance.opening import DatabaseCheck, OpenDatabase, counted, raising
 
