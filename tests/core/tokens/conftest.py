@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.core.tokens.keys import keeper
+
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def own_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
@@ -17,3 +19,9 @@ def own_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def own_sqlite_url(tmp_path: Path) -> str:
     """For what the engine has no part in."""
     return f"sqlite:///{tmp_path / 'own.db'}"
+
+
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is done but by the test: what runs beside it only looks."""
+    monkeypatch.setattr(keeper, "tend", lambda ambient: ambient.keys.refresh())

@@ -1,8 +1,8 @@
 """The life of signing keys, on real databases: nobody is ever refused for a switch, and nothing happens twice."""
 
 import asyncio
+import itertools
 import json
-import random
 from collections import Counter, deque
 from dataclasses import replace
 
@@ -13,9 +13,8 @@ from ostiary.core.tokens.keys import service
 from ostiary.core.tokens.keys.model import JWKS_MAX_AGE, State, plan
 from ostiary.core.tokens.keys.queries import every
 from ostiary.core.tokens.keys.service import advance, tend
-from ostiary.core.tokens.service import sign_access_token
 from ostiary.core.vault import Vault
-from ostiary.errors import BadSignature, Conflict, ConfigurationError, Forbidden, NotFound, Unavailable
+from ostiary.errors import BadSignature, ConfigurationError, Conflict, Forbidden, NotFound, Unavailable
 from ostiary.jose import sign
 from ostiary.verifier import ACCESS_TOKEN_TYPE, LEEWAY, Verifier
 from tests.core.installation import ISSUER, SECRET, by, claims_of, opened, ostiary
@@ -24,7 +23,6 @@ from tests.core.watching import WatchedDatabase
 
 OPERATOR = Actor.operator("test")
 OTHER_SECRET = "Hq8vN2rT6wZ0bC4dF7gJ9kL1mP3sU5xY8aE2iO6qR4t"
-HOUR = 3600 * SECOND
 
 
 class Simulation:
@@ -83,22 +81,25 @@ async def test_through_whole_cycles_every_good_token_is_verified_everywhere(own_
         access = (await house.session(await house.person())).access
         template = house.ambient.verifier.verify(access)
         simulation = Simulation(house)
-        chance = random.Random(20)
 
         def payload_of(now):
             claims = {**claims_of(access), "iat": now, "exp": now + 86400, "auth_time": template.auth_time}
             return json.dumps(claims).encode()
 
-        for _ in range(400):
-            await simulation.step(chance.choice((6, 11, 31, 65, 299, 301, 1000, 2400)), payload_of)
+        pauses = itertools.cycle((6, 1000, 11, 65, 299, 31, 2400, 7, 301, 47, 13))
+        for _ in range(6):
+            for seconds in itertools.islice(pauses, 60):
+                await simulation.step(seconds, payload_of)
+            await service.rotate(house.ambient, OPERATOR)
+            for _ in range(70):
+                await simulation.step(6, payload_of)
         assert simulation.refused == []
-        assert len(simulation.kids) >= 10
-        assert all(count > 4 for count in simulation.kids.values())
+        assert len(simulation.kids) >= 10, "there were whole cycles"
         removed = [detail for type_, detail in await key_events(house) if type_ == "keys.removed"]
         assert len(removed) >= 2
 
 
-async def test_the_schedule_is_told_in_the_audit_log_and_in_this_order(own_url):
+async def test_the_schedule_is_told_in_the_audit_log(own_url, by_hand):
     async with nodes(own_url) as [house]:
         first = await one(house, State.CURRENT)
         assert await keys(house) == [(first, State.CURRENT)]
@@ -114,18 +115,11 @@ async def test_the_schedule_is_told_in_the_audit_log_and_in_this_order(own_url):
         assert await keys(house) == [(second, State.CURRENT)]
         assert first not in house.ambient.keys.published
         told = [(type_, json.loads(detail)["kid"]) for type_, detail in await key_events(house)]
-        assert told[:2] == [("keys.created", first), ("keys.activated", first)] or set(told[:2]) == {
-            ("keys.created", first),
-            ("keys.activated", first),
-        }
-        assert Counter(told[2:]) == Counter(
-            [
-                ("keys.created", second),
-                ("keys.retired", first),
-                ("keys.activated", second),
-                ("keys.removed", first),
-            ]
-        )
+        # those of one moment are in no order
+        assert set(told[:2]) == {("keys.created", first), ("keys.activated", first)}
+        assert told[2] == ("keys.created", second)
+        assert set(told[3:5]) == {("keys.retired", first), ("keys.activated", second)}
+        assert told[5:] == [("keys.removed", first)]
 
 
 async def test_the_private_part_of_a_retired_key_is_nowhere_any_more(own_sqlite_url):
@@ -167,7 +161,7 @@ async def test_operators_who_rotate_at_once_get_one_next_key(own_url):
         assert len(await keys(houses[0])) == 2
 
 
-async def test_rotate_switches_as_soon_as_everybody_can_know_the_key(own_sqlite_url):
+async def test_rotate_switches_as_soon_as_everybody_can_know_the_key(own_sqlite_url, by_hand):
     async with nodes(own_sqlite_url) as [house]:
         first, overlap = await one(house, State.CURRENT), timing(house).overlap
         upcoming = await service.rotate(house.ambient, OPERATOR)
@@ -190,10 +184,11 @@ async def test_rotate_uses_a_next_key_that_is_known_already(own_sqlite_url):
 
 async def test_rotating_without_end_is_refused_before_the_jwks_is_full(own_sqlite_url):
     async with nodes(own_sqlite_url) as [house]:
+        for _ in range(19):
+            await service.rotate(house.ambient, OPERATOR)
+            await pass_time(house, timing(house).overlap)
         with pytest.raises(Conflict):
-            for _ in range(30):
-                await service.rotate(house.ambient, OPERATOR)
-                await pass_time(house, timing(house).overlap)
+            await service.rotate(house.ambient, OPERATOR)
         assert len(house.ambient.keys.published) == 20
 
 
@@ -288,8 +283,10 @@ async def test_a_key_is_revoked_once(own_sqlite_url):
             await service.revoke(house.ambient, OPERATOR, kid)
 
 
-@pytest.mark.parametrize("killed_at", ["set state = 'retired'", "set state = 'current'", "insert into audit", "feed_head"])
-async def test_who_is_killed_within_a_switch_leaves_it_undone_and_the_next_one_does_it(own_url, killed_at):
+@pytest.mark.parametrize(
+    "killed_at", ["set state = 'retired'", "set state = 'current'", "insert into audit", "feed_head"]
+)
+async def test_who_is_killed_within_a_switch_leaves_it_undone_and_the_next_one_does_it(own_url, killed_at, by_hand):
     async with nodes(own_url, 2) as [killed, other]:
         first = await one(other, State.CURRENT)
         await pass_time(other, timing(other).lifetime - timing(other).notice)
@@ -308,7 +305,7 @@ async def test_who_is_killed_within_a_switch_leaves_it_undone_and_the_next_one_d
         assert dict(await keys(other)) == {second: State.CURRENT, first: State.RETIRED}
 
 
-async def test_who_is_killed_before_a_switch_is_confirmed_makes_no_wait_shorter(own_url):
+async def test_who_is_killed_before_a_switch_is_confirmed_makes_no_wait_shorter(own_url, by_hand):
     """The time of a state begins when somebody sees it."""
     async with nodes(own_url, 1) as [house]:
         first = await one(house, State.CURRENT)
@@ -463,12 +460,3 @@ async def test_no_private_key_is_told_to_anybody(own_sqlite_url, caplog):
             assert not any(secret in text for text in said)
             assert all(secret.encode() not in bytes(value) for row in rows for value in row if isinstance(value, bytes))
         await service.revoke(house.ambient, OPERATOR, held[1].kid)
-
-
-async def test_what_is_signed_after_a_switch_names_the_new_key(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
-        await rotated(house)
-        session = await house.session(await house.person())
-        header = json.loads(__import__("base64").urlsafe_b64decode(session.access.split(".")[0] + "=="))
-        assert header == {"alg": "ES256", "kid": await one(house, State.CURRENT), "typ": "at+jwt"}
-        assert sign_access_token is not None

@@ -1,0 +1,83 @@
+"""GET /.well-known/jwks.json: what others may know, and how long they may keep it."""
+
+import json
+
+import pytest
+
+from ostiary.core.plug import Actor
+from ostiary.core.tokens.keys import service
+from ostiary.core.tokens.keys.model import JWKS_MAX_AGE
+from ostiary.jose import KeySet
+from ostiary.store.feed import Follower
+from tests.core.tokens.key_life import nodes
+
+JWKS = "/.well-known/jwks.json"
+
+
+async def test_it_has_public_keys_with_their_names_and_may_be_kept_for_five_minutes(own_sqlite_url):
+    async with nodes(own_sqlite_url, key_algorithm="RS256") as [house]:
+        await service.rotate(house.ambient, Actor.operator("test"))
+        answer = await house.ask("GET", JWKS)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["cache-control"] == f"public, max-age={JWKS_MAX_AGE}, must-revalidate"
+        assert "set-cookie" not in answer.headers
+        members = [set(jwk) for jwk in answer.json()["keys"]]
+        assert members == [{"kty", "n", "e", "kid", "alg", "use"}] * 2
+        assert len(KeySet.from_jwks(answer.json())) == 2
+
+
+async def test_who_has_it_already_is_told_so_until_the_keys_change(own_sqlite_url):
+    async with nodes(own_sqlite_url) as [house]:
+        tag = (await house.ask("GET", JWKS)).headers["etag"]
+        same = await house.ask("GET", JWKS, headers={"if-none-match": tag})
+        assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+        assert same.headers["cache-control"].startswith("public, max-age=")
+        assert "content-length" not in same.headers
+        await service.rotate(house.ambient, Actor.operator("test"))
+        changed = await house.ask("GET", JWKS, headers={"if-none-match": tag})
+        assert changed.status_code == 200
+        assert changed.headers["etag"] != tag
+
+
+@pytest.mark.parametrize(
+    ("sent", "has_it"),
+    [
+        ("{tag}", True),
+        ("W/{tag}", True),
+        ('"other", {tag}', True),
+        ('"a,b", W/"c" ,{tag}', True),
+        ("*", True),
+        (" * ", True),
+        ("{bare}", False),
+        ('"x{bare}"', False),
+        ('"{bare}', False),
+        ("", False),
+        ('"', False),
+        ('"*"', False),
+        ("'{bare}'", False),
+        ('"\xff\x00"', False),
+    ],
+)
+async def test_the_condition_is_read_as_rfc_9110_has_it(own_sqlite_url, sent, has_it):
+    async with nodes(own_sqlite_url) as [house]:
+        tag = (await house.ask("GET", JWKS)).headers["etag"]
+        condition = sent.format(tag=tag, bare=tag.strip('"')).encode("latin-1")
+        answer = await house.ask("GET", JWKS, headers={"if-none-match": condition})
+        assert answer.status_code == (304 if has_it else 200)
+
+
+async def test_two_nodes_give_one_tag(own_sqlite_url):
+    """Otherwise a balancer would make every condition fail."""
+    async with nodes(own_sqlite_url, 2) as houses:
+        assert len({(await house.ask("GET", JWKS)).headers["etag"] for house in houses}) == 1
+
+
+async def test_a_process_that_cannot_know_what_was_revoked_vouches_for_no_key(own_sqlite_url, monkeypatch):
+    async with nodes(own_sqlite_url) as [house]:
+        monkeypatch.setattr(Follower, "age", lambda _: 5.1)
+        answer = await house.ask("GET", JWKS)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert answer.headers["cache-control"] == "no-store"
+        assert house.ambient.keys.current.kid not in json.dumps(answer.json())
