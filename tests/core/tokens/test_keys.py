@@ -87,7 +87,7 @@ async def test_through_whole_cycles_every_good_token_is_verified_everywhere(own_
             return json.dumps(claims).encode()
 
         pauses = itertools.cycle((6, 1000, 11, 65, 299, 31, 2400, 7, 301, 47, 13))
-        for _ in range(6):
+        for _ in range(5):
             for seconds in itertools.islice(pauses, 60):
                 await simulation.step(seconds, payload_of)
             await service.rotate(house.ambient, OPERATOR)
@@ -202,8 +202,8 @@ async def test_only_who_may_change_keys_does(own_sqlite_url):
             await service.revoke(house.ambient, by(anybody), kid)
         assert await keys(house) == [(kid, State.CURRENT)]
         await service.revoke(house.ambient, by(admin), kid)
-        (event,) = await house.events("keys.revoked")
-        assert (event["actor_id"], json.loads(event["detail"])) == (admin.id, {"kid": kid})
+        told = await house.rows("select actor_id, detail from audit_events where type = 'keys.revoked'")
+        assert [(actor_id, json.loads(detail)) for actor_id, detail in told] == [(admin.id, {"kid": kid})]
 
 
 async def test_a_revoked_key_is_refused_at_once_here_and_within_a_second_elsewhere(own_url):
@@ -272,7 +272,7 @@ async def test_what_is_no_key_cannot_be_revoked(own_sqlite_url, kid):
         with pytest.raises(NotFound):
             await service.revoke(house.ambient, OPERATOR, kid)
         assert await keys(house) == before
-        assert await house.events("keys.revoked") == []
+        assert "keys.revoked" not in dict(await key_events(house))
 
 
 async def test_a_key_is_revoked_once(own_sqlite_url):
@@ -383,7 +383,7 @@ async def test_a_node_without_the_newest_secret_serves_with_what_it_has_for_as_l
             _ = old.keys.current
 
 
-async def test_a_node_that_cannot_read_the_keys_changes_none(own_sqlite_url):
+async def test_a_node_that_cannot_read_the_keys_changes_none(own_sqlite_url, by_hand):
     async with nodes(own_sqlite_url, secret=f"{OTHER_SECRET} {SECRET}") as [house]:
         await service.rotate(house.ambient, OPERATOR)
         house.clock.advance(timing(house).overlap / SECOND)
