@@ -46,13 +46,28 @@ const mustRefuse = async (verify, token) => {
     throw new Error("a bad token was accepted");
 };
 
+// what is cached takes so little time that one look at each token would be too short to measure
+const items = ({ contender, work }) => {
+    if (work === "sign") return claims;
+    return contender.endsWith("cached") ? Array(10).fill(tokens).flat() : tokens;
+};
+
+const TRIES = 20;
+const interruptions = () => process.resourceUsage().involuntaryContextSwitches;
+
 const micros = async (act, items) => {
-    const started = process.hrtime.bigint();
-    for (const item of items) {
-        const result = act(item);
-        if (result instanceof Promise) await result;
+    let taken;
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+        const before = interruptions();
+        const started = process.hrtime.bigint();
+        for (const item of items) {
+            const result = act(item);
+            if (result instanceof Promise) await result;
+        }
+        taken = Number(process.hrtime.bigint() - started) / 1000 / items.length;
+        if (interruptions() === before) break;
     }
-    return Number(process.hrtime.bigint() - started) / 1000 / items.length;
+    return taken;
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
@@ -63,7 +78,7 @@ for await (const line of createInterface({ input: process.stdin })) {
         for (const { verify } of Object.values(contenders)) for (const token of given.bad) await mustRefuse(verify, token);
         answer = { contenders: Object.fromEntries(Object.entries(contenders).map(([name, made]) => [name, Object.keys(made)])) };
     } else {
-        answer = { micros: await micros(contenders[given.contender][given.work], given.work === "sign" ? claims : tokens) };
+        answer = { micros: await micros(contenders[given.contender][given.work], items(given)) };
     }
     console.log(JSON.stringify(answer));
 }

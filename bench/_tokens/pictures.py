@@ -49,8 +49,8 @@ def lines(title: str, points: Sequence[float], unit: str, curves: Mapping[str, S
         level = y(10.0**exponent)
         parts.append(f'<path d="M{left} {level:.0f}H{left + width}" stroke="{GREY}" stroke-opacity=".35"/>')
         parts.append(_text(left - 6, level + 4, f"{10.0**exponent:g} µs", end=True))
-    for point in points:
-        parts.append(_text(x(point) - 8, top + height + 20, f"{point:g}{unit if point == points[-1] else ''}"))
+    names = [f"{point:g}" for point in points[:-1]] + [f"{points[-1]:g}{unit}"]
+    parts += [_text(x(point) - 8, top + height + 20, name) for point, name in zip(points, names, strict=True)]
     for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
         path = "L".join(f"{x(point):.1f} {y(value):.1f}" for point, value in zip(points, curve, strict=True))
         parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
