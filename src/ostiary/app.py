@@ -156,6 +156,10 @@ class Ostiary:
         self._need_ambient()
         return self._authenticator.authenticate(headers, method=method)
 
+    async def authenticate_async(self, headers: Headers, *, method: str) -> Principal | None:
+        """As `authenticate`."""
+        return self.authenticate(headers, method=method)
+
     # -- its life ------------------------------------------------------------------------------------------------------
 
     @property

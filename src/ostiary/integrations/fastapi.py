@@ -68,13 +68,13 @@ class Guard:
         async def caller(
             request: Request, _documented: Annotated[Any, Security(_IN_THE_DOCUMENT)] = None
         ) -> Principal | None:
-            return self._admit(request, requirement)
+            return await self._admit(request, requirement)
 
         return caller
 
-    def _admit(self, request: Request, requirement: Requirement) -> Principal | None:
+    async def _admit(self, request: Request, requirement: Requirement) -> Principal | None:
         try:
-            principal = self._authenticator.authenticate(request.scope["headers"], method=request.method)
+            principal = await self._authenticator.authenticate_async(request.scope["headers"], method=request.method)
             requirement.check(principal, now=self._authenticator.now())
         except OstiaryError as error:
             refused = refusal(error)

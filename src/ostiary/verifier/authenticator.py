@@ -11,7 +11,7 @@ from ostiary.verifier.same_origin import SAFE_METHODS, check_same_origin, checke
 
 
 class Authenticator(Protocol):
-    """Tells who is calling. Synchronous and without I/O, so that every framework can call it."""
+    """Tells who is calling: for frameworks without an event loop by `authenticate`, for those with one by its twin."""
 
     @property
     def role_map(self) -> RoleMap | None:
@@ -31,14 +31,19 @@ class Authenticator(Protocol):
             InvalidRequest: the credential is malformed, or there are two.
             CrossSiteRequest: it came in a cookie, for an unsafe method, and not from this site.
             InvalidToken: it is not good.
-            RevocationsUnknown: it cannot be known whether it is.
+            Unavailable: it cannot be known whether it is.
         """
+
+    async def authenticate_async(self, headers: Headers, *, method: str) -> Principal | None:
+        """As `authenticate`. Where keys have to be fetched first, it awaits them."""
 
 
 class TokenVerifier(Protocol):
     """A `Verifier` or a `RemoteVerifier`."""
 
     def verify(self, token: str, /) -> AccessToken: ...
+
+    async def verify_async(self, token: str, /) -> AccessToken: ...
 
     def now(self) -> float: ...
 
@@ -77,10 +82,18 @@ class TokenAuthenticator:
         return self._verifier.now()
 
     def authenticate(self, headers: Headers, *, method: str) -> Principal | None:
+        token = self._token(headers, method)
+        return None if token is None else Principal.of(self._verifier.verify(token))
+
+    async def authenticate_async(self, headers: Headers, *, method: str) -> Principal | None:
+        token = self._token(headers, method)
+        return None if token is None else Principal.of(await self._verifier.verify_async(token))
+
+    def _token(self, headers: Headers, method: str) -> str | None:
         listed = list(headers)
         credential = read_access_token(listed)
         if credential is None:
             return None
         if credential.in_cookie and method not in SAFE_METHODS:
             check_same_origin(listed, own_origins=self._own_origins, trusted_origins=self._trusted_origins)
-        return Principal.of(self._verifier.verify(credential.token))
+        return credential.token

@@ -68,6 +68,10 @@ class RemoteVerifier:
         """As `ostiary.verifier.Authenticator.authenticate`."""
         return self._authenticator.authenticate(headers, method=method)
 
+    async def authenticate_async(self, headers: Headers, *, method: str) -> Principal | None:
+        """As `ostiary.verifier.Authenticator.authenticate_async`."""
+        return await self._authenticator.authenticate_async(headers, method=method)
+
     def _verify_with(self, token: str, now: float | None, proven_key: str | None, keys: KeySet) -> "AccessToken":
         # a pair, replaced as one: a thread that still has the former keys cannot bring them back for the others
         current = self._current
