@@ -89,9 +89,15 @@ class Served:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.end()
-        self._files.close()
+        try:
+            if self.process.poll() is None:
+                self.end()
+        finally:
+            # also where the test fails because they do not end: nothing of a test outlives it
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(PATIENCE)
+            self._files.close()
 
     def ready(self):
         _wait_for(self._answers)

@@ -74,11 +74,13 @@ def test_no_secret_is_shown(tmp_path):
         "OSTIARY_DATABASE": f"postgresql://user:{hidden}@127.0.0.1:{free_port()}/auth?password={hidden}",
         "OSTIARY_SECRETS": hidden,
     }
-    for arguments in ((), ("--json",)):
-        done = call("doctor", *arguments, folder=tmp_path, environ=environ)
-        assert done.returncode == 1
-        assert hidden not in done.stdout + done.stderr
-        assert "OSTIARY_SECRET" in done.stdout
+    # with a mistake in another setting each is shown as it was given: what hides it then is another place
+    for mistake in ({}, {"OSTIARY_ACCESS_LIFETIME": "soon"}):
+        for arguments in ((), ("--json",)):
+            done = call("doctor", *arguments, folder=tmp_path, environ=environ | mistake)
+            assert done.returncode == 1
+            assert hidden not in done.stdout + done.stderr
+            assert "OSTIARY_SECRET" in done.stdout
 
 
 def test_what_the_settings_name_is_tried(tmp_path):

@@ -94,6 +94,7 @@ def test_a_full_run_writes_no_secret_and_no_forged_line(server):
         caller = Caller(client, "ada@example.com").register()
         tokens = caller.refresh(caller.login())
         secrets = caller.secrets | _misuse(client, caller, tokens)
+        request_id = client.get("/auth/me").headers["x-request-id"]
     for value in HOSTILE[:6]:
         _send_raw(server.port, value.encode(errors="surrogatepass"))
     assert server.end() == 0
@@ -102,7 +103,7 @@ def test_a_full_run_writes_no_secret_and_no_forged_line(server):
     said = [json.loads(each) for each in lines]
     assert {each["event"] for each in said} >= {"started", "stopped"}
     assert "forged" not in {each["event"] for each in said}
-    assert any("refused" in each["event"] for each in said)
+    assert ["GET /me refused" in each["event"] for each in said if each.get("request_id") == request_id] == [True]
     assert all(each.isascii() and each.isprintable() for each in lines)
     for secret in secrets:
         assert secret not in server.out + server.err

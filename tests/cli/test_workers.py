@@ -1,15 +1,41 @@
 """`ostiary serve --workers 2`: two processes, one installation."""
 
 import contextlib
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Caller, Served
+from tests.cli.program import PATIENCE, Caller, Served
 
 CONNECTIONS = 16
 """The kernel deals connections out by chance: that all of so many go to one of two workers happens once in 32,768."""
+
+ENDING = {signal.SIGINT, signal.SIGTERM}
+
+# The window between fork and the worker's first line is too short to look into from outside.
+FORKS_ONCE = """
+import os, signal
+from ostiary.cli import workers
+from ostiary.cli.address import Address
+
+def held():
+    return {signal.SIGINT, signal.SIGTERM} <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+class Forks(workers.Server):
+    def serve(self, **_):
+        child = os.fork()
+        if child == 0:
+            os._exit(held())
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print(f"child held: {bool(status)}, parent held: {held()}")
+
+workers.Server = Forks
+workers.run(None, Address("127.0.0.1", 1), workers=1, announce=lambda: None)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +83,32 @@ def test_a_logout_is_known_to_both_within_a_second(callers):
         seen = [caller.me(tokens).status_code for caller in callers]
         assert 200 not in seen or asked - answered < 1.0, "a worker lets a revoked token in"
     assert set(seen) == {401}
+
+
+def test_a_worker_holds_signals_until_it_serves(tmp_path):
+    with Served(tmp_path) as server:
+        while not server.workers:
+            pass
+        assert _held(server.workers[0]) >= ENDING
+        server.ready()
+        deadline = time.monotonic() + 5
+        while _held(server.workers[0]) & ENDING:
+            assert time.monotonic() < deadline, "a worker that serves cannot be ended"
+            time.sleep(0.02)
+
+
+def test_a_forked_worker_has_them_held_before_its_first_line_runs():
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS_ONCE], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert done.stdout == "child held: True, parent held: False\n"
+
+
+def _held(pid):
+    """The signals that every thread of the process would have to wait with: those of its main thread."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk:")), 16)
+    return {number for number in signal.Signals if mask >> (number - 1) & 1}
 
 
 def _sockets(pid):

@@ -1,0 +1,59 @@
+"""What `serve` says at its start: where it listens, what is dangerous about that, and no secret."""
+
+import json
+
+import pytest
+
+from ostiary.cli.address import Address
+from ostiary.cli.preflight import Readiness
+from ostiary.cli.screen import exposure, facts, screen
+from ostiary.core.settings import Secret, Settings
+
+HIDDEN = "unmistakable"
+
+
+def ready(host="127.0.0.1", **settings):
+    return Readiness(
+        settings=Settings(**settings),
+        address=Address.parse(host, 8000),
+        algorithm="ES256",
+        database=None,
+        secret=None,
+    )
+
+
+@pytest.mark.parametrize("production", [False, True])
+def test_no_secret_is_shown(production):
+    started = ready(
+        database=f"postgresql://user:{HIDDEN}@db/auth?password={HIDDEN}",
+        secret=Secret(HIDDEN),
+        smtp=Secret(f"smtps://user:{HIDDEN}@mail.example.com"),
+        issuer="https://auth.example.com",
+        production=production,
+    )
+    for shown in ("\n".join(screen(started)), json.dumps(facts(started), ensure_ascii=False)):
+        assert HIDDEN not in shown
+        assert "postgresql://user:…@db/auth" in shown
+        assert "mail.example.com" in shown
+
+
+def test_production_shows_nothing_to_try():
+    settings = {"secret": Secret("s"), "smtp": Secret("smtps://mail"), "issuer": "https://auth.example.com"}
+    assert not any("curl" in line for line in screen(ready(**settings, production=True)))
+    assert any("curl" in line for line in screen(ready(**settings)))
+
+
+@pytest.mark.parametrize(
+    ("host", "issuer", "dangerous"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000", False),
+        ("::1", "http://[::1]:8000", False),
+        ("0.0.0.0", "http://127.0.0.1:8000", True),
+        ("192.0.2.1", "http://127.0.0.1:8000", True),
+        ("0.0.0.0", "https://auth.example.com", False),
+    ],
+)
+def test_clear_text_beyond_this_machine_is_warned_of(host, issuer, dangerous):
+    started = ready(host, issuer=issuer)
+    assert (exposure(started) is not None) is dangerous
+    assert list(screen(started))[-1].startswith("Warning: ") is dangerous
