@@ -90,7 +90,10 @@ class Application:
             _log_refusal(error, endpoint.route, request_id)
             return self._renderer.problem(error, request_id=request_id)
         except Exception as error:  # noqa: BLE001 - a caller learns nothing of it; the log, where it was
-            _LOG.error("%s %s failed, request %s: %s", method, endpoint.route.path, request_id, trace(error))
+            extra = {"request_id": request_id}
+            _LOG.error(
+                "%s %s failed, request %s: %s", method, endpoint.route.path, request_id, trace(error), extra=extra
+            )
             return self._renderer.problem(OstiaryError(), request_id=request_id)
 
     def _request_id(self, scope: Scope) -> str:
@@ -108,8 +111,9 @@ def _allowed(methods: Mapping[str, Endpoint]) -> list[str]:
 def _log_refusal(error: RequestError | Unavailable, route: Route, request_id: str) -> None:
     """One line; the detail escaped, because parts of it may be the caller's words."""
     level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
-    name = type(error).__name__
-    _LOG.log(level, "%s %s refused, request %s: %s %a", route.method, route.path, request_id, name, error.detail)
+    extra = {"request_id": request_id}
+    said = (route.method, route.path, request_id, type(error).__name__, error.detail)
+    _LOG.log(level, "%s %s refused, request %s: %s %a", *said, extra=extra)
 
 
 async def _send(response: Response, scope: Scope, send: Send) -> None:
