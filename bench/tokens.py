@@ -25,8 +25,8 @@ METHOD = """Every contender gets the same keys, the same claims and the same dis
 and checks signature, `exp`, `iss` and `aud`. Ostiary also checks `typ`, the types of all claims, repeated names, ended
 sessions, raised epochs and revoked tokens, with and without its cache; no switch turns that off. *raw* is the
 `cryptography` library alone, on a signature that is decoded already: no token library that uses it can be faster. In
-brackets: how many times as long as Ostiary takes without its cache. Batches during which the kernel gave the processor
-to somebody else are measured again."""
+brackets: how many times as long as Ostiary takes without its cache. What was measured while the kernel gave the
+processor to somebody else is left out. *jose (Node)* works in threads of Node's pool: its time includes waking them."""
 
 Work = dict[str, dict[str, float]]
 """algorithm → contender → microseconds"""
