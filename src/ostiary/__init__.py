@@ -48,7 +48,12 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # the base install has no web framework: `Ostiary` is imported when somebody asks for it
     if name == "Ostiary":
-        from ostiary.app import Ostiary  # noqa: PLC0415
+        try:
+            from ostiary.app import Ostiary  # noqa: PLC0415
+        except ModuleNotFoundError as missing:
+            if missing.name is None or missing.name.startswith("ostiary"):
+                raise
+            raise ImportError("the base install verifies tokens only: pip install 'ostiary[server]'") from missing
 
         return Ostiary
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
