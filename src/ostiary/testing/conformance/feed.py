@@ -204,7 +204,7 @@ class Ticking:
     """A monotonic clock that stands still unless it is moved."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds: float = 0.0
 
     def __call__(self) -> float:
         return self.seconds
