@@ -1,0 +1,339 @@
+"""`ostiary token inspect` explains whatever it is given, and `verify` says yes only to what the verifier lets in."""
+
+import asyncio
+import base64
+import contextlib
+import http.server
+import json
+import threading
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ostiary.app import Ostiary
+from ostiary.cli.dissection import dissect
+from ostiary.cli.output import visible
+from ostiary.core.clock import SystemClock
+from ostiary.errors import InvalidToken
+from ostiary.jose import KeySet, SigningKey, sign
+from ostiary.verifier import Verifier
+from tests.cli.program import call, run
+
+KEY = SigningKey.generate("ES256")
+ISSUER = "http://127.0.0.1:8000"
+NOW = 1_800_000_000
+CLAIMS = {
+    "iss": ISSUER,
+    "sub": "acc_ada",
+    "aud": "https://orders.example.com",
+    "exp": NOW + 900,
+    "iat": NOW,
+    "jti": "1",
+    "client_id": "client_first_party",
+    "sid": "ses_1",
+    "ver": 1,
+    "roles": ["user"],
+    "scope": "",
+    "auth_time": NOW,
+    "acr": "urn:ostiary:aal:1",
+    "amr": ["pwd"],
+}
+
+
+def token(claims=None, *, typ="at+jwt", key=KEY, **changed):
+    members = {**(CLAIMS if claims is None else claims), **changed}
+    return sign(json.dumps({k: v for k, v in members.items() if v is not ...}).encode(), key, typ=typ)
+
+
+def with_header(header, payload=None):
+    _, rest = (payload or token()).split(".", 1)
+    text = header if isinstance(header, str) else json.dumps(header)
+    return f"{encoded(text)}.{rest}"
+
+
+def encoded(text):
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def problems(text, now=NOW):
+    return dissect(text, now=now).problems
+
+
+def test_of_a_good_token_everything_is_explained_and_nothing_is_wrong():
+    found = dissect(token(nickname="ada"), now=NOW + 60)
+    assert found.problems == []
+    assert [line.name for line in found.header_lines] == ["alg", "kid", "typ"]
+    assert [line.name for line in found.claim_lines] == [*CLAIMS, "nickname"]
+    meanings = {line.name: line.meaning for line in (*found.header_lines, *found.claim_lines)}
+    assert meanings["alg"].endswith("ECDSA with P-256 and SHA-256")
+    assert meanings["exp"] == "when it ends: 2027-01-15T08:15:00Z, in 14 minutes"
+    assert meanings["iat"] == "when it was issued: 2027-01-15T08:00:00Z, 1 minute ago"
+    assert meanings["nickname"] == "a claim of the issuer's own"
+    assert found.signature == "64 bytes, not checked"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "it is empty"),
+        ("Bearer " + token(), "scheme of the Authorization header"),
+        ("ostiary_refresh_" + "0" * 72, "opaque token"),
+        ("a.b", "2 segments"),
+        (token() + ".", "4 segments"),
+        ("a.b.c.d.e", "encrypted token (JWE)"),
+        (token() + "A" * 20_000, "verifiers refuse more than 16384"),
+        (token().rsplit(".", 1)[0] + ".", "there is no signature"),
+        (token().rsplit(".", 1)[0] + ".AAAA", "the signature has 3 bytes, where ES256 always has 64"),
+        (token() + "=", "the signature has padding"),
+        (token().replace(".", "+.", 1), "the header has +: base64"),
+        ("é" + token(), "the header has characters that are not of base64url"),
+        (token().replace(".", "A.", 1), "the header"),
+        (with_header("[]"), "the header is no strict JSON object"),
+        (with_header('{"alg":"none","alg":"ES256"}'), "a name occurs twice"),
+        (with_header('{"alg":"ES256","x":NaN}'), "NaN and Infinity are not JSON"),
+        (with_header({"typ": "at+jwt"}), "the header names no algorithm"),
+        (with_header({"alg": "none"}), "it is not signed"),
+        (with_header({"alg": "nOnE "}), "it is not signed"),
+        (with_header({"alg": ["ES256"]}), "alg is no text"),
+        (with_header({"alg": "ES256K"}), "no algorithm that Ostiary knows"),
+        (with_header({"alg": "HS256"}), "whoever can verify it can make one too"),
+        (with_header({"alg": "ES256"}), "the header has no kind (typ)"),
+        (with_header({"alg": "ES256", "typ": "JWT"}), 'typ is "JWT": not an access token'),
+        (with_header({"alg": "ES256", "typ": 1}), "typ is no text"),
+        (with_header({"alg": "ES256", "typ": "at+jwt"}), "the header names no key (kid)"),
+        (with_header({"alg": "ES256", "kid": 1}), "kid is no text"),
+        (with_header({"alg": "ES256", "kid": "k" * 300, "typ": "at+jwt"}), "verifiers refuse it"),
+        (with_header({"alg": "ES256", "jwk": {}}), "the header's jwk brings its own key"),
+        (with_header({"alg": "ES256", "jku": "https://evil"}), "the header's jku says where to fetch the key"),
+        (with_header({"alg": "ES256", "crit": ["x"]}), "the header's crit"),
+        (token(exp=NOW - 3 * 86400), "it has expired, 3 days ago"),
+        (token(exp=NOW), "it has expired, just now"),
+        (token(nbf=NOW + 1), "it is not valid yet, but in 1 second"),
+        (token(iat=NOW + 120), "issued in 2 minutes: somebody's clock is wrong"),
+        (token(exp=NOW + 90_000), "it lives for 1 day"),
+        (token(exp=NOW + 1, iat=NOW + 1), "it ends before it was issued"),
+        (token(auth_time=NOW + 1), "older than the sign-in"),
+        (token(exp="1800000900"), "exp is no time"),
+        (token(exp=True), "exp is no time"),
+        (token(exp=1.5), "exp is no time"),
+        (token(exp=10**20), "exp is no time"),
+        (token(iat=-1), "iat is no time"),
+        (token(sid=..., ver=...), "claims of an access token are missing: sid, ver"),
+        (token({}), "claims of an access token are missing: iss, sub, aud"),
+        (token(sub=""), "sub is no text, or empty"),
+        (token(roles="admin"), "verifiers refuse it: a claim is missing or has the wrong type"),
+        (token(cnf={"x5t#S256": "x"}), "verifiers refuse it"),
+        (token(ver=-1), "verifiers refuse it"),
+    ],
+)
+def test_what_is_wrong_is_told(text, told):
+    assert any(told in problem for problem in problems(text)), problems(text)
+
+
+GOOD = Verifier(keys=[KEY.public], issuer=ISSUER, audience=CLAIMS["aud"], leeway=0, clock=lambda: NOW)
+
+values = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5), st.just([]), st.just({})
+)
+
+
+@given(st.sampled_from(sorted({*CLAIMS, "nbf", "cnf", "status"} - {"iss", "aud"})), values)
+def test_whatever_the_verifier_refuses_something_is_wrong_with(name, value):
+    """But for what only the verifier knows: its keys, its issuer, its audience."""
+    text = token(**{name: value})
+    try:
+        GOOD.verify(text)
+    except InvalidToken:
+        assert problems(text)
+    else:
+        assert problems(text) == []
+
+
+@given(st.text())
+@example("." * 20_000)
+@example("e30." * 3)
+@example(encoded("[" * 900) + "." + encoded('{"a":' * 900) + ".x")
+@example(encoded("{" + '"a":[' * 150 + "]" * 150 + "}") + "." + encoded('{"exp":' + "9" * 5000 + "}") + ".x")
+@example(encoded('{"alg":"\\ud800","exp":1e999}') + "." + encoded('{"exp":-1e999,"nbf":Infinity}') + ".x")
+@example("\ud800.\x00.\x1b[31m")
+def test_no_text_makes_it_fail(text):
+    found = dissect(text, now=NOW)
+    assert found.problems
+    json.dumps({"header": found.header, "claims": found.claims}, allow_nan=False)
+    for line in (*found.header_lines, *found.claim_lines):
+        visible(f"{line.name}{line.value}{line.meaning}").encode()
+
+
+json_values = st.recursive(values, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
+objects = st.dictionaries(
+    st.sampled_from(["alg", "typ", "kid", "crit", "exp", "iat", "sub", "aud"]) | st.text(), json_values
+)
+
+
+@given(objects, objects, st.binary(max_size=70))
+def test_no_header_and_no_claims_make_it_fail(header, claims, signature):
+    parts = [json.dumps(header), json.dumps(claims)]
+    text = ".".join([*map(encoded, parts), base64.urlsafe_b64encode(signature).decode()])
+    found = dissect(text, now=NOW)
+    assert found.problems
+    assert found.signature.endswith(("not checked", "could be checked"))
+
+
+def test_a_signature_is_never_called_good(tmp_path):
+    """Whoever reads `inspect` must not take a forged token for a genuine one: both look alike but for `verify`."""
+    forged = token(key=SigningKey.generate("ES256", kid=KEY.kid))
+    genuine, fake = (call("token", "inspect", text, folder=tmp_path) for text in (token(), forged))
+    assert genuine.returncode == fake.returncode == 0
+    assert without_signature_words(genuine.stdout) == without_signature_words(fake.stdout)
+    assert "64 bytes, not checked" in fake.stdout
+
+
+def without_signature_words(text):
+    # times go on between the two
+    return [line.partition("Z, ")[0] for line in text.splitlines()]
+
+
+def test_inspect_reads_stdin_and_speaks_json(tmp_path):
+    done = call("token", "inspect", "-", "--json", folder=tmp_path, stdin=f"  {token()}\n")
+    told = json.loads(done.stdout)
+    assert told["claims"] == CLAIMS
+    assert told["header"] == {"alg": "ES256", "kid": KEY.kid, "typ": "at+jwt"}
+    assert told["signature"] == "64 bytes, not checked"
+    assert set(told["explanations"]) == {*CLAIMS, "alg", "kid", "typ"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_escape_reaches_the_terminal(tmp_path):
+    done = call("token", "inspect", "-", folder=tmp_path, stdin=token(sub="\x1b[2J\u202e") + "\x1b[31m")
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
+
+
+@pytest.mark.parametrize("text", ["-----", "--", "-x", "--help.x.y"])
+def test_a_text_that_begins_with_a_hyphen_comes_through_stdin(tmp_path, text):
+    done = call("token", "inspect", "-", folder=tmp_path, stdin=text)
+    assert done.returncode == 0
+    assert "What is wrong:" in done.stdout
+
+
+# -- verify ------------------------------------------------------------------------------------------------------------
+
+
+def fresh(**changed):
+    now = SystemClock().now() // 1_000_000
+    return token(**{"exp": now + 900, "iat": now, "auth_time": now, **changed})
+
+
+def verify(folder, text, *arguments, jwks="jwks.json", issuer=ISSUER, audience=CLAIMS["aud"]):
+    (folder / "jwks.json").write_text(json.dumps(KeySet([KEY.public]).to_jwks(), indent=2) + "\n")
+    where = ("--jwks", jwks, "--issuer", issuer, "--audience", audience)
+    return call("token", "verify", "-", *where, *arguments, folder=folder, stdin=f"{text}\n")
+
+
+def test_a_good_token_is_one_line_and_0(tmp_path):
+    done = verify(tmp_path, fresh())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("good: acc_ada, ends ")
+    assert done.stdout.count("\n") == 1
+
+
+def test_json_has_the_claims_also_those_of_the_issuers_own(tmp_path):
+    done = verify(tmp_path, fresh(tenant={"id": [1, 2]}), "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["good"]) == (0, True)
+    assert told["claims"]["tenant"] == {"id": [1, 2]}
+    assert set(told["claims"]) == {*CLAIMS, "tenant"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (fresh(exp=1_700_000_900, iat=1_700_000_000, auth_time=1_700_000_000), "expired"),
+        (fresh(aud="https://other.example.com"), "for another audience"),
+        (fresh(iss="https://other.example.com"), "of another issuer"),
+        (fresh()[:-8] + "AAAAAAAA", "the signature does not match"),
+        (sign(b"{}", KEY, typ="JWT"), "a token of another kind"),
+        (fresh(key=SigningKey.generate("ES256")), "no key of that name and algorithm"),
+        ("nonsense", "not three segments"),
+        ("", "not three segments"),
+    ],
+)
+def test_a_bad_token_is_one_line_and_1(tmp_path, text, reason):
+    done = verify(tmp_path, text)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("refused: ")
+    assert reason in done.stdout
+    assert done.stdout.count("\n") == 1
+    as_json = verify(tmp_path, text, "--json")
+    assert as_json.returncode == 1
+    told = json.loads(as_json.stdout)
+    assert (told["good"], reason in told["reason"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("jwks", "told"),
+    [
+        ("missing.json", "missing.json: No such file or directory"),
+        (".", "Is a directory"),
+        ("http://keys.example.com/jwks.json", "http is only for the loopback interface"),
+        ("ftp://keys.example.com/jwks.json", "No such file or directory"),
+        ("http://127.0.0.1:1/jwks.json", "cannot be known"),
+    ],
+)
+def test_keys_that_are_not_there_are_2_and_no_answer(tmp_path, jwks, told):
+    done = verify(tmp_path, fresh(), jwks=jwks)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"keys":[]}', '{"keys":[{"kty":"oct","k":"AA"}]}', "\x00" * 9])
+def test_a_file_without_keys_is_2_and_no_answer(tmp_path, content):
+    (tmp_path / "other.json").write_text(content)
+    done = verify(tmp_path, fresh(), jwks="other.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("ostiary: ")
+
+
+def test_keys_may_come_from_a_url(tmp_path):
+    with serving(json.dumps(KeySet([KEY.public]).to_jwks()).encode()) as url:
+        assert verify(tmp_path, fresh(), jwks=f"{url}/jwks.json").returncode == 0
+        assert verify(tmp_path, fresh(key=SigningKey.generate("ES256")), jwks=f"{url}/jwks.json").returncode == 1
+
+
+@contextlib.contextmanager
+def serving(body):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_of_two_installations_only_the_own_tokens_are_good(tmp_path):
+    """The whole way: keys printed by one command, tokens checked by another."""
+    assert call("migrate", folder=tmp_path).returncode == 0
+    (tmp_path / "own.json").write_text(run("keys", "jwks", folder=tmp_path).stdout)
+    own = fresh(key=asyncio.run(current_key(tmp_path)))
+    assert verify(tmp_path, own, jwks="own.json").returncode == 0
+    assert verify(tmp_path, fresh(), jwks="own.json").returncode == 1
+
+
+async def current_key(folder):
+    async with Ostiary(f"sqlite:///{folder / 'ostiary.db'}", environ={}).opened() as ambient:
+        return ambient.keys.current
