@@ -226,6 +226,9 @@ class Ostiary:
 
     async def migrate(self) -> list[str]:
         """Applies what is pending and returns its names. Opens and closes the database by itself."""
+        if (path := sqlite_path(self.settings.database)) is not None:
+            # the secret comes before the database: one that is there without its secret is refused as a damaged copy
+            load_secrets(self.settings.secret, database_path=path)
         async with _running(database_from_url(self.settings.database)) as database:
             return [str(migration) for migration in await migrate(database, self._migrations)]
 

@@ -394,3 +394,12 @@ async def test_an_answer_that_the_route_does_not_state_is_a_failure():
 async def test_a_handler_is_never_reached_with_a_credential_that_was_not_verified():
     world = World(route("POST", "/login", login, body=Login, credential=Credential.ACCESS))
     assert await code("POST", "/auth/login", world=world, json=GOOD) == (401, "missing_credential")
+
+
+async def test_p05_the_name_of_an_unknown_field_is_not_logged(caplog):
+    """A password that is sent as a name, by mistake, must not stay in a log."""
+    with caplog.at_level("INFO", logger="ostiary.web"):
+        answer = await ask("POST", "/auth/login", json={**GOOD, "hunter2-is-mine": 1})
+    assert answer.status_code == 422
+    assert "hunter2" not in caplog.text
+    assert "InvalidBody" in caplog.text

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from ostiary.core.entropy import SystemRandom
 from ostiary.core.plug import Ambient, Place, Route
 from ostiary.core.settings import Settings
-from ostiary.errors import MethodNotAllowed, NotFound, OstiaryError, RequestError, Unavailable
+from ostiary.errors import InvalidBody, MethodNotAllowed, NotFound, OstiaryError, RequestError, Unavailable
 from ostiary.web.edge import Edge, placed
 from ostiary.web.endpoint import Endpoint
 from ostiary.web.response import Renderer, Response
@@ -109,10 +109,12 @@ def _allowed(methods: Mapping[str, Endpoint]) -> list[str]:
 
 
 def _log_refusal(error: RequestError | Unavailable, route: Route, request_id: str) -> None:
-    """One line; the detail escaped, because parts of it may be the caller's words."""
+    """One line; the detail escaped, because parts of it may be the caller's words. Not that of a body: it names fields,
+    and where a field is unknown its name may be anything, a password too."""
     level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
     extra = {"request_id": request_id}
-    said = (route.method, route.path, request_id, type(error).__name__, error.detail)
+    detail = "" if isinstance(error, InvalidBody) else error.detail
+    said = (route.method, route.path, request_id, type(error).__name__, detail)
     _LOG.log(level, "%s %s refused, request %s: %s %a", *said, extra=extra)
 
 
