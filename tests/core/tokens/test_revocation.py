@@ -136,6 +136,19 @@ async def test_a_stale_server_signs_nothing_and_spends_nothing(database_url):
         assert tokens_of(await other.refresh(tokens.refresh)).session_id == tokens.session_id
 
 
+async def test_without_a_key_to_sign_with_nothing_is_spent(sqlite_url):
+    """Otherwise the next try would look like a theft, and end the session."""
+    async with installation(sqlite_url) as house:
+        tokens = await house.session(await house.person())
+        key = house.ambient.keys._signing
+        house.ambient.keys._signing = None
+        for answer in (await house.refresh(tokens.refresh), await house.login()):
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert len(await house.rows("select id from sessions")) == 1
+        house.ambient.keys._signing = key
+        assert (await house.refresh(tokens.refresh)).status_code == 200
+
+
 async def test_logging_out_works_on_a_stale_server(database_url):
     """Ending is always safe."""
     async with two(database_url, feed_staleness=1) as (house, other):

@@ -26,7 +26,7 @@ from ostiary.core.sign_in.model import (
 )
 from ostiary.core.sign_in.password import prove
 from ostiary.core.tokens.model import Granted
-from ostiary.core.tokens.service import grant, refuse_when_stale
+from ostiary.core.tokens.service import grant, refuse_when_unable_to_sign
 from ostiary.errors import CrossSiteRequest, InvalidCode, InvalidCredentials
 from ostiary.store.database import Transaction
 
@@ -37,9 +37,9 @@ async def begin(ambient: Ambient, actor: Actor, *, email: str, password: str, wa
     """The first step. An unknown address, a wrong password, a disabled account: one answer, one cost.
 
     Raises:
-        InvalidCredentials, RateLimited, Busy, RevocationsUnknown
+        InvalidCredentials, RateLimited, Busy, Unavailable
     """
-    refuse_when_stale(ambient)
+    refuse_when_unable_to_sign(ambient)
     account = await find(ambient, email)
     attempt = Attempt(PASSWORD, actor.source, actor.source, account.id if account else None)
     await _check_before(ambient, attempt)
@@ -70,9 +70,9 @@ async def proceed(
 
     Raises:
         InvalidCode: wrong, or the attempt is unknown, expired or used up. CrossSiteRequest: it would set cookies.
-        RateLimited, RevocationsUnknown
+        RateLimited, Unavailable
     """
-    refuse_when_stale(ambient)
+    refuse_when_unable_to_sign(ambient)
     token_hash = fingerprint(body.attempt, Purpose.ATTEMPT)
     found = token_hash and await queries.find(ambient.database, token_hash, now=ambient.now())
     if not token_hash or not found:

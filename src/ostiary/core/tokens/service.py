@@ -30,9 +30,19 @@ Rotation: TypeAlias = Granted | Reused | NotAlive
 
 
 def refuse_when_stale(ambient: Ambient) -> None:
-    """Before anything is spent: who cannot know what was revoked signs nothing. Raises RevocationsUnknown."""
+    """Who cannot know what was revoked vouches for nothing. Raises RevocationsUnknown."""
     if not ambient.revocations.is_fresh:
         raise RevocationsUnknown("the change feed is not fresh")
+
+
+def refuse_when_unable_to_sign(ambient: Ambient) -> None:
+    """Before anything is spent: a refresh token that was spent for no answer would look stolen at the next try.
+
+    Raises:
+        RevocationsUnknown, Unavailable: there is no key to sign with.
+    """
+    refuse_when_stale(ambient)
+    _ = ambient.keys.current
 
 
 async def grant(ambient: Ambient, tx: Transaction, session: Session, *, generation: int = _FIRST) -> Granted | NotAlive:
@@ -77,9 +87,9 @@ async def refresh(ambient: Ambient, actor: Actor, refresh_token: str) -> Granted
 
     Raises:
         InvalidToken: unknown, spent, or of a session or account that is no longer alive. The caller cannot tell which.
-        RevocationsUnknown
+        Unavailable: nothing can be signed at the moment; the token is not spent.
     """
-    refuse_when_stale(ambient)
+    refuse_when_unable_to_sign(ambient)
     token_hash = fingerprint(refresh_token, Purpose.REFRESH)
     if token_hash is None:
         raise InvalidToken("not a refresh token by its form")
