@@ -30,12 +30,11 @@ from ostiary.errors import (
 )
 from ostiary.verifier import ACCESS_COOKIE, REFRESH_COOKIE
 from ostiary.web.edge import WELL_KNOWN, placed
+from ostiary.web.table import PARAMETER
 
 Json: TypeAlias = dict[str, Any]
 Struct: TypeAlias = type[msgspec.Struct]
 References: TypeAlias = Mapping[Struct, Json]
-
-_PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 
 _SCHEMES: Final[Json] = {
     "accessCookie": {"type": "apiKey", "in": "cookie", "name": ACCESS_COOKIE},
@@ -121,7 +120,7 @@ def _operation(route: Route, reference_of: References) -> Json:
         "tags": [_tag(route)],
         "security": _SECURITY[route.credential],
     }
-    if parameters := _PARAMETER.findall(route.path):
+    if parameters := PARAMETER.findall(route.path):
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in parameters
         ]
@@ -136,7 +135,7 @@ def _operation(route: Route, reference_of: References) -> Json:
 
 def _operation_id(route: Route) -> str:
     """``DELETE /sessions/{id}`` → ``delete_sessions_by_id``."""
-    named = _PARAMETER.sub(r"by \1", route.path)
+    named = PARAMETER.sub(r"by \1", route.path)
     return "_".join(re.findall(r"[a-z0-9]+", f"{route.method} {named}".lower()))
 
 

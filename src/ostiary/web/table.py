@@ -11,7 +11,9 @@ T = TypeVar("T")
 _MAX_PARAMETER: Final = 128
 """Characters of one path parameter: ids and role names are far shorter, and none is worth a look-up beyond this."""
 
-_PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
+PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
+"""``{name}`` in the path of a route."""
+
 _NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
 
@@ -41,7 +43,7 @@ class Table(Generic[T]):
         if "{" not in path:
             return self._fixed.setdefault(path, {})
         # the same pattern with another parameter's name is the same pattern
-        return self._patterns.setdefault(_PARAMETER.sub("{}", path), (_pattern(path), {}))[1]
+        return self._patterns.setdefault(PARAMETER.sub("{}", path), (_pattern(path), {}))[1]
 
     def find(self, path: str) -> Found[T] | None:
         if (methods := self._fixed.get(path)) is not None:
@@ -55,13 +57,12 @@ class Table(Generic[T]):
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    literal = re.split(r"\{[a-z_]+\}", path)
-    names = _PARAMETER.findall(path)
+    first, *rest = PARAMETER.split(path)
     parts = [
         f"(?P<{name}>[^/]{{1,{_MAX_PARAMETER}}}){re.escape(text)}"
-        for name, text in zip(names, literal[1:], strict=True)
+        for name, text in zip(rest[::2], rest[1::2], strict=True)
     ]
-    return re.compile(re.escape(literal[0]) + "".join(parts))
+    return re.compile(re.escape(first) + "".join(parts))
 
 
 def path_of(scope: Scope) -> str:

@@ -4,7 +4,7 @@ import traceback
 
 
 def trace(error: BaseException) -> str:
-    """The types and code positions of an error and of those it came from, innermost first.
+    """The types and code positions of an error and, after it, of those it came from.
 
     Messages are left out: a driver's error quotes the parameter it choked on, and that may be a password or a token.
     """
