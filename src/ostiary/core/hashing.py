@@ -50,7 +50,7 @@ class Hashing:
     async def hash(self, password: str) -> str:
         """A new hash. Raises `Busy`."""
         salt = self._random.token(_SALT_SIZE)
-        return await self._run(lambda: self._argon2.hash(password, salt=salt))
+        return await self.run(lambda: self._argon2.hash(password, salt=salt))
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether ``password`` made ``stored``. Without a usable hash the same work is done, and the answer is False.
@@ -58,27 +58,24 @@ class Hashing:
         Raises `Busy`.
         """
         if stored is None or not _within_bounds(stored):
-            return await self._run(lambda: self._verify(self._nobodys, password)) and False
-        return await self._run(lambda: self._verify(stored, password))
+            return await self.run(lambda: self._verify(self._nobodys, password)) and False
+        return await self.run(lambda: self._verify(stored, password))
 
     def is_outdated(self, stored: str) -> bool:
         """Whether the hash was made with other parameters than the current ones."""
         return self._argon2.check_needs_rehash(stored)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Runs other slow work on a password (its strength estimate) within the same bound. Raises `Busy`."""
-        return await self._run(work)
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    async def _run(self, work: Callable[[], T]) -> T:
+        """Runs other slow work within the same bound: the estimate of a password's strength, say. Raises `Busy`."""
         if not self._places.acquire(blocking=False):
             raise Busy("the password hashing queue is full", retry_after=1)
         future = self._pool.submit(work)
         # given back by the thread, not by the caller: a caller who has gone leaves a hash that still costs memory
         future.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _verify(self, stored: str, password: str) -> bool:
         try:

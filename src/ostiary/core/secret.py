@@ -9,10 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from ostiary.core.settings import Secret
+from ostiary.core.settings import NEW_SECRET, Secret
 from ostiary.errors import ConfigurationError
-
-HOW_TO_MAKE_ONE: Final = 'make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 _BASE64_LENGTH: Final = 43  # 32 bytes as base64
 _HEX_LENGTH: Final = 64  # 32 bytes as hex
@@ -21,6 +19,8 @@ _PLACEHOLDERS: Final = re.compile(
     r"change.?me|secret|secure|example|placeholder|password|default|master.?key|0123456789|abcdefghij|qwerty|lorem",
     re.IGNORECASE,
 )
+# letters of one case and what stands between words: 32 random bytes in base64 or base32 do not come out like that
+_SENTENCE: Final = re.compile(r"[a-z._,'-]*|[A-Z._,'-]*")
 _PUBLISHED: Final = frozenset(
     {
         "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
@@ -39,7 +39,7 @@ def check_secret(text: str) -> bytes:
         ConfigurationError: it is shorter than 32 random bytes can be, a known example, or too regular to be random.
     """
     if problem := _weakness(text):
-        raise ConfigurationError(f"OSTIARY_SECRET {problem}; {HOW_TO_MAKE_ONE}")
+        raise ConfigurationError(f"OSTIARY_SECRET {problem}; make one with: {NEW_SECRET}")
     return text.encode()
 
 
@@ -51,6 +51,8 @@ def _weakness(text: str) -> str | None:
         return f"is too short: {len(text)} characters, where 32 random bytes give {least}"
     if text in _PUBLISHED or _PLACEHOLDERS.search(text):
         return "looks like an example, not like a secret"
+    if _SENTENCE.fullmatch(text):
+        return "is made of words, which wordlists have too"
     if _repeats(text) or _shannon_bits(text) < _LEAST_BITS:
         return "is too regular to be random"
     return None
@@ -83,7 +85,7 @@ def load_secrets(configured: Secret | None, *, database_path: Path | None) -> tu
         # an empty one is too short: it must not pass for none
         return tuple(check_secret(text) for text in configured.reveal().split() or [""])
     if database_path is None:
-        raise ConfigurationError(f"OSTIARY_SECRET is needed with this database; {HOW_TO_MAKE_ONE}")
+        raise ConfigurationError(f"OSTIARY_SECRET is needed with this database; make one with: {NEW_SECRET}")
     return (_from_file(secret_path(database_path), database_path=database_path),)
 
 

@@ -17,10 +17,13 @@ from ostiary.store.hot import Rate
 
 ENVIRONMENT_PREFIX: Final = "OSTIARY_"
 
+NEW_SECRET: Final = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'  # noqa: S105 — the command, no secret
+"""The command that prints a master secret."""
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Secret(str):
@@ -209,7 +212,7 @@ def _unsafe_in_production(settings: Settings) -> list[str]:
     elif settings.issuer.startswith("http:"):
         found.append("production needs an https issuer")
     if settings.secret is None:
-        found.append('production needs OSTIARY_SECRET: python3 -c "import secrets; print(secrets.token_urlsafe(32))"')
+        found.append(f"production needs OSTIARY_SECRET: {NEW_SECRET}")
     if settings.require_verified_email and settings.smtp is None:
         found.append("production needs OSTIARY_SMTP, so that registration mails arrive")
     return found

@@ -70,7 +70,7 @@ async def standing(reader: Reader, account_id: str) -> Standing | None:
     )
 
 
-async def keep_password_hash(tx: Transaction, account_id: str, *, seen: str | None) -> bool:
+async def keep_password_hash(tx: Transaction, account_id: str, *, seen: str) -> bool:
     """Locks the account's row while its password hash is still the one that was seen, and it is not disabled."""
     return (
         await tx.execute(

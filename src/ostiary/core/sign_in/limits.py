@@ -2,13 +2,12 @@
 
 from typing import Final
 
-from ostiary.core.plug import Ambient, Attempt, Outcome
-from ostiary.core.plug.actor import Source
+from ostiary.core.clock import MICROSECONDS
+from ostiary.core.plug import Ambient, Attempt, Outcome, Source
 from ostiary.core.sign_in.model import PASSWORD
 from ostiary.errors import RateLimited
 from ostiary.store.hot import Rate
 
-_MICROSECONDS: Final = 1_000_000
 _STEPS: Final = Rate(10, 60)
 """Later steps from one source. Their own count, so that a second factor does not use up sign-ins."""
 
@@ -20,7 +19,7 @@ class SourceLimit:
     async def before(self, ambient: Ambient, attempt: Attempt) -> None:
         waits = await ambient.hot.take(*_counted(ambient, attempt.factor, attempt.source), now=ambient.now())
         if waits:
-            raise RateLimited(f"sign-in from {attempt.source.bucket}", retry_after=-(-waits // _MICROSECONDS))
+            raise RateLimited(f"sign-in from {attempt.source.bucket}", retry_after=-(-waits // MICROSECONDS))
 
     async def after(self, ambient: Ambient, attempt: Attempt, outcome: Outcome) -> None:
         if outcome is not Outcome.SUCCEEDED:

@@ -7,7 +7,6 @@ from ostiary.core.accounts.model import Account
 from ostiary.core.accounts.passwords import LONGEST, normalize
 from ostiary.core.plug import Ambient, Proof
 from ostiary.core.sign_in.model import PASSWORD, PASSWORD_AMR
-from ostiary.store.database import Transaction
 
 
 async def prove(ambient: Ambient, account: Account | None, password: str) -> Proof | None:
@@ -17,22 +16,14 @@ async def prove(ambient: Ambient, account: Account | None, password: str) -> Pro
     matches = await ambient.hashing.verify(known, _bounded(normalize(password)))
     if account is None or known is None or not matches:
         return None
-    consume = partial(_still_the_password, account_id=account.id, seen=known)
+    # hashing took a while: a password that was changed, or an account disabled, meanwhile must not get a session
+    consume = partial(accounts.keep_password_hash, account_id=account.id, seen=known)
     if ambient.hashing.is_outdated(known):
         renewed = await ambient.hashing.hash(normalize(password))
-        consume = partial(_put_in_place, account_id=account.id, seen=known, new=renewed)
+        consume = partial(accounts.replace_password_hash, account_id=account.id, seen=known, new=renewed)
     return Proof(factor=PASSWORD, amr=(PASSWORD_AMR,), consume=consume)
 
 
 def _bounded(password: str) -> str:
     # longer than any accepted one: it is wrong whatever it is, and costs what a wrong one costs
     return password if len(password) <= LONGEST else ""
-
-
-async def _still_the_password(tx: Transaction, *, account_id: str, seen: str) -> bool:
-    # hashing took a while: a password that was changed, or an account disabled, meanwhile must not get a session
-    return await accounts.keep_password_hash(tx, account_id, seen=seen)
-
-
-async def _put_in_place(tx: Transaction, *, account_id: str, seen: str, new: str) -> bool:
-    return await accounts.replace_password_hash(tx, account_id, seen=seen, new=new)
