@@ -1,4 +1,4 @@
-"""Where time comes from. Nothing else in core reads a clock."""
+"""Where time comes from. Nothing else in core reads a clock, but for the ``Date`` of a mail, which decides nothing."""
 
 import time
 from typing import Final, Protocol

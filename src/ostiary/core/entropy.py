@@ -1,4 +1,5 @@
-"""Where randomness comes from. Nothing else in core draws any."""
+"""Where the randomness of ids, tokens, salts and nonces comes from. Beside it, only the secret file and the names of
+mails are drawn, from the system itself."""
 
 import base64
 import secrets

@@ -5,8 +5,7 @@ from typing import Final
 from ostiary.core.accounts import queries
 from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
-from ostiary.core.plug import Actor, Ambient
-from ostiary.core.plug.actor import ActorKind
+from ostiary.core.plug import Actor, ActorKind, Ambient
 from ostiary.errors import Forbidden
 from ostiary.store.database import Transaction
 

@@ -7,8 +7,7 @@ from ostiary.core.accounts.authority import USERS_WRITE, act
 from ostiary.core.accounts.email import parse_email
 from ostiary.core.accounts.model import ADMIN, Account
 from ostiary.core.audit.model import Event
-from ostiary.core.plug import Actor, Ambient
-from ostiary.core.plug.actor import ActorKind
+from ostiary.core.plug import Actor, ActorKind, Ambient
 from ostiary.core.revocations import Revoking, epoch_raised, transact
 from ostiary.errors import Conflict, Forbidden, InvalidBody, InvalidEmail, NotFound
 from ostiary.store.database import Transaction

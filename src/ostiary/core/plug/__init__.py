@@ -4,7 +4,7 @@ A slice states `Route`, `Check` and `Factor` and exports one `Feature`; it is gi
 a `Call`. This folder knows no slice, no HTTP library and no SQL.
 """
 
-from ostiary.core.plug.actor import Actor, Source
+from ostiary.core.plug.actor import Actor, ActorKind, Source
 from ostiary.core.plug.ambient import Ambient, Keys, Mail, Post
 from ostiary.core.plug.feature import Feature
 from ostiary.core.plug.route import (
@@ -28,6 +28,7 @@ from ostiary.core.plug.sign_in import Attempt, Check, Factor, FactorBody, Outcom
 
 __all__ = [
     "Actor",
+    "ActorKind",
     "Ambient",
     "Answer",
     "Attempt",

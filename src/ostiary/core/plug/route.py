@@ -50,7 +50,7 @@ class PerSource:
 
 @dataclass(frozen=True, slots=True)
 class InChecks:
-    """The service counts attempts itself, through `Check`s, because the outcome matters."""
+    """The verb counts by itself, in `Check`s or for the account: who is meant, or the outcome, matters."""
 
 
 @dataclass(frozen=True, slots=True)
