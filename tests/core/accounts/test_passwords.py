@@ -57,7 +57,7 @@ def test_the_length_is_counted_in_code_points_after_composition():
     assert reasons(long + "x") == ("Use at most 256 characters.",)
 
 
-def test_what_is_too_long_in_bytes_is_refused_and_not_cut():
+def test_a_character_of_four_bytes_counts_as_one():
     assert reasons("🦊🚪🔑🎩🧭🪁🛶🥁" * 33) == ("Use at most 256 characters.",)  # 264
     check_password("🦊🚪🔑🎩🧭🪁🛶🥁" * 32, known=KNOWN)  # 256 of 4 bytes each
 

@@ -9,7 +9,7 @@ import pytest
 
 from ostiary.core.accounts import registration
 from ostiary.core.plug import Actor
-from ostiary.errors import InvalidEmail, PasswordRejected
+from ostiary.errors import InvalidEmail
 from tests.core.installation import EMAIL, PASSWORD, installation, told
 
 OTHER_PASSWORD = "a kettle that hums in winter"
@@ -206,18 +206,12 @@ async def test_an_accent_may_be_sent_in_either_form_at_registration_and_sign_in(
     "password", [" wobbly lantern ", "Wobbly Lantern", "wobbly\tlantern", "🦊🚪🔑🎩🧭🪁🛶🥁", "x" + "y9!Q" * 63]
 )
 async def test_a_password_is_used_exactly_as_it_was_sent(sqlite_url, password):
-    async with installation(sqlite_url, limit_register="1000/second") as house:
-        await registration.create(house.ambient, Actor.operator("t"), email=EMAIL, password=PASSWORD, roles=())
-        try:
-            made = await registration.create(
-                house.ambient, Actor.operator("t"), email="b@example.com", password=password, roles=()
-            )
-        except PasswordRejected:
-            pytest.fail("it is good enough")
-        assert made
-        assert (await house.login("b@example.com", password)).status_code == 200
-        for other in (password.strip(), password.lower(), password[:-1], password + "x", password.replace("\t", " ")):
-            assert other == password or (await house.login("b@example.com", other)).status_code == 401
+    async with installation(sqlite_url) as house:
+        assert (await house.register(password=password)).status_code == 202
+        assert (await house.login(password=password)).status_code == 200
+        others = {password.strip(), password.lower(), password[:-1], password + "x", password.replace("\t", " ")}
+        for other in others - {password}:
+            assert (await house.login(password=other)).status_code == 401
 
 
 async def test_registrations_are_limited_by_source(sqlite_url):

@@ -12,8 +12,7 @@ from zxcvbn.matching import L33T_TABLE
 from ostiary.errors import PasswordRejected
 
 SHORTEST: Final = 8  # code points; SP 800-63B-4 §3.1.1.2 allows 8 where guessing is limited otherwise
-LONGEST: Final = 256  # code points; longer is refused, never cut
-_MOST_BYTES: Final = 1024
+LONGEST: Final = 256  # code points, 1024 bytes at most; longer is refused, never cut
 _MOST_GUESSES: Final = 10**8  # zxcvbn's score 3 begins beyond; a random password of the least length just reaches it
 _GUESSED: Final = "This password would be guessed quickly."
 _ALWAYS_KNOWN: Final = ("ostiary",)
@@ -58,7 +57,7 @@ def words_about(email: str, host: str) -> tuple[str, ...]:
 def _length_reasons(password: str) -> list[str]:
     if len(password) < SHORTEST:
         return [f"Use at least {SHORTEST} characters."]
-    if len(password) > LONGEST or len(password.encode()) > _MOST_BYTES:
+    if len(password) > LONGEST:
         return [f"Use at most {LONGEST} characters."]
     return []
 
