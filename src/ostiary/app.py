@@ -35,7 +35,7 @@ from ostiary.core.tokens.keys.held import SigningKeys
 from ostiary.core.tokens.keys.keeper import KeyKeeper
 from ostiary.core.tokens.keys.model import Timing
 from ostiary.core.vault import Vault
-from ostiary.errors import ConfigurationError, OstiaryError, Unavailable
+from ostiary.errors import ConfigurationError, Unavailable
 from ostiary.features.totp import feature as totp
 from ostiary.jose import KeySet
 from ostiary.store.database import Database, Transaction
@@ -312,8 +312,8 @@ class Ostiary:
             self._revocations.forget(ambient.seconds())
             try:
                 await self._sweep(ambient)
-            except OstiaryError as problem:
-                _LOG.warning("housekeeping is put off: %s", problem.code)
+            except Exception as problem:  # noqa: BLE001 - had it stopped, tables would grow for ever
+                _LOG.warning("housekeeping is put off: %s", type(problem).__name__)
 
     async def _sweep(self, ambient: Ambient) -> None:
         for sweep in [feature.sweep for feature in self._features if feature.sweep is not None]:
