@@ -8,22 +8,18 @@ one goes on.
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from ostiary.core.accounts.authority import act
 from ostiary.core.audit.model import Event
-from ostiary.core.audit.service import record
 from ostiary.core.plug import Actor, Ambient
 from ostiary.core.revocations import Revoking, transact
 from ostiary.core.tokens.keys import feed, queries
 from ostiary.core.tokens.keys.model import (
     PUBLISHED,
-    Activate,
-    Confirm,
     KeyRecord,
     MakeFirst,
     MakeNext,
-    Remove,
     State,
     Step,
     Timing,
@@ -32,7 +28,8 @@ from ostiary.core.tokens.keys.model import (
     may_sign_at,
     plan,
 )
-from ostiary.core.tokens.keys.sealing import public, reseal, seal_private, seal_public, unseal
+from ostiary.core.tokens.keys.sealing import reseal, unseal
+from ostiary.core.tokens.keys.steps import Work, take_step
 from ostiary.core.vault import Vault
 from ostiary.errors import Conflict, NotFound
 from ostiary.jose import SigningKey
@@ -60,16 +57,6 @@ class Revoked:
 
     kid: str
     successor: str | None
-
-
-class _Work(NamedTuple):
-    """What a step needs: who takes it, the keys as they are in its transaction, and a new one."""
-
-    ambient: Ambient
-    tx: Transaction
-    actor: Actor
-    keys: list[KeyRecord]
-    fresh: SigningKey | None
 
 
 async def open_keys(ambient: Ambient) -> None:
@@ -106,10 +93,10 @@ async def advance(ambient: Ambient, steps: Iterable[Step]) -> None:
 
     async def body(tx: Transaction) -> Revoking[None]:
         keys = await _hold(tx)
-        work = _Work(ambient, tx, Actor.system(), keys, fresh)
+        work = Work(ambient, tx, Actor.system(), keys, fresh)
         entries: list[Entry] = []
         for step in plan(keys, ambient.now(), Timing.of(ambient.settings)):
-            entries += await _take_step(work, step)
+            entries += await take_step(work, step)
         return Revoking(None, tuple(entries))
 
     await transact(ambient, body)
@@ -134,7 +121,7 @@ async def rotate(ambient: Ambient, actor: Actor) -> Upcoming:
         if current is None or not has_room(keys):
             raise Conflict("as many keys are published as there can be: wait until the oldest is gone")
         step = MakeNext(current.kid, activate_at=now)
-        return Revoking(fresh.kid, await _take_step(_Work(ambient, tx, actor, keys, fresh), step))
+        return Revoking(fresh.kid, await take_step(Work(ambient, tx, actor, keys, fresh), step))
 
     kid = await transact(ambient, body)
     await tend(ambient)
@@ -160,7 +147,7 @@ async def revoke(ambient: Ambient, actor: Actor, kid: str) -> Revoked:
         revoking = feed.revoked(kid, now=ambient.now())
         if (current := in_state(keys, State.CURRENT)) is not None and current.kid != kid:
             return Revoking(Revoked(kid, None), (revoking,))
-        made = await _take_step(_Work(ambient, tx, actor, keys, fresh), MakeFirst())
+        made = await take_step(Work(ambient, tx, actor, keys, fresh), MakeFirst())
         return Revoking(Revoked(kid, fresh.kid), (revoking, *made))
 
     done = await transact(ambient, body)
@@ -192,76 +179,6 @@ async def _hold(tx: Transaction) -> list[KeyRecord]:
 async def _generate(ambient: Ambient) -> SigningKey:
     # an RSA key takes up to a second: not on the event loop
     return await asyncio.to_thread(SigningKey.generate, ambient.settings.key_algorithm)
-
-
-async def _take_step(work: _Work, step: Step) -> tuple[Entry, ...]:
-    match step:
-        case MakeFirst():
-            return await _make_first(work)
-        case MakeNext():
-            return await _make_next(work, step)
-        case Activate():
-            return await _activate(work, step)
-        case Remove():
-            return await _remove(work, step)
-        case Confirm():
-            await queries.confirm(work.tx, step.kid, step.state, now=work.ambient.now())
-            return ()
-
-
-async def _make_first(work: _Work) -> tuple[Entry, ...]:
-    ambient, key = work.ambient, work.fresh
-    if key is None:
-        return ()
-    sealed = seal_private(ambient.vault, key)
-    if not await queries.insert_first(work.tx, key.kid, key.alg, sealed, now=ambient.now()):
-        return ()
-    await _record(work, "keys.created", key.kid, alg=key.alg)
-    await _record(work, "keys.activated", key.kid)
-    return (feed.changed(key.kid, now=ambient.now()),)
-
-
-async def _make_next(work: _Work, step: MakeNext) -> tuple[Entry, ...]:
-    ambient, key = work.ambient, work.fresh
-    if key is None:
-        return ()
-    if not await queries.insert_next(
-        work.tx,
-        key.kid,
-        key.alg,
-        seal_private(ambient.vault, key),
-        current=step.current,
-        activate_at=step.activate_at,
-        now=ambient.now(),
-    ):
-        return ()
-    await _record(work, "keys.created", key.kid, alg=key.alg)
-    return (feed.changed(key.kid, now=ambient.now()),)
-
-
-async def _activate(work: _Work, step: Activate) -> tuple[Entry, ...]:
-    """Raises ConfigurationError where this process cannot read one of the two: others will do it."""
-    vault, by_kid = work.ambient.vault, {key.kid: key for key in work.keys}
-    unseal(vault, by_kid[step.kid])
-    retiring = public(unseal(vault, by_kid[step.retiring]))
-    if not await queries.retire(work.tx, step.retiring, seal_public(vault, retiring)):
-        return ()
-    if not await queries.activate(work.tx, step.kid):
-        raise Conflict(f"the next key {step.kid} is not there any more")
-    await _record(work, "keys.retired", step.retiring)
-    await _record(work, "keys.activated", step.kid)
-    return (feed.changed(step.kid, now=work.ambient.now()),)
-
-
-async def _remove(work: _Work, step: Remove) -> tuple[Entry, ...]:
-    if not await queries.remove(work.tx, step.kid, step.state):
-        return ()
-    await _record(work, "keys.removed", step.kid)
-    return (feed.changed(step.kid, now=work.ambient.now()),)
-
-
-async def _record(work: _Work, name: str, kid: str, **detail: str) -> None:
-    await record(work.ambient, work.tx, work.actor, Event(name, detail={"kid": kid, **detail}))
 
 
 async def _upcoming(ambient: Ambient, kid: str) -> Upcoming:
