@@ -29,7 +29,7 @@ class Table(Generic[T]):
         """Takes (method, path, target) each.
 
         Raises:
-            TypeError: a method and path occur twice.
+            TypeError: a method and path occur twice, or a parameter's name is not made of small letters.
         """
         self._fixed: dict[str, dict[str, T]] = {}
         self._patterns: dict[str, tuple[re.Pattern[str], dict[str, T]]] = {}
@@ -58,6 +58,8 @@ class Table(Generic[T]):
 
 def _pattern(path: str) -> re.Pattern[str]:
     first, *rest = PARAMETER.split(path)
+    if "{" in first + "".join(rest[1::2]):
+        raise TypeError(f"{path}: a parameter is like {{role_name}}")
     parts = [
         f"(?P<{name}>[^/]{{1,{_MAX_PARAMETER}}}){re.escape(text)}"
         for name, text in zip(rest[::2], rest[1::2], strict=True)
