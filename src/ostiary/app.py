@@ -303,7 +303,7 @@ class Ostiary:
         follower = Follower(database, learn)
         await follower.catch_up()
         self._follower = follower
-        stack.push_async_callback(_stop, asyncio.create_task(follower.run(), name="ostiary-feed"))
+        stack.push_async_callback(follower.end, asyncio.create_task(follower.run(), name="ostiary-feed"))
 
     async def _housekeeping(self, ambient: Ambient) -> None:
         """Removes what has expired. Every process does it: each statement is harmless when another was faster."""

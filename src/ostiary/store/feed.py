@@ -109,7 +109,7 @@ class Follower:
             self._fresh_at = asked_at
 
     async def run(self) -> NoReturn:
-        """Reads for ever. Errors are logged and make the follower age; nothing but cancelling ends it."""
+        """Reads for ever. Errors are logged and make the follower age; nothing but cancelling ends it: see `end`."""
         while True:
             try:
                 await self.catch_up()
@@ -118,6 +118,12 @@ class Follower:
             except Exception:  # noqa: BLE001 — a follower that stopped would stay stale for ever
                 _log.warning("the change feed could not be read", exc_info=True)
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def end(self, run: "asyncio.Task[NoReturn]") -> None:
+        """Cancels `run`, but not in the middle of a read: a driver that is connecting would be left in pieces."""
+        async with self._reading:
+            run.cancel()
+            await asyncio.wait([run])
 
     async def _read(self) -> None:
         after = self._position
