@@ -1,7 +1,7 @@
 """Issuing, refreshing and ending: the one pipeline that every way to get tokens goes through.
 
-A grant passes account, issue and audit in this order, inside one transaction; signing comes after the commit, so that a
-token never exists for a session that was rolled back.
+A grant passes account and issue in this order, inside the transaction of whoever asks for it and records why; signing
+comes after the commit, so that a token never exists for a session that was rolled back.
 """
 
 from typing import Final, TypeAlias
