@@ -58,13 +58,14 @@ class Installation:
         *,
         token: str | None = None,
         headers: dict[str, str] | None = None,
+        source: str | None = None,
     ) -> httpx.Response:
-        """One request. Each comes from an address of its own, so that no limit per source is in the way."""
+        """One request. Without a ``source`` each has an address of its own: no limit per source is in the way."""
         number = next(_addresses)
-        source = (f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", 50_000)
+        address = source or f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         sent = {"authorization": f"Bearer {token}"} if token else {}
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app, client=source), base_url=ISSUER, trust_env=False
+            transport=httpx.ASGITransport(self.app, client=(address, 50_000)), base_url=ISSUER, trust_env=False
         ) as client:
             return await client.request(method, f"/auth{path}", json=body, headers={**sent, **(headers or {})})
 

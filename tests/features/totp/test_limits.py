@@ -53,15 +53,34 @@ async def test_parallel_guesses_are_counted_too(database_url):
         assert sorted(answer.status_code for answer in answers) == [401] * BURST + [429] * BURST
 
 
-async def test_recovery_codes_are_limited(database_url):
+async def test_whoever_has_the_password_cannot_shut_the_owner_out(database_url):
+    """With TOTP's tries used up and a hundred wrong recovery codes, a right one signs in (REQUIREMENTS E5)."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
-        statuses = []
-        for number in range(31):
+        world.clock.advance(COMES_BACK)
+        await use_up(ada)
+        for number in range(100):
             if number % 5 == 0:
                 attempt = await ada.attempt()
-            statuses.append((await ada.finish("recovery-code", "a" * 24, attempt=attempt)).status_code)
-        assert statuses == [401] * 30 + [429]
+            assert (await ada.finish("recovery-code", "a" * 24, attempt=attempt)).status_code == 401
+        assert (await ada.finish("recovery-code", ada.recovery_codes[0])).status_code == 200
+
+
+async def test_recovery_codes_are_limited_for_one_source(database_url):
+    """That count is the core's, of later steps; it bounds the work."""
+    async with installation(database_url) as world:
+        ada = await enrolled(world)
+        attempts = [await ada.attempt() for _ in range(3)]
+        guess = {"code": "a" * 24}
+        statuses = [
+            (
+                await world.ask(
+                    "POST", "/login/recovery-code", {"attempt": attempts[number // 5], **guess}, source="192.0.2.1"
+                )
+            ).status_code
+            for number in range(11)
+        ]
+        assert statuses == [401] * 10 + [429]
 
 
 async def test_who_signs_in_with_right_codes_never_waits(database_url):

@@ -7,7 +7,7 @@ from ostiary.core.accounts import queries as accounts
 from ostiary.core.plug import Ambient, FactorBody, Proof
 from ostiary.core.vault import Vault
 from ostiary.features.totp import mails, queries
-from ostiary.features.totp.limits import RECOVERY_CODE, TOTP
+from ostiary.features.totp.limits import TOTP
 from ostiary.features.totp.model import Enrolled, matching_step, recovery_code_hash
 from ostiary.store.database import Reader, Transaction
 
@@ -45,7 +45,7 @@ class RecoveryCode:
     """One of the codes that were shown when TOTP was confirmed. It counts as a second factor, so that whoever has lost
     the device can remove it and enrol another."""
 
-    name = RECOVERY_CODE
+    name = "recovery_code"
     body = CodeBody
 
     async def offer(self, reader: Reader, account_id: str) -> bool:
