@@ -10,7 +10,7 @@ import time
 import httpx
 import pytest
 
-from tests.cli.program import PASSWORD, Caller, Served, free_port, run
+from tests.cli.program import PASSWORD, PATIENCE, Caller, Served, free_port, run
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +97,8 @@ def test_json_says_the_same_and_everywhere_is_warned_of(tmp_path):
         assert facts["url"] == facts["issuer"] == server.url
         assert facts["database_made"] is facts["secret_made"] is True
         assert facts["warning"].startswith("Warning: whoever reaches 0.0.0.0:")
-        # before a worker serves: the signal must neither be lost nor take long
-        asked = time.monotonic()
+        # before a worker serves: the signal must not be lost; `interrupt` waits for PATIENCE and no longer
         assert server.interrupt() == 0
-        assert time.monotonic() - asked < 5
 
 
 def test_sigterm_lets_requests_finish(tmp_path):
@@ -122,7 +120,7 @@ def test_workers_end_when_the_parent_is_killed(tmp_path):
     with Served(tmp_path) as server:
         server.ready()
         server.end(signal.SIGKILL)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while _listens(server.url):
             assert time.monotonic() < deadline, "a worker outlives its parent and keeps the port"
             time.sleep(0.05)

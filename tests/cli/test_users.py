@@ -12,7 +12,7 @@ import pytest
 from ostiary.errors import Forbidden
 from ostiary.jose import VerifyingKey
 from ostiary.verifier import Principal, Requirement, Verifier
-from tests.cli.program import PASSWORD, Caller, Served, call, run
+from tests.cli.program import PASSWORD, PATIENCE, Caller, Served, call, run
 
 GUARD = Requirement(role="admin")
 
@@ -54,10 +54,12 @@ def pass_as_admin(client, tokens):
     GUARD.check(Principal.of(verifier.verify(tokens["access_token"])), now=verifier.now())
 
 
-def refused_within_a_second(caller, tokens):
-    asked = time.monotonic()
+def is_refused_soon(caller, tokens):
+    """Whether the server hears of it, by the feed alone; how soon is measured in bench/."""
+    deadline = time.monotonic() + PATIENCE
     while caller.me(tokens).status_code != 401:
-        assert time.monotonic() - asked < 1.0, "a token is accepted that was made invalid"
+        assert time.monotonic() < deadline, "a token is accepted that was made invalid"
+        time.sleep(0.01)
     return True
 
 
@@ -75,7 +77,7 @@ def test_roles_are_given_and_taken_at_once(folder, client):
     caller = Caller(client, "bob@example.com").register()
     before = caller.login()
     assert users(folder, "roles", "bob@example.com", "+admin", "+moderator", "-user")["roles"] == ["admin", "moderator"]
-    assert refused_within_a_second(caller, before)
+    assert is_refused_soon(caller, before)
     pass_as_admin(client, caller.login())
     assert users(folder, "roles", "bob@example.com", "-admin", "-moderator")["roles"] == []
 
@@ -84,7 +86,7 @@ def test_a_disabled_account_is_out_until_it_is_enabled(folder, client):
     caller = Caller(client, "cy@example.com").register()
     tokens = caller.login()
     assert users(folder, "disable", "cy@example.com")["disabled"] is True
-    assert refused_within_a_second(caller, tokens)
+    assert is_refused_soon(caller, tokens)
     body = {"email": caller.email, "password": caller.password}
     assert client.post("/auth/login", json=body).status_code == 401
     assert users(folder, "enable", "cy@example.com")["disabled"] is False
@@ -96,7 +98,7 @@ def test_logout_ends_every_session(folder, client):
     sessions = [caller.login(), caller.login()]
     assert users(folder, "logout", "di@example.com") == {"email": "di@example.com", "ended_sessions": 2}
     for tokens in sessions:
-        assert refused_within_a_second(caller, tokens)
+        assert is_refused_soon(caller, tokens)
         refresh = client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
         assert refresh.status_code == 401
 

@@ -1,7 +1,6 @@
 """Password hashes: what is accepted, what a damaged or hostile row can do, and how many are computed at once."""
 
 import asyncio
-import gc
 import threading
 import time
 from contextlib import contextmanager
@@ -134,11 +133,11 @@ async def test_beyond_threads_and_queue_callers_are_told_at_once_that_it_is_busy
     gate = threading.Event()
     with hashing(hashing_threads=1, hashing_queue=2) as ours:
         held = [asyncio.ensure_future(ours.run(gate.wait)) for _ in range(3)]
-        await asyncio.sleep(0)
-        began = time.perf_counter()
+        one_more = asyncio.ensure_future(ours.verify(STORED, PASSWORD))
+        await asyncio.sleep(0)  # one turn of the loop: who waits for anything at all is not done after it
+        assert one_more.done()
         with pytest.raises(Busy):
-            await ours.verify(STORED, PASSWORD)
-        assert time.perf_counter() - began < 0.01
+            await one_more
         gate.set()
         await asyncio.gather(*held)
         assert await ours.verify(STORED, PASSWORD)  # every place came back
@@ -184,19 +183,12 @@ async def test_no_more_hashes_are_computed_at_once_than_there_are_threads():
 
 
 async def test_the_event_loop_goes_on_while_hashes_are_computed():
-    """The longest pause of the loop during a hash that takes a second is far below it."""
+    """Computed on the loop, or with the interpreter's lock held, a hash would let it turn once or twice."""
+    turns = 0
     with hashing(argon2_time=20) as ours:
-        longest, last = 0.0, time.perf_counter()
-        gc.disable()
-        try:
-            task = asyncio.ensure_future(ours.hash(PASSWORD))
-            began = time.perf_counter()
-            while not task.done():
-                await asyncio.sleep(0.001)
-                now = time.perf_counter()
-                longest, last = max(longest, now - last), now
-            took = time.perf_counter() - began
-        finally:
-            gc.enable()
+        task = asyncio.ensure_future(ours.hash(PASSWORD))
+        while not task.done():
+            await asyncio.sleep(0.001)
+            turns += 1
         await task
-    assert longest < took / 2
+    assert turns > 10

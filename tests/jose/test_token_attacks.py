@@ -359,15 +359,20 @@ GIANTS = {
 
 @pytest.mark.parametrize("name", GIANTS)
 def test_j29_giants_are_refused_at_once(name):
-    """Never more than a few milliseconds, on a slow machine too."""
-    best = min(_seconds_to_refuse(GIANTS[name]) for _ in range(3))
-    assert best < 0.005
+    """For no more work than a few dozen good tokens are, however long it is."""
+    good = token()
+    one_good = _cheapest(lambda: verify(good, KEYS, typ="at+jwt"))
+    assert _cheapest(lambda: refused(GIANTS[name], MalformedToken)) < 50 * one_good
 
 
-def _seconds_to_refuse(text):
-    start = time.perf_counter()
-    refused(text, MalformedToken)
-    return time.perf_counter() - start
+def _cheapest(call):
+    """Seconds of this thread's own work: what else the machine does is not counted."""
+    seconds = []
+    for _ in range(5):
+        began = time.thread_time()
+        call()
+        seconds.append(time.thread_time() - began)
+    return min(seconds)
 
 
 def test_a5_the_limits_are_exact():

@@ -358,6 +358,19 @@ def slowly(issuer, seconds=0.2):
     issuer.answers[JWKS] = (200, headers, answer)
 
 
+def held_back(issuer):
+    """The keys come when the event is set."""
+    let_go = threading.Event()
+    _, headers, body = issuer.answers[JWKS]
+
+    def wait_and_write(write):
+        let_go.wait(20)
+        write(body)
+
+    issuer.answers[JWKS] = (200, headers, wait_and_write)
+    return let_go
+
+
 def test_many_threads_cause_one_fetch(setting):
     slowly(setting.issuer)
     token, found = setting.token(), []
@@ -371,30 +384,20 @@ def test_many_threads_cause_one_fetch(setting):
 
 
 async def test_many_tasks_cause_one_fetch_and_the_loop_goes_on(setting):
-    slowly(setting.issuer)
-    token, turns = setting.token(), []
-    ticking = asyncio.create_task(_tick(turns))
-    found = await asyncio.gather(*(setting.verifier.verify_async(token) for _ in range(32)))
-    ticking.cancel()
-    assert [claims.sub for claims in found] == ["acc_1"] * 32
+    """The issuer answers only when the loop has turned: a loop that stood still would wait for ever."""
+    let_go = held_back(setting.issuer)
+    token = setting.token()
+    waiting = asyncio.gather(*(setting.verifier.verify_async(token) for _ in range(32)))
+    while not setting.fetched:  # noqa: ASYNC110 — it happens in the issuer's thread
+        await asyncio.sleep(0.01)
+    assert not waiting.done()
+    let_go.set()
+    assert [claims.sub for claims in await waiting] == ["acc_1"] * 32
     assert setting.fetched == 1
-    assert len(turns) > 3
-
-
-async def _tick(turns):
-    while True:
-        turns.append(await asyncio.sleep(0.01))
 
 
 async def test_in_an_event_loop_verify_does_not_wait(setting):
-    let_go = threading.Event()
-    _, headers, body = setting.issuer.answers[JWKS]
-
-    def wait_and_write(write):
-        let_go.wait(5)
-        write(body)
-
-    setting.issuer.answers[JWKS] = (200, headers, wait_and_write)
+    let_go = held_back(setting.issuer)
     with pytest.raises(Unavailable, match="event loop") as caught:
         setting.verify()
     assert caught.value.retry_after == 1

@@ -18,6 +18,9 @@ from tests.web.toy import ISSUER, World
 
 PASSWORD = "hunter2"
 
+PATIENCE = 20.0
+"""Seconds for anything: the machine may be busy."""
+
 
 class Host:
     """An embedding that writes down what happens."""
@@ -74,10 +77,10 @@ class Server:
 
     async def tell(self, what):
         self.ask(what)
-        return await asyncio.wait_for(self._answered.get(), 1)
+        return await asyncio.wait_for(self._answered.get(), PATIENCE)
 
     async def end(self):
-        await asyncio.wait_for(self.task, 1)
+        await asyncio.wait_for(self.task, PATIENCE)
 
 
 async def run_through(app):

@@ -98,10 +98,10 @@ REFUSED = {
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
 def test_what_could_be_read_as_another_address_is_refused(text):
     """L12, F2."""
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InvalidEmail) as refused:
         parse_email(text)
-    assert time.perf_counter() - began < 0.5, "P07: no pattern that a text can keep busy"
+    assert time.process_time() - began < 0.5, "P07: no pattern that a text can keep busy"
     assert text[:5] not in refused.value.reason or not text
 
 

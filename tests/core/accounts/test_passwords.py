@@ -71,9 +71,9 @@ def test_normalising_is_composing_and_nothing_else():
 
 def test_a_million_combining_characters_cost_nothing():
     """L09: what is too long is not normalised."""
-    began = time.perf_counter()
+    began = time.process_time()
     assert reasons("a" + "\u0301" * 1_000_000) == ("Use at most 256 characters.",)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 GUESSED = {

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from functools import partial
 
+import asyncpg
 import pytest
 
 from ostiary import app
@@ -17,6 +18,7 @@ from tests.core.installation import EMAIL, ISSUER, PASSWORD, SAME_ORIGIN, instal
 
 OPERATOR = Actor.operator("test")
 RIGHT, WRONG = "open sesame", "open barley"
+GATE = 4711
 
 
 @pytest.mark.parametrize("offered", [(), ("a",), ("a", "b"), ("b", "a", "c")])
@@ -204,14 +206,40 @@ async def test_what_changes_between_the_steps_ends_the_attempt(database_url, mon
         assert await house.rows("select * from sessions") == []
 
 
+@asynccontextmanager
+async def gate(database_url):
+    """Holds the advisory lock `GATE`: gives who waits until somebody is queued for a lock of a kind, and opens it."""
+    connection = await asyncpg.connect(database_url)
+
+    async def someone_waits(kind):
+        waiting = "select count(*) from pg_locks where locktype = $1 and not granted"
+        async with asyncio.timeout(20):
+            while not await connection.fetchval(waiting, kind):  # noqa: ASYNC110 — it happens in the database
+                await asyncio.sleep(0.01)
+
+    async def open_it():
+        await connection.execute(f"select pg_advisory_unlock({GATE})")
+
+    try:
+        await connection.execute(f"select pg_advisory_lock({GATE})")
+        yield someone_waits, open_it
+    finally:
+        await connection.close()
+
+
 async def test_signing_out_everywhere_waits_for_a_step_and_ends_what_it_made(monkeypatch, shared_postgres_url):
     """The step has looked at the account and not committed yet: its session must not survive the other's commit."""
     async with plugged(shared_postgres_url, monkeypatch) as house:
         attempt = await begin(house)
-        house.word.while_offering = "select pg_sleep(0.4)"  # between the look at the account and the session
-        step = asyncio.ensure_future(finish(house, attempt))
-        await asyncio.sleep(0.2)
-        assert await sign_out_everywhere(house.ambient, OPERATOR, house.ada.id) == 1
+        house.word.while_offering = f"select pg_advisory_xact_lock({GATE})"  # after the look, before the session
+        async with gate(shared_postgres_url) as (someone_waits, open_it):
+            step = asyncio.ensure_future(finish(house, attempt))
+            await someone_waits("advisory")
+            signing_out = asyncio.ensure_future(sign_out_everywhere(house.ambient, OPERATOR, house.ada.id))
+            await someone_waits("transactionid")
+            assert not signing_out.done()
+            await open_it()
+        assert await signing_out == 1
         tokens = tokens_of(await step)
         assert not await house.is_let_in(tokens.access)
         assert (await house.refresh(tokens.refresh)).status_code == 401
@@ -225,7 +253,7 @@ async def test_unknown_used_and_malformed_attempts_are_told_apart_by_nobody(sqli
         random = house.ambient.random
         others = [
             "", "x", attempt[:-1], attempt + "0", attempt.upper(), tokens.access, tokens.refresh,
-            new_token(Purpose.ATTEMPT, random), new_token(Purpose.VERIFY, random),
+            new_token(Purpose.ATTEMPT, random).text, new_token(Purpose.VERIFY, random).text,
         ]  # fmt: skip
         wrong = await finish(house, attempt, WRONG)
         answers = [await finish(house, other) for other in others]

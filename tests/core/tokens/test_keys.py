@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ostiary.core.plug import Actor
-from ostiary.core.tokens.keys import service
+from ostiary.core.tokens.keys import keeper, service
 from ostiary.core.tokens.keys.model import JWKS_MAX_AGE, State, plan
 from ostiary.core.tokens.keys.queries import every
 from ostiary.core.tokens.keys.service import advance, tend
@@ -17,7 +17,7 @@ from ostiary.core.vault import Vault
 from ostiary.errors import BadSignature, ConfigurationError, Conflict, Forbidden, NotFound, Unavailable
 from ostiary.jose import sign
 from ostiary.verifier import ACCESS_TOKEN_TYPE, LEEWAY, Verifier
-from tests.core.installation import ISSUER, SECRET, by, claims_of, opened, ostiary
+from tests.core.installation import ISSUER, SECRET, by, claims_of, eventually, opened, ostiary
 from tests.core.tokens.key_life import SECOND, SlowNode, key_events, keys, nodes, one, pass_time, rotated, timing
 from tests.core.watching import WatchedDatabase
 
@@ -206,7 +206,9 @@ async def test_only_who_may_change_keys_does(own_sqlite_url):
         assert [(actor_id, json.loads(detail)) for actor_id, detail in told] == [(admin.id, {"kid": kid})]
 
 
-async def test_a_revoked_key_is_refused_at_once_here_and_within_a_second_elsewhere(own_url):
+async def test_a_revoked_key_is_refused_at_once_here_and_elsewhere_as_soon_as_the_feed_is_heard(own_url, monkeypatch):
+    """The feed alone tells: nobody looks at the rows by themselves meanwhile."""
+    monkeypatch.setattr(keeper, "TEND_SECONDS", 3600.0)
     async with nodes(own_url, 2) as [here, elsewhere]:
         access = (await here.session(await here.person())).access
         assert await here.is_let_in(access)
@@ -214,12 +216,9 @@ async def test_a_revoked_key_is_refused_at_once_here_and_within_a_second_elsewhe
         stolen = here.ambient.keys.current
         revoked = await service.revoke(here.ambient, OPERATOR, stolen.kid)
         assert not await here.is_let_in(access)
-        asked = asyncio.get_running_loop().time()
-        while await elsewhere.is_let_in(access):  # noqa: ASYNC110 — over HTTP, as callers do
-            await asyncio.sleep(0.01)
-        assert asyncio.get_running_loop().time() - asked < 1
-        async with asyncio.timeout(1):
-            while elsewhere.ambient.keys._signing is None:  # noqa: ASYNC110 — as above
+        await eventually(lambda: elsewhere.get("/me", token=access), 401)
+        async with asyncio.timeout(20):
+            while elsewhere.ambient.keys._signing is None:  # noqa: ASYNC110 — no event tells of it
                 await asyncio.sleep(0.01)
         for house in (here, elsewhere):
             assert house.ambient.keys.current.kid == revoked.successor
@@ -419,7 +418,7 @@ async def test_a_key_that_is_put_into_the_database_without_the_secret_is_not_bel
             await house.ambient.database.execute("delete from signing_keys where kid = 'evil'")
 
 
-@pytest.mark.parametrize("alg", ["ES256", "ES384", "Ed25519", "EdDSA", "RS256", "PS256", "ML-DSA-44"])
+@pytest.mark.parametrize("alg", ["ES256", "ES384", "Ed25519", "EdDSA", "RS256", "PS256"])
 async def test_each_algorithm_signs_verifies_and_rotates(own_sqlite_url, alg):
     async with nodes(own_sqlite_url, key_algorithm=alg) as [house]:
         access = (await house.session(await house.person())).access
