@@ -2,7 +2,8 @@
 
 import asyncio
 
-from ostiary.features.totp import queries
+from ostiary.errors import OutcomeUnknown
+from ostiary.features.totp import queries, service
 from tests.features.totp.installation import STEP, AuthenticatorApp, enrolled, installation, registered
 
 
@@ -22,6 +23,29 @@ async def test_enrolling_shows_the_secret_and_confirming_shows_the_recovery_code
         assert await world.events() == ["totp.confirmed", "totp.enrolled"]
         assert await world.subjects(1) == ["Two-step sign-in is now on at auth.example.com"]
         assert world.outbox.mails[0].to == ada.email
+
+
+async def test_the_owner_hears_of_a_confirmation_whose_commit_may_have_failed(database_url, monkeypatch):
+    """TOTP may be active, with recovery codes that nobody saw: here it is."""
+    async with installation(database_url) as world:
+        ada = await registered(world)
+        app = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)
+        database = world.auth.ambient.database
+        with monkeypatch.context() as patched:
+            patched.setattr(database, "transaction", losing_its_answer(database.transaction))
+            assert (await ada.confirm(app.code())).status_code == 503
+        assert await world.subjects(1) == ["Two-step sign-in is now on at auth.example.com"]
+        assert (await ada.begin()).status_code == 202
+
+
+def losing_its_answer(transaction):
+    async def committed_but_lost(body, **options):
+        result = await transaction(body, **options)
+        if body.__module__ == service.__name__:  # not the counters'
+            raise OutcomeUnknown("the connection failed during the commit")
+        return result
+
+    return committed_but_lost
 
 
 async def test_before_the_confirmation_the_password_suffices(database_url):

@@ -1,7 +1,7 @@
 """Every statement on ``totp_secrets`` and ``totp_recovery_codes``."""
 
 from ostiary.features.totp.model import Enrolled
-from ostiary.store.database import Reader, Row, Transaction
+from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 
 
 async def start(tx: Transaction, account_id: str, sealed_secret: bytes, *, expires_at: int) -> bool:
@@ -104,9 +104,14 @@ async def remove(tx: Transaction, account_id: str) -> bool:
     )
 
 
-async def delete_expired(tx: Transaction, now: int) -> None:
-    """Deletes the secrets that nobody confirmed in time."""
-    await tx.execute("delete from totp_secrets where confirmed_at is null and expires_at <= $1", now)
+async def delete_expired(tx: Transaction, now: int) -> int:
+    """Deletes some of the secrets that nobody confirmed in time, and returns how many. They have no recovery codes."""
+    return await tx.execute(
+        "delete from totp_secrets where account_id in (select account_id from totp_secrets"
+        " where confirmed_at is null and expires_at <= $1 order by expires_at limit $2)",
+        now,
+        SWEEP_ROWS,
+    )
 
 
 async def insert_recovery_code(tx: Transaction, account_id: str, code_hash: bytes) -> None:

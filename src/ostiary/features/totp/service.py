@@ -11,7 +11,7 @@ from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Actor, Ambient
 from ostiary.core.sessions import queries as sessions
-from ostiary.errors import Conflict, InvalidCode, NotFound, TokenRevoked
+from ostiary.errors import Conflict, InvalidCode, NotFound, OutcomeUnknown, TokenRevoked
 from ostiary.features.totp import limits, mails, queries
 from ostiary.features.totp.factors import seal, unseal
 from ostiary.features.totp.model import (
@@ -71,6 +71,7 @@ async def confirm(ambient: Ambient, actor: Actor, me: Principal, *, code: str) -
         Conflict: no enrolment is under way, or another request was first.
         InvalidCode: the code is wrong.
         RateLimited
+        OutcomeUnknown: it may be active, with recovery codes that nobody saw. The owner gets the mail in this case too.
     """
     seen = await queries.unconfirmed(ambient.database, me.account_id, now=ambient.now())
     if seen is None:
@@ -81,19 +82,29 @@ async def confirm(ambient: Ambient, actor: Actor, me: Principal, *, code: str) -
     if step is None:
         raise InvalidCode("not a code of the secret to be confirmed")
     codes = tuple(new_recovery_code(ambient.random) for _ in range(RECOVERY_CODES))
+    held: list[Account] = []
 
-    async def body(tx: Transaction) -> Account | None:
-        account = await _hold(ambient, tx, me)
+    async def body(tx: Transaction) -> bool:
+        held[:] = [await _hold(ambient, tx, me)]
         if not await _activate(ambient, tx, seen, step=step, codes=codes):
-            return None
+            return False
         await record(ambient, tx, actor, _event("totp.confirmed", me))
-        return account
+        return True
 
-    account = await ambient.database.transaction(body)
-    if account is None:
-        raise Conflict("confirmed or replaced meanwhile")
-    ambient.mail.post(mails.confirmed(ambient, account))
+    try:
+        if not await ambient.database.transaction(body):
+            raise Conflict("confirmed or replaced meanwhile")
+    except OutcomeUnknown:
+        _tell(ambient, held)
+        raise
+    _tell(ambient, held)
     return codes
+
+
+def _tell(ambient: Ambient, held: list[Account]) -> None:
+    """Nothing is told where the transaction failed before it had the account."""
+    for account in held:
+        ambient.mail.post(mails.confirmed(ambient, account))
 
 
 async def remove(ambient: Ambient, actor: Actor, me: Principal) -> None:
