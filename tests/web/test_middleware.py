@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 
 import httpx
 import pytest
@@ -28,6 +29,8 @@ class Host:
     def __init__(self, app=None, *, fails=(), alone=False):
         self.events = []
         self.opening = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
         self.failures = list(fails)
         self.world = World(alone=alone)
         self.app = Embedded(self.world.app if alone else app or plain, self.world.app, open=self.open, close=self.close)
@@ -36,6 +39,7 @@ class Host:
         self.events.append("open")
         self.opening.set()
         await asyncio.sleep(0)
+        await self.go_on.wait()
         if self.failures:
             raise self.failures.pop(0)
 
@@ -367,6 +371,56 @@ async def test_a_later_request_tries_to_open_again(monkeypatch):
     assert (await host.get("/auth/open")).status_code == 503
     assert (await host.get("/auth/open")).status_code == 200
     assert host.events == ["open", "open"]
+
+
+async def test_until_opening_has_failed_the_apps_paths_wait_for_it_too():
+    """The app's guards need it."""
+    host = Host()
+    host.go_on.clear()
+    theirs = asyncio.create_task(host.get("/app"))
+    await host.opening.wait()
+    assert await has_no_answer(theirs)
+    host.go_on.set()
+    assert (await theirs).headers["x-app"] == "theirs"
+
+
+async def test_after_a_failure_only_our_paths_wait_for_the_next_attempt(monkeypatch):
+    """A database that does not answer must not hold up the app's own routes."""
+    monkeypatch.setattr(opening_module, "_PAUSE", 0.0)
+    host = Host(fails=[StoreUnavailable("away")])
+    assert (await host.get("/app")).headers["x-app"] == "theirs"
+    host.go_on.clear()
+    ours = asyncio.create_task(host.get("/auth/open"))
+    for _ in range(3):
+        assert (await asyncio.wait_for(host.get("/app"), 1)).headers["x-app"] == "theirs"
+    assert await has_no_answer(ours)
+    host.go_on.set()
+    assert (await ours).status_code == 200
+    assert host.events == ["open", "open"]
+
+
+async def test_requests_for_the_app_alone_open_again_beside_them(monkeypatch, caplog):
+    monkeypatch.setattr(opening_module, "_PAUSE", 0.0)
+    host = Host(fails=[OSError(PASSWORD), OSError(PASSWORD)])
+    for _ in range(3):
+        assert (await host.get("/app")).headers["x-app"] == "theirs"
+        await settled()
+    assert (await host.get("/auth/open")).status_code == 200
+    assert host.events == ["open"] * 3
+    gc.collect()  # asyncio speaks up about failures that nobody looked at when they are thrown away
+    assert {record.name for record in caplog.records} == {"ostiary.web"}
+    assert PASSWORD not in caplog.text
+
+
+async def settled():
+    """All that can run without waiting for somebody outside has run."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def has_no_answer(task):
+    await settled()
+    return not task.done()
 
 
 async def test_a_caller_who_leaves_while_we_open_does_not_stop_the_opening():

@@ -1,5 +1,6 @@
 """Ostiary around an ASGI app: its paths are served here, everything else is the app's."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,8 +16,9 @@ class Embedded:
     """Serves the paths that ``served`` owns and passes the rest to ``app``, as it came.
 
     It opens with the server's lifespan, before the app's own; where none comes (a test's transport, a server without
-    it), at the first request. While opening fails, our paths answer 503 and the app's go on. With ``app`` and
-    ``served`` the same, it is Ostiary alone.
+    it), at the first request. Until that has failed every request waits for it, since the app's guards need it too.
+    After a failure only our paths wait, and answer 503 while it fails; the app's go on, and it is tried again beside
+    them. With ``app`` and ``served`` the same, it is Ostiary alone.
     """
 
     def __init__(
@@ -35,17 +37,19 @@ class Embedded:
         if scope["type"] == "lifespan":
             await Lifespan(receive, send, opening=self._opening).run(self._app, scope)
             return
-        is_open = self._opening.is_open or await self._has_opened()
-        if scope["type"] not in {"http", "websocket"} or not self._served.owns(path_of(scope)):
+        is_ours = scope["type"] in {"http", "websocket"} and self._served.owns(path_of(scope))
+        if self._opening.has_failed and not is_ours:
+            self._opening.begin()
+        else:
+            await self._try_to_open()
+        if not is_ours:
             await self._app(scope, receive, send)
-        elif is_open:
+        elif self._opening.is_open:
             await self._served(scope, receive, send)
         else:
             await self._served.refuse(Unavailable("not open"), scope, send)
 
-    async def _has_opened(self) -> bool:
-        try:
+    async def _try_to_open(self) -> None:
+        # `Opening` has told the operator; a caller learns only that it is away
+        with contextlib.suppress(Exception):
             await self._opening.ensure()
-        except Exception:  # noqa: BLE001 - `Opening` has told the operator; a caller learns only that it is away
-            return False
-        return True

@@ -16,7 +16,7 @@ _PAUSE: Final = 1.0
 
 class Opening:
     """Awaits ``open`` once, for all who wait. A failure is raised to each of them, and tried again by who asks a second
-    later. Whoever waits may be cancelled: opening goes on, because others wait too."""
+    later. Whoever waits may be cancelled: opening goes on, because others wait too. ``has_failed`` until it is open."""
 
     def __init__(
         self,
@@ -28,14 +28,17 @@ class Opening:
         self._task: asyncio.Task[None] | None = None
         self._failed_at = 0.0
         self.is_open = False
+        self.has_failed = False
 
     async def ensure(self) -> None:
         """Returns when open. Raises what opening raised."""
-        if self.is_open:
-            return
-        if self._task is None or (self._task.done() and self._may_try_again()):
-            self._task = asyncio.create_task(self._run())
-        await asyncio.shield(self._task)
+        if not self.is_open:
+            await asyncio.shield(self._under_way())
+
+    def begin(self) -> None:
+        """Like `ensure`, for who does not wait."""
+        if not self.is_open:
+            self._under_way()
 
     async def close(self) -> None:
         """Closes what was opened. May be opened again after."""
@@ -44,6 +47,13 @@ class Opening:
             self._task = None
             await self._close()
 
+    def _under_way(self) -> asyncio.Task[None]:
+        """The attempt that counts: the last one, or a new one once its failure has stood long enough."""
+        if self._task is None or (self._task.done() and self._may_try_again()):
+            self._task = asyncio.create_task(self._run())
+            self._task.add_done_callback(_look_at)
+        return self._task
+
     def _may_try_again(self) -> bool:
         return asyncio.get_running_loop().time() - self._failed_at >= _PAUSE
 
@@ -51,10 +61,18 @@ class Opening:
         try:
             await self._open()
         except Exception as problem:
+            self.has_failed = True
             self._failed_at = asyncio.get_running_loop().time()
             _LOG.error("%s", reason(problem))
             raise
         self.is_open = True
+        self.has_failed = False
+
+
+def _look_at(attempt: asyncio.Task[None]) -> None:
+    """`Opening` has logged the failure: asyncio would log it again, in the driver's words, where nobody waited."""
+    if not attempt.cancelled():
+        attempt.exception()
 
 
 def reason(problem: Exception) -> str:
