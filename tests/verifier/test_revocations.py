@@ -3,6 +3,7 @@
 import pytest
 
 from ostiary.errors import RevocationsUnknown, TokenRevoked
+from ostiary.verifier import KnownRevocations
 from tests.verifier.material import NOW, access_token, revocations
 
 UNTIL = NOW + 1000
@@ -115,3 +116,24 @@ def test_after_forgetting_everything_nothing_is_kept():
     assert len(known) == 0
     assert not any(each._names or each for each in (known._sessions, known._tokens, known._accounts))
     assert not known._epochs
+
+
+def test_names_whose_times_arrive_in_any_order_are_forgotten_without_a_fault():
+    """Nodes' clocks differ: a later time may come first. One KeyError would end the housekeeping for good."""
+    known = KnownRevocations(fresh=lambda: True)
+    known.raise_epoch("acc_1", 2, until=600)
+    known.raise_epoch("acc_2", 2, until=300)
+    known.raise_epoch("acc_1", 3, until=900)
+    known.raise_epoch("acc_2", 3, until=200)
+    for now in (100, 400, 700, 2000):
+        known.forget(now)
+    assert len(known) == 0
+
+
+def test_a_name_that_was_given_a_later_time_before_an_earlier_bucket_existed_is_forgotten_once():
+    known = KnownRevocations(fresh=lambda: True)
+    known.end_session("ses_b", until=600)
+    known.end_session("ses_a", until=300)
+    known.end_session("ses_a", until=600)
+    known.forget(5000)
+    assert len(known) == 0

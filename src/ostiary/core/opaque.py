@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import re
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from ostiary.core.entropy import Random
 
@@ -25,9 +25,17 @@ class Purpose(StrEnum):
     VERIFY = "verify"
 
 
-def new_token(purpose: Purpose, random: Random) -> str:
+class NewToken(NamedTuple):
+    """A token to hand out, and what is stored of it."""
+
+    text: str
+    fingerprint: bytes
+
+
+def new_token(purpose: Purpose, random: Random) -> NewToken:
     secret = random.token(_SIZE).hex()
-    return f"ostiary_{purpose}_{secret}{_checksum(purpose, secret)}"
+    text = f"ostiary_{purpose}_{secret}{_checksum(purpose, secret)}"
+    return NewToken(text, _hashed(text))
 
 
 def fingerprint(token: str, purpose: Purpose) -> bytes | None:
@@ -35,6 +43,10 @@ def fingerprint(token: str, purpose: Purpose) -> bytes | None:
     form = _FORM.fullmatch(token)
     if form is None or form[1] != purpose or form[3] != _checksum(purpose, form[2]):
         return None
+    return _hashed(token)
+
+
+def _hashed(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 

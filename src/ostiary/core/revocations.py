@@ -6,10 +6,10 @@ from typing import Final, Generic, TypeVar
 
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Ambient
-from ostiary.core.settings import Settings
 from ostiary.store.database import Transaction
 from ostiary.store.feed import Entry, append
 from ostiary.verifier import LEEWAY, KnownRevocations
+from ostiary.verifier.verifier import MAX_LIFETIME
 
 SESSION_ENDED: Final = "session"
 EPOCH_RAISED: Final = "epoch"
@@ -40,13 +40,13 @@ async def transact(ambient: Ambient, body: Callable[[Transaction], Awaitable[Rev
     return revoking.result
 
 
-def session_ended(settings: Settings, session_id: str, *, now: int) -> Entry:
-    return Entry(kind=SESSION_ENDED, key=session_id, value=0, until=_last_token_dies(settings, now))
+def session_ended(session_id: str, *, now: int) -> Entry:
+    return Entry(kind=SESSION_ENDED, key=session_id, value=0, until=_last_token_dies(now))
 
 
-def epoch_raised(settings: Settings, account_id: str, epoch: int, *, now: int) -> Entry:
+def epoch_raised(account_id: str, epoch: int, *, now: int) -> Entry:
     """Access tokens of the account with a lower ``ver`` are refused from here on."""
-    return Entry(kind=EPOCH_RAISED, key=account_id, value=epoch, until=_last_token_dies(settings, now))
+    return Entry(kind=EPOCH_RAISED, key=account_id, value=epoch, until=_last_token_dies(now))
 
 
 def apply(known: KnownRevocations, entries: Sequence[Entry]) -> None:
@@ -58,6 +58,7 @@ def apply(known: KnownRevocations, entries: Sequence[Entry]) -> None:
             known.raise_epoch(entry.key, entry.value, until=entry.until // MICROSECONDS)
 
 
-def _last_token_dies(settings: Settings, now: int) -> int:
-    # one second more, because `exp` is in whole seconds
-    return now + (settings.access_lifetime + LEEWAY + 1) * MICROSECONDS
+def _last_token_dies(now: int) -> int:
+    # The longest lifetime there can be, not today's setting: it may have been longer when a token was issued, or on a
+    # node that has not been restarted. One second more, because `exp` is in whole seconds.
+    return now + (MAX_LIFETIME + LEEWAY + 1) * MICROSECONDS

@@ -98,7 +98,8 @@ class _Expiring(dict[str, int]):
         gone = []
         for bucket in [bucket for bucket in self._names if bucket * _BUCKET <= now]:
             for name in self._names.pop(bucket):
-                if self[name] == bucket:  # else it was given a later time
+                # else it was given a later time; buckets need not be in order, because nodes' clocks differ
+                if self.get(name) == bucket:
                     del self[name]
                     gone.append(name)
         return gone

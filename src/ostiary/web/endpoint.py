@@ -6,10 +6,9 @@ from typing import Any, Final
 import msgspec
 from starlette.types import Receive, Scope
 
-from ostiary.core.clock import MICROSECONDS
-from ostiary.core.plug import Ambient, Answer, Call, Credential, Csrf, Empty, PerSource, Route, Source
+from ostiary.core.plug import Ambient, Answer, Call, Credential, Csrf, Empty, PerSource, Route, Source, count
 from ostiary.core.settings import Settings
-from ostiary.errors import CrossSiteRequest, RateLimited
+from ostiary.errors import CrossSiteRequest
 from ostiary.store.hot import Rate
 from ostiary.verifier import Headers, Principal, check_same_origin
 from ostiary.web.body import parse, read_json
@@ -49,9 +48,7 @@ class Endpoint:
         if self._rate is None:
             return
         name, rate = self._rate
-        wait = await ambient.hot.take(f"{name}:{source.bucket}", rate, now=ambient.now())
-        if wait:
-            raise RateLimited(name, retry_after=-(-wait // MICROSECONDS))
+        await count(ambient, f"{name}:{source.bucket}", rate)
 
     async def _read_body(self, scope: Scope, receive: Receive) -> msgspec.Struct:
         if self.route.method == "GET":

@@ -234,14 +234,24 @@ async def test_nobodys_inbox_is_flooded_and_nobody_is_told(sqlite_url, taken):
     async with installation(sqlite_url, require_verified_email=True) as house:
         if taken:
             await house.person()
-        answers = [await house.register(email) for email in spellings + tagged]
+        answers = [await house.register(email) for email in 2 * (spellings + tagged)]
         assert len({str(told(answer)) for answer in answers}) == 1
-        assert len(await house.mails()) == 3
+        assert len(await house.mails()) == 6
         await house.register("somebody-else@example.com")
-        assert len(await house.mails()) == 4
+        assert len(await house.mails()) == 7
         house.clock.advance(3600)
         await house.register()
-        assert len(await house.mails()) == 5
+        assert len(await house.mails()) == 8
+
+
+async def test_l14_a_stranger_cannot_use_up_the_mails_of_somebody_elses_address(sqlite_url):
+    """From one source: the owner's own registration mail would not arrive, and only the stranger's links would."""
+    async with installation(sqlite_url, require_verified_email=True) as house:
+        for _ in range(9):
+            await house.register(source="198.51.100.1")
+        assert len(await house.mails()) == 2
+        await house.register(source="203.0.113.7")
+        assert len(await house.mails()) == 3
 
 
 async def test_an_operator_makes_an_account_at_once_with_roles(database_url):

@@ -148,11 +148,11 @@ async def test_wrong_tokens_are_told_apart_by_nobody_and_cost_no_statement(sqlit
         house.watch(statements.append)
         wrong = [
             "", "x", good[:-1], good + "0", good.upper(), good + "\n", " " + good,
-            tokens.refresh, tokens.access, new_token(Purpose.ATTEMPT, house.ambient.random),
+            tokens.refresh, tokens.access, new_token(Purpose.ATTEMPT, house.ambient.random).text,
         ]  # fmt: skip
         answers = [await verify(house, token) for token in wrong]
         assert statements == []
-        unknown = await verify(house, new_token(Purpose.VERIFY, house.ambient.random))
+        unknown = await verify(house, new_token(Purpose.VERIFY, house.ambient.random).text)
         assert {str(told(answer)) for answer in answers} == {str(told(unknown))}
         assert (unknown.status_code, unknown.json()["code"]) == (401, "invalid_token")
         assert (await verify(house, good)).status_code == 204, "none of it used it up"
@@ -202,3 +202,30 @@ async def test_expired_registrations_are_swept_and_others_stay(database_url):
         await house.auth._sweep(house.ambient)
         assert await count(house, "registrations") == 1
         assert (await verify(house, token)).status_code == 204
+
+
+async def test_l14_with_the_password_a_strangers_registration_of_ones_address_is_not_confirmed(database_url):
+    """The stranger registered first, with a password of their own; our page asks the owner for the owner's."""
+    async with installation(database_url, **PRODUCTION) as house:
+        strangers = await pending(house, password=OTHER_PASSWORD)
+        own = await pending(house)
+        refused = await house.post("/email/verify", {"token": strangers, "password": PASSWORD})
+        assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
+        assert await count(house) == 0
+        assert (await house.post("/email/verify", {"token": own, "password": PASSWORD})).status_code == 204
+        assert (await house.login()).status_code == 200
+        assert (await house.login(password=OTHER_PASSWORD)).status_code == 401
+        late = await house.post("/email/verify", {"token": strangers, "password": OTHER_PASSWORD})
+        assert (late.status_code, late.json()["code"]) == (401, "invalid_token")
+
+
+async def test_passwords_at_a_link_are_counted_and_checked_as_they_were_chosen(sqlite_url):
+    here = {"source": "198.51.100.1"}
+    async with installation(sqlite_url, **PRODUCTION, limit_register="3/minute") as house:
+        token = await pending(house, password="Zoe\u0301 keeps nine otters")
+        wrong = [await house.post("/email/verify", {"token": token, "password": "x" * 300}, **here) for _ in range(2)]
+        assert {answer.json()["code"] for answer in wrong} == {"invalid_credentials"}
+        right = await house.post("/email/verify", {"token": token, "password": "Zo\u00e9 keeps nine otters"}, **here)
+        assert right.status_code == 204
+        limited = await house.post("/email/verify", {"token": token, "password": PASSWORD}, **here)
+        assert (limited.status_code, limited.json()["code"]) == (429, "rate_limited")

@@ -98,7 +98,7 @@ async def test_words_of_the_caller_cannot_forge_an_entry(sqlite_url, caplog):
     async with installation(sqlite_url) as house:
         await house.person()
         headers = {"user-agent": evil.encode("latin-1", "replace"), "x-request-id": "forged-request-id"}
-        answer = await house.login(password=WRONG, device_name=evil, headers=headers)
+        answer = await house.login(password=WRONG, headers=headers)
         event = await the_one(house, "sign_in.failed")
         assert event["user_agent"].isprintable()
         assert event["request_id"] == answer.headers["x-request-id"] != "forged-request-id"

@@ -250,3 +250,13 @@ async def test_who_signs_in_while_everybody_is_signed_out_has_no_session_after_i
                 assert ((await house.refresh(tokens.refresh)).status_code == 200) is began_after
     assert seen.count(False) >= 4
     assert seen.count(True) >= 4
+
+
+async def test_p04_a_device_name_that_cannot_be_shown_is_refused(sqlite_url):
+    """It will stand in lists of sessions and in mails."""
+    async with installation(sqlite_url) as house:
+        await house.person()
+        for name in ["a\r\nb", "\x1b[2K", "abc\u202edef", "a\u2028b"]:
+            answer = await house.login(device_name=name)
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body")
+        assert (await house.login(device_name="Ada's phone")).status_code == 200

@@ -99,7 +99,7 @@ async def test_garbage_is_204_and_ends_nothing(sqlite_url):
         random = house.ambient.random
         for refresh in (
             "", "x", tokens.access, tokens.refresh[:-1], tokens.refresh.upper(),
-            new_token(Purpose.REFRESH, random), new_token(Purpose.ATTEMPT, random),
+            new_token(Purpose.REFRESH, random).text, new_token(Purpose.ATTEMPT, random).text,
         ):  # fmt: skip
             await logout(house, refresh=refresh)
         await logout(house)

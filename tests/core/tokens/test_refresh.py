@@ -1,6 +1,7 @@
 """POST /auth/refresh: each token is good once, and a second use ends the family."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from ostiary.core.accounts.service import set_roles
 from ostiary.core.opaque import Purpose, new_token
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
-from ostiary.errors import StoreUnavailable
+from ostiary.errors import StoreUnavailable, Unavailable
 from tests.core.installation import installation, opened, ostiary, tokens_of, told
 
 OPERATOR = Actor.operator("test")
@@ -163,13 +164,13 @@ async def test_what_is_no_refresh_token_of_ours_costs_no_statement_and_is_told_a
         wrong = [
             "", " ", "x", good[:-1], good[:60], good + "0", good + good, good.upper(), good.title(), good + "\n",
             " " + good, "%20" + good, good.replace("_", "-"), tokens.access, "x" * 60_000,
-            new_token(Purpose.VERIFY, random), new_token(Purpose.ATTEMPT, random),
+            new_token(Purpose.VERIFY, random).text, new_token(Purpose.ATTEMPT, random).text,
         ]  # fmt: skip
         statements = []
         house.watch(statements.append)
         answers = [await house.refresh(token) for token in wrong]
         assert statements == []
-        unknown = await house.refresh(new_token(Purpose.REFRESH, random))
+        unknown = await house.refresh(new_token(Purpose.REFRESH, random).text)
         assert {str(told(answer)) for answer in answers} == {str(told(unknown))}
         assert (unknown.status_code, unknown.json()["code"]) == (401, "invalid_token")
         assert (await house.refresh(good)).status_code == 200
@@ -186,7 +187,7 @@ async def test_spent_ended_and_unknown_tokens_are_told_apart_by_nobody(sqlite_ur
             await house.refresh(spent.refresh),
             await house.refresh(spent.refresh),
             await house.refresh(ended.refresh),
-            await house.refresh(new_token(Purpose.REFRESH, house.ambient.random)),
+            await house.refresh(new_token(Purpose.REFRESH, house.ambient.random).text),
         ]
         house.clock.advance(60)
         answers.append(await house.refresh(late.refresh))
@@ -223,3 +224,30 @@ async def test_when_the_commit_fails_the_token_is_not_spent(sqlite_url):
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         failing = False
         assert (await house.refresh(tokens.refresh)).status_code == 200
+
+
+async def test_a_key_revoked_between_grant_and_signature_costs_no_session(sqlite_url):
+    """The key is taken in the transaction and kept: else the token would be spent for a 503, and its next use theft."""
+    async with installation(sqlite_url) as house:
+        tokens = await house.session(await house.person())
+        keys, taken = house.ambient.keys, []
+
+        class Revoked:
+            """Signs nothing once the grant has been made, as if the feed had said so at this moment."""
+
+            def __getattr__(self, name):
+                return getattr(keys, name)
+
+            @property
+            def current(self):
+                taken.append(None)
+                if len(taken) > 2:
+                    raise Unavailable("revoked")
+                return keys.current
+
+        house.auth._ambient = replace(house.ambient, keys=Revoked())
+        answer = await house.refresh(tokens.refresh)
+        assert answer.status_code == 200
+        house.auth._ambient = replace(house.ambient, keys=keys)
+        assert (await house.refresh(answer.json()["refresh_token"])).status_code == 200
+        assert await house.events("tokens.refresh_token_reused") == []

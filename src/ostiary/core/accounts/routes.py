@@ -13,13 +13,14 @@ from ostiary.core.plug import (
     Credential,
     Csrf,
     Empty,
+    InChecks,
     Page,
     PerSource,
     Place,
     Route,
     Unlimited,
 )
-from ostiary.errors import Busy, InvalidEmail, InvalidToken, PasswordRejected
+from ostiary.errors import Busy, InvalidCredentials, InvalidEmail, InvalidToken, PasswordRejected, RateLimited
 
 _NONCE_SIZE: Final = 16
 
@@ -36,7 +37,11 @@ class Registered(msgspec.Struct, frozen=True):
 
 
 class VerifyEmail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``password`` is the one chosen at registration. Our page asks for it, and so should yours: without it, whoever
+    registered somebody else's address gets the account when that person uses the link."""
+
     token: str
+    password: str | None = None
 
 
 async def register(call: Call[Register]) -> Answer:
@@ -45,7 +50,7 @@ async def register(call: Call[Register]) -> Answer:
 
 
 async def verify_email(call: Call[VerifyEmail]) -> Answer:
-    await registration.verify_email(call.ambient, call.actor, token=call.body.token)
+    await registration.verify_email(call.ambient, call.actor, token=call.body.token, password=call.body.password)
     return Answer(204)
 
 
@@ -79,9 +84,9 @@ ROUTES: Final = (
         body=VerifyEmail,
         credential=Credential.NONE,
         csrf=Csrf.SAME_ORIGIN,
-        limit=Unlimited(because="the token has 256 random bits and a checksum; a wrong one costs no statement"),
+        limit=InChecks(),
         answers={204: None},
-        errors=(InvalidToken,),
+        errors=(InvalidToken, InvalidCredentials, RateLimited, Busy),
     ),
     Route(
         method="GET",

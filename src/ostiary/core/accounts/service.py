@@ -87,7 +87,7 @@ async def raise_epoch(ambient: Ambient, tx: Transaction, account_id: str) -> Ent
     epoch = await queries.raise_epoch(tx, account_id)
     if epoch is None:
         raise NotFound(f"no account {account_id}")
-    return epoch_raised(ambient.settings, account_id, epoch, now=ambient.now())
+    return epoch_raised(account_id, epoch, now=ambient.now())
 
 
 async def _refuse_to_give_what_is_not_held(tx: Transaction, actor: Actor, add: Set[str]) -> None:

@@ -7,6 +7,7 @@ a `Call`. This folder knows no slice, no HTTP library and no SQL.
 from ostiary.core.plug.actor import Actor, ActorKind, Source
 from ostiary.core.plug.ambient import Ambient, Keys, Mail, Post
 from ostiary.core.plug.feature import Feature
+from ostiary.core.plug.limit import count
 from ostiary.core.plug.route import (
     Answer,
     Call,
@@ -56,4 +57,5 @@ __all__ = [
     "Source",
     "Transport",
     "Unlimited",
+    "count",
 ]

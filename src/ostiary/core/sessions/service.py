@@ -54,7 +54,7 @@ async def end(ambient: Ambient, tx: Transaction, actor: Actor, session_id: str, 
         return ()
     event = Event("sessions.ended", account_id=account_id, session_id=session_id, detail={"reason": reason})
     await record(ambient, tx, actor, event)
-    return (session_ended(ambient.settings, session_id, now=now),)
+    return (session_ended(session_id, now=now),)
 
 
 async def sign_out_everywhere(ambient: Ambient, actor: Actor, account_id: str) -> int:

@@ -2,10 +2,8 @@
 
 from typing import Final
 
-from ostiary.core.clock import MICROSECONDS
-from ostiary.core.plug import Ambient, Attempt, Outcome, Source
+from ostiary.core.plug import Ambient, Attempt, Outcome, Source, count
 from ostiary.core.sign_in.model import PASSWORD
-from ostiary.errors import RateLimited
 from ostiary.store.hot import Rate
 
 _STEPS: Final = Rate(10, 60)
@@ -17,9 +15,7 @@ class SourceLimit:
     right password an attacker must not be able to clear the count of wrong ones (REQUIREMENTS E3)."""
 
     async def before(self, ambient: Ambient, attempt: Attempt) -> None:
-        waits = await ambient.hot.take(*_counted(ambient, attempt.factor, attempt.source), now=ambient.now())
-        if waits:
-            raise RateLimited(f"sign-in from {attempt.source.bucket}", retry_after=-(-waits // MICROSECONDS))
+        await count(ambient, *_counted(ambient, attempt.factor, attempt.source))
 
     async def after(self, ambient: Ambient, attempt: Attempt, outcome: Outcome) -> None:
         if outcome is not Outcome.SUCCEEDED:

@@ -4,7 +4,7 @@ from functools import partial
 
 from ostiary.core.accounts import queries as accounts
 from ostiary.core.accounts.model import Account
-from ostiary.core.accounts.passwords import LONGEST, normalize
+from ostiary.core.accounts.passwords import candidate, normalize
 from ostiary.core.plug import Ambient, Proof
 from ostiary.core.sign_in.model import PASSWORD, PASSWORD_AMR
 
@@ -13,7 +13,7 @@ async def prove(ambient: Ambient, account: Account | None, password: str) -> Pro
     """Proof that the caller knows the account's password, or None. Costs one hash whether there is an account, a
     password, both or none (CVE-2024-39329). Raises Busy."""
     known = account.password_hash if account and account.disabled_at is None else None
-    matches = await ambient.hashing.verify(known, _bounded(normalize(password)))
+    matches = await ambient.hashing.verify(known, candidate(password))
     if account is None or known is None or not matches:
         return None
     # hashing took a while: a password that was changed, or an account disabled, meanwhile must not get a session
@@ -22,8 +22,3 @@ async def prove(ambient: Ambient, account: Account | None, password: str) -> Pro
         renewed = await ambient.hashing.hash(normalize(password))
         consume = partial(accounts.replace_password_hash, account_id=account.id, seen=known, new=renewed)
     return Proof(factor=PASSWORD, amr=(PASSWORD_AMR,), consume=consume)
-
-
-def _bounded(password: str) -> str:
-    # longer than any accepted one: it is wrong whatever it is, and costs what a wrong one costs
-    return password if len(password) <= LONGEST else ""

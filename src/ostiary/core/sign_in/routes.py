@@ -21,7 +21,7 @@ from ostiary.core.sign_in import service
 from ostiary.core.sign_in.model import Continues, SignedIn, Wanted
 from ostiary.core.tokens.model import TokenSet
 from ostiary.core.tokens.routes import hand_out
-from ostiary.errors import Busy, CrossSiteRequest, InvalidCode, InvalidCredentials, RateLimited
+from ostiary.errors import Busy, CrossSiteRequest, InvalidBody, InvalidCode, InvalidCredentials, RateLimited
 
 _LONGEST_DEVICE_NAME: Final = 100
 
@@ -43,6 +43,8 @@ class NextStep(msgspec.Struct, frozen=True):
 
 
 async def login(call: Call[Login]) -> Answer:
+    if call.body.device_name is not None and not call.body.device_name.isprintable():
+        raise InvalidBody("`device_name` has characters that cannot be shown")  # it will stand in lists and mails
     step = await service.begin(
         call.ambient,
         call.actor,

@@ -146,14 +146,12 @@ async def _ask(
     ambient: Ambient, tx: Transaction, actor: Actor, pending: Pending, proved: tuple[str, ...], factors: tuple[str, ...]
 ) -> Continues:
     attempt = new_token(Purpose.ATTEMPT, ambient.random)
-    token_hash = fingerprint(attempt, Purpose.ATTEMPT)
-    assert token_hash is not None  # noqa: S101 — our own token is well-formed
     lifetime = ambient.settings.attempt_lifetime
     so_far = replace(pending, amr=proved)
-    await queries.insert(tx, token_hash, so_far, expires_at=ambient.now() + lifetime * MICROSECONDS)
+    await queries.insert(tx, attempt.fingerprint, so_far, expires_at=ambient.now() + lifetime * MICROSECONDS)
     event = Event("sign_in.continued", account_id=pending.account_id, detail={"amr": list(proved)})
     await record(ambient, tx, actor, event)
-    return Continues(attempt=attempt, factors=factors, expires_in=lifetime)
+    return Continues(attempt=attempt.text, factors=factors, expires_in=lifetime)
 
 
 async def _issue(ambient: Ambient, tx: Transaction, actor: Actor, pending: Pending, proved: tuple[str, ...]) -> Step:

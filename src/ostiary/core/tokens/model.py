@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from ostiary.core.accounts.model import Standing
 from ostiary.core.sessions.model import Session
+from ostiary.jose import SigningKey
 
 
 class TokenSet(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,11 +24,12 @@ class TokenSet(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A grant that is committed: what an access token may be signed for, and the refresh token that goes with it."""
+    """A grant that is committed: what an access token may be signed for and by which key, and the refresh token."""
 
     session: Session
     standing: Standing
     refresh_token: str
+    key: SigningKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ ROUTES: Final = (
         body=Refresh,
         credential=Credential.REFRESH,
         csrf=Csrf.SAME_ORIGIN,
-        limit=Unlimited(because="a refresh token has 256 random bits and a checksum; guessing costs no statement"),
+        limit=Unlimited(because="a refresh token has 256 random bits and a checksum; a wrong one costs a look-up"),
         answers={200: TokenSet},
         errors=(InvalidToken,),
     ),

@@ -4,6 +4,7 @@ A grant passes account and issue in this order, inside the transaction of whoeve
 comes after the commit, so that a token never exists for a session that was rolled back.
 """
 
+from functools import partial
 from typing import Final, TypeAlias
 
 from ostiary.core.accounts import queries as accounts
@@ -50,9 +51,11 @@ async def grant(ambient: Ambient, tx: Transaction, session: Session, *, generati
     standing = await accounts.standing(tx, session.account_id)
     if standing is None or not standing.active:
         return NotAlive("the account is gone or disabled")
-    refresh_token, token_hash = _new_refresh_token(ambient)
-    await queries.insert(tx, token_hash, session.id, generation=generation, now=ambient.now())
-    return Granted(session, standing, refresh_token)
+    token = new_token(Purpose.REFRESH, ambient.random)
+    await queries.insert(tx, token.fingerprint, session.id, generation=generation, now=ambient.now())
+    # The key is taken here and kept: were it looked for after the commit and revoked meanwhile, a refresh token would
+    # be spent for no answer, and its next use would end the session. A token by a revoked key only costs a refresh.
+    return Granted(session, standing, token.text, ambient.keys.current)
 
 
 def sign_access_token(ambient: Ambient, granted: Granted) -> tuple[str, int]:
@@ -77,7 +80,7 @@ def sign_access_token(ambient: Ambient, granted: Granted) -> tuple[str, int]:
         acr=session.acr,
         amr=session.amr,
     )
-    return sign(encode_access_token(claims), ambient.keys.current, typ=ACCESS_TOKEN_TYPE), expires - now
+    return sign(encode_access_token(claims), granted.key, typ=ACCESS_TOKEN_TYPE), expires - now
 
 
 async def refresh(ambient: Ambient, actor: Actor, refresh_token: str) -> Granted:
@@ -94,8 +97,11 @@ async def refresh(ambient: Ambient, actor: Actor, refresh_token: str) -> Granted
     if token_hash is None:
         raise InvalidToken("not a refresh token by its form")
 
-    async def body(tx: Transaction) -> Revoking[Rotation]:
-        return await _rotate(ambient, tx, actor, token_hash)
+    # it never changes, so it needs no transaction: a text that only looks like a token costs none
+    session_id = await queries.session_of(ambient.database, token_hash)
+    if session_id is None:
+        raise InvalidToken("an unknown refresh token")
+    body = partial(_rotate, ambient, actor, token_hash, session_id)
 
     # refusals are returned and committed before they are raised: raising inside would undo the family's end
     match await transact(ambient, body):
@@ -127,10 +133,9 @@ async def logout(ambient: Ambient, actor: Actor, *, access_token: str | None, re
     await transact(ambient, body)
 
 
-async def _rotate(ambient: Ambient, tx: Transaction, actor: Actor, token_hash: bytes) -> Revoking[Rotation]:
-    session_id = await queries.session_of(tx, token_hash)
-    if session_id is None:
-        return Revoking(NotAlive("an unknown refresh token"))
+async def _rotate(
+    ambient: Ambient, actor: Actor, token_hash: bytes, session_id: str, tx: Transaction
+) -> Revoking[Rotation]:
     # The session row is the lock: logout, reuse and other refreshes of this family wait here or find it ended.
     session = await sessions.hold(tx, session_id, now=ambient.now())
     if session is None:
@@ -150,13 +155,6 @@ async def _end_family(ambient: Ambient, tx: Transaction, actor: Actor, session: 
     )
     await record(ambient, tx, actor, event)
     return Revoking(Reused(session.id), await end(ambient, tx, actor, session.id, EndReason.REUSE))
-
-
-def _new_refresh_token(ambient: Ambient) -> tuple[str, bytes]:
-    token = new_token(Purpose.REFRESH, ambient.random)
-    token_hash = fingerprint(token, Purpose.REFRESH)
-    assert token_hash is not None  # noqa: S101 — our own token is well-formed
-    return token, token_hash
 
 
 def _session_named_by(ambient: Ambient, access_token: str) -> str | None:

@@ -1,0 +1,13 @@
+"""Counting against a limit: one place that says how long to wait."""
+
+from ostiary.core.clock import MICROSECONDS
+from ostiary.core.plug.ambient import Ambient
+from ostiary.errors import RateLimited
+from ostiary.store.hot import Rate
+
+
+async def count(ambient: Ambient, key: str, rate: Rate) -> None:
+    """Takes one from ``key``. Raises RateLimited, with the whole seconds until there is one again."""
+    wait = await ambient.hot.take(key, rate, now=ambient.now())
+    if wait:
+        raise RateLimited(key, retry_after=-(-wait // MICROSECONDS))
