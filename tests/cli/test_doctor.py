@@ -99,6 +99,24 @@ def test_what_the_settings_name_is_tried(tmp_path):
     assert "Connection refused" in checks["mail"]["detail"]
 
 
+def test_production_without_trusted_proxies_is_told_of(tmp_path):
+    production = {
+        "OSTIARY_PRODUCTION": "true",
+        "OSTIARY_ISSUER": "https://auth.example.com",
+        "OSTIARY_SECRET": "x2Yb7uXG0vq0O1Y5c7bZzq0J6m5wq1n8m3r9t4k2p6s",
+        "OSTIARY_SMTP": f"smtp://127.0.0.1:{free_port()}",
+    }
+    _, _, checks = doctor(tmp_path, environ=production)
+    assert checks["settings"]["ok"], checks["settings"]
+    assert checks["proxies"] == {
+        "name": "proxies",
+        "ok": True,
+        "detail": "no trusted_proxies: behind a proxy all callers count as one source for limits",
+    }
+    _, _, checks = doctor(tmp_path, environ=production | {"OSTIARY_TRUSTED_PROXIES": "10.0.0.0/8"})
+    assert "proxies" not in checks
+
+
 @pytest.mark.parametrize("url", ["mysql://127.0.0.1/auth", "sqlite:///nowhere/at/all.db", "postgresql://127.0.0.1:9/x"])
 def test_a_database_that_is_not_there(tmp_path, url):
     code, _, checks = doctor(tmp_path, "--database", url)

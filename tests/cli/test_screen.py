@@ -11,6 +11,14 @@ from ostiary.core.settings import Secret, Settings
 
 HIDDEN = "unmistakable"
 
+PRODUCTION = {
+    "secret": Secret("s"),
+    "smtp": Secret("smtps://mail"),
+    "issuer": "https://auth.example.com",
+    "production": True,
+}
+ONE_SOURCE = "Warning: no trusted_proxies: behind a proxy all callers count as one source for limits"
+
 
 def ready(host="127.0.0.1", **settings):
     return Readiness(
@@ -38,9 +46,19 @@ def test_no_secret_is_shown(production):
 
 
 def test_production_shows_nothing_to_try():
-    settings = {"secret": Secret("s"), "smtp": Secret("smtps://mail"), "issuer": "https://auth.example.com"}
-    assert not any("curl" in line for line in screen(ready(**settings, production=True)))
-    assert any("curl" in line for line in screen(ready(**settings)))
+    assert not any("curl" in line for line in screen(ready(**PRODUCTION)))
+    assert any("curl" in line for line in screen(ready(**PRODUCTION | {"production": False})))
+
+
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [(PRODUCTION, True), (PRODUCTION | {"trusted_proxies": ("10.0.0.0/8",)}, False), ({}, False)],
+)
+def test_production_without_trusted_proxies_is_warned_of(settings, warned):
+    """One caller could use up the limits of all."""
+    started = ready(**settings)
+    assert (list(screen(started))[-1] == ONE_SOURCE) is warned
+    assert (facts(started)["warning"] == ONE_SOURCE) is warned
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,16 @@ async def run_checks(installation: Ostiary) -> list[Check]:
         *await _database(installation),
         *await _counters(settings),
         *await _mail(settings),
+        *_proxies(settings),
     ]
+
+
+def one_source(settings: Settings) -> str | None:
+    """What goes wrong without an error where TLS ends at a proxy that the settings do not name: one caller uses up the
+    limits of all. None where it cannot be, or is settled."""
+    if not settings.production or settings.trusted_proxies:
+        return None
+    return "no trusted_proxies: behind a proxy all callers count as one source for limits"
 
 
 def _secret(settings: Settings) -> Check:
@@ -111,6 +120,12 @@ async def _mail(settings: Settings) -> list[Check]:
         return [Check("mail", ok=False, detail=f"{host}:{port}: {_reason(problem)}")]
     writer.close()
     return [Check("mail", ok=True, detail=f"{host}:{port} listens")]
+
+
+def _proxies(settings: Settings) -> list[Check]:
+    """Told, and not wrong: whether a proxy stands in front, only the operator knows."""
+    told = one_source(settings)
+    return [Check("proxies", ok=True, detail=told)] if told else []
 
 
 def _reason(problem: OSError) -> str:

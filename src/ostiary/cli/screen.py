@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ostiary._version import __version__
+from ostiary.cli.checks import one_source
 from ostiary.cli.output import without_password
 from ostiary.cli.preflight import Part, Readiness
 from ostiary.core.settings import Settings
@@ -28,8 +29,8 @@ def screen(ready: Readiness) -> Iterator[str]:
         yield ""
     yield f"OpenAPI: {url}{settings.prefix}/openapi.json"
     yield "Settings: ostiary doctor    Accounts: ostiary users --help    End: Ctrl-C"
-    if warning := exposure(ready):
-        yield warning
+    if told := warning(ready):
+        yield told
 
 
 def facts(ready: Readiness) -> dict[str, Any]:
@@ -48,15 +49,21 @@ def facts(ready: Readiness) -> dict[str, Any]:
         "mail": _mail_host(settings),
         "algorithm": ready.algorithm,
         "openapi": f"{ready.address.url}{settings.prefix}/openapi.json",
-        "warning": exposure(ready),
+        "warning": warning(ready),
     }
+
+
+def warning(ready: Readiness) -> str | None:
+    """One at most: the first is of development, the second of production."""
+    told = exposure(ready) or one_source(ready.settings)
+    return told and f"Warning: {told}"
 
 
 def exposure(ready: Readiness) -> str | None:
     """What is dangerous about listening there, or None."""
     if ready.settings.production or ready.address.is_loopback or ready.settings.issuer.startswith("https:"):
         return None
-    return f"Warning: whoever reaches {ready.address} sends passwords in clear text. Use TLS in front and --production."
+    return f"whoever reaches {ready.address} sends passwords in clear text. Use TLS in front and --production."
 
 
 def _database(ready: Readiness) -> str:
