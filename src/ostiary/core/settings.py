@@ -82,7 +82,7 @@ class Settings:
     limit_login: Rate = _setting("Sign-in attempts per source; a success gives its own back.", Rate(5, 60))
     limit_register: Rate = _setting("Registrations per source.", Rate(10, 60))
     smtp: Secret | None = _setting(
-        "smtp://user:password@host:587 (STARTTLS) or smtps://… . Empty: mails go to the log.", None
+        "smtp://user:password@host:587 (STARTTLS) or smtps://… . Empty: mails are printed to the console.", None
     )
     mail_from: str = _setting("The sender of mails.", "Ostiary <no-reply@localhost>")
     trusted_proxies: tuple[str, ...] = _setting(
