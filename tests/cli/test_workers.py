@@ -37,6 +37,21 @@ workers.Server = Forks
 workers.run(None, Address("127.0.0.1", 1), workers=1, announce=lambda: None)
 """
 
+TELLS_ITS_LIMITS = """
+import resource, sys
+from ostiary.cli import workers
+from ostiary.cli.address import Address
+
+resource.setrlimit(resource.RLIMIT_NOFILE, tuple(map(int, sys.argv[1:])))
+
+class Tells(workers.Server):
+    def serve(self, **_):
+        print(self.backlog, self.backpressure, *resource.getrlimit(resource.RLIMIT_NOFILE))
+
+workers.Server = Tells
+workers.run(None, Address("127.0.0.1", 1), workers=8, announce=lambda: None)
+"""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
@@ -99,6 +114,26 @@ def test_a_forked_worker_has_them_held_before_its_first_line_runs():
         [sys.executable, "-c", FORKS_ONCE], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert done.stdout == "child held: True, parent held: False\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "taken"),
+    [
+        ((8192, 8192), "4096 4096 8192 8192"),
+        ((1024, 8192), "4096 4096 4352 8192"),
+        ((512, 1024), "4096 768 1024 1024"),
+    ],
+)
+def test_each_worker_takes_thousands_of_connections_and_never_all_files(files, taken):
+    """A caller fills few with silent ones; and what is left reaches the database."""
+    done = subprocess.run(
+        [sys.executable, "-c", TELLS_ITS_LIMITS, *map(str, files)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert done.stdout == f"{taken}\n"
 
 
 def _held(pid):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import threading
@@ -35,6 +36,13 @@ _HEADER_SECONDS: Final = 10
 
 _HEADER_BYTES: Final = 64 * 1024
 
+_CONNECTIONS: Final = 4096
+"""Open connections for each worker, and as many more that wait in the kernel. Granian's default is 1024 over all
+workers, which one caller fills with silent ones (ten seconds each: `_HEADER_SECONDS`) and so shuts the others out."""
+
+_OTHER_FILES: Final = 256
+"""Files that a worker has open beside its callers' connections: the database's, libraries, pipes."""
+
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 
 _SETTLING: Final = 0.2
@@ -64,6 +72,8 @@ def run(launch: Launch, address: Address, *, workers: int, announce: Callable[[]
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=_HEADER_BYTES),
         websockets=False,
+        backlog=_CONNECTIONS,
+        backpressure=_connections(),
         respawn_failed_workers=True,
         workers_kill_timeout=PATIENCE,
         log_level=LogLevels.warning,
@@ -84,6 +94,18 @@ def run(launch: Launch, address: Address, *, workers: int, announce: Callable[[]
         # Ctrl-C reaches the workers as well; one that was faster than the parent is no failure
         return 0 if server.interrupt_signal else REFUSED
     return 0
+
+
+def _connections() -> int:
+    """How many connections a worker takes. Raises the process's own limit of open files for that, where it may: a
+    worker without any left could not reach its database."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _CONNECTIONS
+    wanted = max(soft, _CONNECTIONS + _OTHER_FILES)
+    files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return max(1, min(_CONNECTIONS, files - _OTHER_FILES))
 
 
 def load(launch: Launch) -> ASGIApp:
