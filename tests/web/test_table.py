@@ -11,7 +11,7 @@ TABLE = Table(
         ("DELETE", "/auth/sessions", "end all"),
         ("DELETE", "/auth/sessions/{id}", "end one"),
         ("GET", "/auth/users/{id}/roles/{name}", "role"),
-        ("PUT", "/auth/users/{user_id}/roles/{name}", "grant"),
+        ("PUT", "/auth/users/{id}/roles/{name}", "grant"),
         ("GET", "/auth/a.b", "dot"),
         ("GET", "/auth/files/{name}.json", "file"),
     ]
@@ -36,7 +36,7 @@ def test_what_follows_a_parameter_is_text():
     assert TABLE.find("/auth/files/x.json").parameters == {"name": "x"}
 
 
-def test_one_pattern_under_two_parameter_names_is_one_path():
+def test_one_pattern_has_its_methods_together():
     assert set(TABLE.find("/auth/users/1/roles/2").methods) == {"GET", "PUT"}
 
 
@@ -71,8 +71,15 @@ def test_nothing_else_is_found(path):
 def test_the_same_route_twice_is_a_mistake():
     with pytest.raises(TypeError, match="GET /a is offered twice"):
         Table([("GET", "/a", 1), ("GET", "/a", 2)])
-    with pytest.raises(TypeError, match="twice"):
-        Table([("GET", "/a/{x}", 1), ("GET", "/a/{y}", 2)])
+    with pytest.raises(TypeError, match=r"GET /a/\{x\} is offered twice"):
+        Table([("GET", "/a/{x}", 1), ("GET", "/a/{x}", 2)])
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_one_pattern_under_two_parameter_names_is_a_mistake(method):
+    """The second handler would look for its parameter under a name that never comes."""
+    with pytest.raises(TypeError, match=r"/a/\{y\}: another route of this path names its parameters differently"):
+        Table([("GET", "/a/{x}", 1), (method, "/a/{y}", 2)])
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ class Table(Generic[T]):
         """Takes (method, path, target) each.
 
         Raises:
-            TypeError: a method and path occur twice, or a parameter's name is not made of small letters.
+            TypeError: a method and path occur twice, two paths differ only in a parameter's name, or such a name is
+                not made of small letters.
         """
         self._fixed: dict[str, dict[str, T]] = {}
         self._patterns: dict[str, tuple[re.Pattern[str], dict[str, T]]] = {}
@@ -42,8 +43,11 @@ class Table(Generic[T]):
     def _methods_of(self, path: str) -> dict[str, T]:
         if "{" not in path:
             return self._fixed.setdefault(path, {})
-        # the same pattern with another parameter's name is the same pattern
-        return self._patterns.setdefault(PARAMETER.sub("{}", path), (_pattern(path), {}))[1]
+        pattern = _pattern(path)
+        known, methods = self._patterns.setdefault(PARAMETER.sub("{}", path), (pattern, {}))
+        if known != pattern:  # one of the two would be asked for by a name that its handler does not know
+            raise TypeError(f"{path}: another route of this path names its parameters differently")
+        return methods
 
     def find(self, path: str) -> Found[T] | None:
         if (methods := self._fixed.get(path)) is not None:
