@@ -4,6 +4,7 @@ import asyncio
 import functools
 import inspect
 import itertools
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +57,29 @@ async def _leaving_nothing(test: Awaitable[None]) -> None:
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, f"the test left tasks behind: {left}"
     assert not unhandled, f"the loop was told of errors: {unhandled}"
+
+
+@pytest.fixture
+def unstated() -> Iterator[list[str]]:
+    """What was refused in this test with an error that its route does not state."""
+    said: list[str] = []
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "not stated by the route" in record.msg:
+                said.append(record.getMessage())
+
+    handler, logger = Heard(), logging.getLogger("ostiary.web")
+    logger.addHandler(handler)
+    yield said
+    logger.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def _every_refusal_is_stated(unstated: list[str]) -> Iterator[None]:
+    """The document that callers rely on tells of every refusal that any test meets."""
+    yield
+    assert unstated == []
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,28 @@ def test_names_of_folders_modules_classes_and_functions_say_something():
     assert [name for name in paths + names if _words(name.rpartition(" ")[2]) & SAYS_NOTHING] == []
 
 
+def test_no_log_line_takes_an_errors_words():
+    """P05: a driver's error quotes its parameters, passwords and tokens among them; `ostiary.trace` leaves them out."""
+    found = [module.located(node) for module in modules() for node in ast.walk(module.tree) if _logs_a_traceback(node)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line", ["_log.exception('it failed')", "_LOG.warning('it failed', exc_info=True)", "traceback.print_exc()"]
+)
+def test_a_log_line_with_a_traceback_is_noticed(line):
+    assert any(_logs_a_traceback(node) for node in ast.walk(ast.parse(line)))
+
+
+def _logs_a_traceback(node):
+    if not isinstance(node, ast.Call):
+        return False
+    called = ast.unparse(node.func).lower()
+    return any(keyword.arg == "exc_info" for keyword in node.keywords) or called.endswith(
+        ("log.exception", "logger.exception", "print_exc", "format_exc")
+    )
+
+
 def test_only_the_clock_reads_the_clock():
     found = [
         module.located(node)

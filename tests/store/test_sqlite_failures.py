@@ -192,14 +192,20 @@ async def test_a_queue_without_end_is_refused(tmp_path, monkeypatch):
         assert {type(answer) for answer in answers[4:]} == {StoreUnavailable}
 
 
+def _fail(*_):
+    raise ZeroDivisionError("hunter2")
+
+
 async def test_an_unforeseen_error_leaves_nobody_waiting(tmp_path, monkeypatch, caplog):
     """Whatever happens in the writer itself: an answer for everybody, a line in the log, and it goes on."""
     async with opened(tmp_path) as database:
         with monkeypatch.context() as patch:
-            patch.setattr(session.Session, "commit", lambda *_: 1 / 0)
+            patch.setattr(session.Session, "commit", _fail)
             answers = await batch(database, spoiler_size=10, first=0)
         assert {type(answer) for answer in answers} == {OutcomeUnknown}
-        assert "ZeroDivisionError" in caplog.text
+        assert "builtins.ZeroDivisionError" in caplog.text
+        assert "in _fail" in caplog.text
+        assert "hunter2" not in caplog.text, "a driver quotes what it was given"
         with monkeypatch.context() as patch:
             patch.setattr(session.Session, "begin", lambda *_: 1 / 0)
             answers = await batch(database, spoiler_size=10, first=0)

@@ -4,8 +4,9 @@ import logging
 
 import pytest
 
+from ostiary.errors import Conflict, InvalidToken, PasswordRejected, TokenExpired
 from ostiary.verifier import REFRESH_COOKIE
-from tests.web.toy import ISSUER, SECRET, World, access_token
+from tests.web.toy import ISSUER, SECRET, World, access_token, route
 
 GOOD = {"email": "a@example.com", "password": SECRET}
 
@@ -200,6 +201,22 @@ async def test_a_refusal_is_logged_on_one_line_without_the_body(caplog):
     assert lines[0].endswith(": InvalidCredentials 'the password is wrong'")
     assert all(line.isprintable() for line in lines)
     assert "not-the-password" not in caplog.text
+
+
+async def test_a_refusal_that_the_route_does_not_state_is_answered_and_logged_as_our_mistake(caplog, unstated):
+    """What is not in the document, no caller is prepared for. A subclass with its own code is another refusal."""
+
+    async def refuse(call):
+        raise {"1": Conflict, "2": PasswordRejected, "3": TokenExpired}[call.path["n"]](("words",))
+
+    world = World(route("PUT", "/x/{n}", refuse, errors=(InvalidToken,)))
+    answers = [await ask("PUT", f"/auth/x/{number}", world=world) for number in (1, 2, 3)]
+    assert [answer.json()["code"] for answer in answers] == ["conflict", "password_rejected", "invalid_token"]
+    assert unstated == [f"PUT /x/{{n}}: {name} is not stated by the route" for name in ("Conflict", "PasswordRejected")]
+    mistakes = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [record.getMessage() for record in mistakes] == unstated
+    assert [record.request_id for record in mistakes] == [answer.headers["x-request-id"] for answer in answers[:2]]
+    unstated.clear()
 
 
 async def test_what_is_away_is_logged_as_a_warning_with_its_reason(caplog):

@@ -22,7 +22,14 @@ from ostiary.core.plug import (
     Unlimited,
 )
 from ostiary.core.settings import load
-from ostiary.errors import ConfigurationError, Conflict, InvalidCredentials, NotFound, StoreUnavailable
+from ostiary.errors import (
+    ConfigurationError,
+    Conflict,
+    CrossSiteRequest,
+    InvalidCredentials,
+    NotFound,
+    StoreUnavailable,
+)
 from ostiary.jose import SigningKey, sign
 from ostiary.verifier import AAL1, ACCESS_TOKEN_TYPE, AccessToken, KnownRevocations, Verifier, encode_access_token
 from ostiary.web import Application, application
@@ -243,7 +250,7 @@ ROUTES = (
     route("PUT", "/roles/{name}", show),
     route("GET", "/open", show),
     route("POST", "/open", show),
-    route("POST", "/cookies", set_cookies_unasked, answers={204: None}),
+    route("POST", "/cookies", set_cookies_unasked, answers={204: None}, errors=(CrossSiteRequest,)),
     route("GET", "/crash", crash),
     route("GET", "/lost", lose_the_store),
     route("GET", "/misconfigured", find_a_mistake_of_the_operator),

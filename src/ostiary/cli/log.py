@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ostiary.web.trace import trace
+from ostiary.trace import trace
 
 LONGEST: Final = 2048
 """Characters of one value. What is cut off ends in ``…``."""

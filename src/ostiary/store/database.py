@@ -8,7 +8,10 @@ bigint)``). Columns are TEXT, BYTEA and BIGINT (seconds or microseconds: the mig
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
+
+SWEEP_ROWS: Final = 500
+"""Rows that one statement may remove when it tidies up: on SQLite it runs on the event loop."""
 
 Value: TypeAlias = str | bytes | int | None
 """What may be a parameter. An integer fits into int64, text has no NUL and no surrogate: otherwise `ValueError`."""

@@ -18,16 +18,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, NoReturn
 
-from ostiary.store.database import Database, Row, Transaction
+from ostiary.store.database import SWEEP_ROWS, Database, Row, Transaction
+from ostiary.trace import trace
 
 POLL_SECONDS: Final = 0.25
 """The longest pause between two reads."""
 
 BREATH_SECONDS: Final = 0.01
 """The shortest: being woken by every commit must not cost a read for each."""
-
-SWEEP_ROWS: Final = 500
-"""Rows removed by one statement: on SQLite it runs on the event loop."""
 
 INSERT_ROWS: Final = 100
 """Rows appended by one statement: on PostgreSQL each statement is a round trip, during which others wait."""
@@ -115,8 +113,8 @@ class Follower:
                 await self.catch_up()
                 await asyncio.sleep(BREATH_SECONDS)
                 await self._database.wait_for_change(POLL_SECONDS - BREATH_SECONDS)
-            except Exception:  # noqa: BLE001 — a follower that stopped would stay stale for ever
-                _log.warning("the change feed could not be read", exc_info=True)
+            except Exception as problem:  # noqa: BLE001 — a follower that stopped would stay stale for ever
+                _log.warning("the change feed could not be read: %s", trace(problem))
                 await asyncio.sleep(POLL_SECONDS)
 
     async def end(self, run: "asyncio.Task[NoReturn]") -> None:

@@ -2,11 +2,8 @@
 
 from typing import Final
 
-from ostiary.store.database import Database, Transaction
+from ostiary.store.database import SWEEP_ROWS, Database, Transaction
 from ostiary.store.hot import Rate, hashed
-
-SWEEP_ROWS: Final = 500
-"""Rows removed by one statement: on SQLite it runs on the event loop."""
 
 # GCRA: full_at moves one interval into the future with each take, from now if it lies in the past. $1 key, $2 now,
 # $3 interval, $4 the latest full_at that still gives one, $5 what a fresh counter becomes.

@@ -11,13 +11,14 @@ from ostiary.core.entropy import SystemRandom
 from ostiary.core.plug import Ambient, Place, Route
 from ostiary.core.settings import Settings
 from ostiary.errors import InvalidBody, MethodNotAllowed, NotFound, OstiaryError, RequestError, Unavailable
+from ostiary.trace import trace
 from ostiary.web.edge import Edge, placed
 from ostiary.web.endpoint import Endpoint
+from ostiary.web.openapi import is_stated
 from ostiary.web.response import Renderer, Response
 from ostiary.web.routes import with_own
 from ostiary.web.source import is_from_proxy
 from ostiary.web.table import Table, path_of
-from ostiary.web.trace import trace
 
 _LOG: Final = logging.getLogger("ostiary.web")
 
@@ -110,11 +111,17 @@ def _allowed(methods: Mapping[str, Endpoint]) -> list[str]:
 
 def _log_refusal(error: RequestError | Unavailable, route: Route, request_id: str) -> None:
     """One line; the detail escaped, because parts of it may be the caller's words. Not that of a body: it names fields,
-    and where a field is unknown its name may be anything, a password too."""
+    and where a field is unknown its name may be anything, a password too.
+
+    A refusal that is not in the document is answered all the same: it is right, and what the route states is wrong.
+    """
     level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
     extra = {"request_id": request_id}
+    name = type(error).__name__
+    if not is_stated(error, route):
+        _LOG.error("%s %s: %s is not stated by the route", route.method, route.path, name, extra=extra)
     detail = "" if isinstance(error, InvalidBody) else error.detail
-    said = (route.method, route.path, request_id, type(error).__name__, detail)
+    said = (route.method, route.path, request_id, name, detail)
     _LOG.log(level, "%s %s refused, request %s: %s %a", *said, extra=extra)
 
 

@@ -5,8 +5,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ostiary.trace import trace
 from ostiary.web.opening import Opening, reason
-from ostiary.web.trace import trace
 
 _LOG: Final = logging.getLogger("ostiary.web")
 

@@ -192,5 +192,10 @@ def errors_of(route: Route) -> tuple[type[OstiaryError], ...]:
     return (*route.errors, *of_body, *_OF_CREDENTIAL[route.credential], *of_limit, *of_csrf, *of_path, Unavailable)
 
 
+def is_stated(error: OstiaryError, route: Route) -> bool:
+    """Whether the document tells a caller of this refusal: by its status and code, which subclasses may share."""
+    return (error.status, error.code) in {(stated.status, stated.code) for stated in errors_of(route)}
+
+
 def _meets_cookies(route: Route) -> bool:
     return route.credential is not Credential.NONE or "transport" in route.body.__struct_fields__

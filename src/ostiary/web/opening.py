@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from ostiary.errors import OstiaryError
-from ostiary.web.trace import trace
+from ostiary.trace import trace
 
 _LOG: Final = logging.getLogger("ostiary.web")
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from ostiary.core.tokens.keys import keeper
 from tests.core.installation import EMAIL, PASSWORD, eventually, installation, tokens_of
 
 
@@ -50,3 +51,19 @@ async def test_while_another_process_holds_the_sqlite_file_writing_is_503_and_re
         finally:
             holder.close()
         assert (await house.refresh(tokens.refresh)).status_code == 200
+
+
+async def test_why_the_keys_cannot_be_tended_is_logged_by_its_place_and_without_its_words(
+    sqlite_url, monkeypatch, caplog
+):
+    """P05: a driver's error quotes the parameter it choked on, which here may be a private key."""
+
+    async def fails(_ambient):
+        raise ValueError("hunter2")
+
+    async with installation(sqlite_url) as house:
+        monkeypatch.setattr(keeper, "tend", fails)
+        assert await keeper.KeyKeeper(house.ambient)._tend() < keeper.TEND_SECONDS
+    assert "the signing keys could not be tended: builtins.ValueError" in caplog.text
+    assert "in fails" in caplog.text
+    assert "hunter2" not in caplog.text

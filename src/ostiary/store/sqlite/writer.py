@@ -26,6 +26,7 @@ from ostiary.store.database import Body
 from ostiary.store.sqlite.connection import ENGINE_ERRORS, explained, is_busy
 from ostiary.store.sqlite.session import Session
 from ostiary.store.sqlite.transaction import SqliteTransaction
+from ostiary.trace import trace
 
 MOST_WAITING: Final = 10_000
 """Further callers are refused: they would only time out, later, and cost memory until then."""
@@ -125,7 +126,7 @@ class Writer:
             lost = await self._commit_bodies(batch)
         except Exception as error:  # noqa: BLE001 — the writer must go on
             # not foreseen (no thread can be started, say): nobody is left waiting, and the next batch tries again
-            _log.exception("the writer failed")
+            _log.error("the writer failed: %s", trace(error))
             lost = OutcomeUnknown(f"the writer failed: {type(error).__name__}")
             self._answer_waiting(lost)
             self._thread.submit(self._session.discard)

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, Final
 
 from ostiary.errors import StoreUnavailable
-from ostiary.store.database import Database, Row, Transaction, Value
-from ostiary.store.feed import SWEEP_ROWS, Entry, Follower, append, sweep
+from ostiary.store.database import SWEEP_ROWS, Database, Row, Transaction, Value
+from ostiary.store.feed import Entry, Follower, append, sweep
 from ostiary.store.generation import generation, raise_generation
 from ostiary.store.migrations import migrate
 from ostiary.testing.conformance.opening import DatabaseCheck, OpenDatabase, eventually, raising

@@ -11,6 +11,7 @@ from ostiary.core.tokens.keys.feed import KEY_CHANGED, KEY_REVOKED
 from ostiary.core.tokens.keys.service import open_keys, tend
 from ostiary.errors import ConfigurationError
 from ostiary.store.feed import Entry
+from ostiary.trace import trace
 
 TEND_SECONDS: Final = 10.0
 """The longest pause between two looks at what is due; the feed cuts it short."""
@@ -67,7 +68,7 @@ class KeyKeeper:
         except ConfigurationError as problem:
             # trying sooner would not help: a master secret is missing here
             _LOG.error("the signing keys cannot be tended: %s", problem.detail)
-        except Exception:  # noqa: BLE001 — a keeper that stopped would never sign with the next key
-            _LOG.warning("the signing keys could not be tended", exc_info=True)
+        except Exception as problem:  # noqa: BLE001 — a keeper that stopped would never sign with the next key
+            _LOG.warning("the signing keys could not be tended: %s", trace(problem))
             return _RETRY_SECONDS
         return TEND_SECONDS

@@ -1,0 +1,28 @@
+"""The change feed's follower, where the engine has no part in it."""
+
+import asyncio
+
+from ostiary.store.feed import Follower
+
+
+class Broken:
+    """A database whose driver quotes what it was given."""
+
+    def __init__(self):
+        self.asked = asyncio.Event()
+
+    async def all(self, _sql, *_args):
+        self.asked.set()
+        raise ValueError("invalid input for query argument $1: 'hunter2'")
+
+
+async def test_why_the_feed_cannot_be_read_is_logged_by_its_place_and_without_its_words(caplog):
+    database = Broken()
+    follower = Follower(database, list)
+    run = asyncio.create_task(follower.run())
+    await database.asked.wait()
+    await asyncio.sleep(0)
+    await follower.end(run)
+    assert "the change feed could not be read: builtins.ValueError" in caplog.text
+    assert "test_feed.py" in caplog.text
+    assert "hunter2" not in caplog.text
