@@ -38,8 +38,8 @@ from ostiary.core.vault import Vault
 from ostiary.errors import ConfigurationError, Unavailable
 from ostiary.features.totp import feature as totp
 from ostiary.jose import KeySet
-from ostiary.store.database import Database, Transaction
-from ostiary.store.feed import SWEEP_ROWS, Entry, Follower
+from ostiary.store.database import SWEEP_ROWS, Database, Transaction
+from ostiary.store.feed import Entry, Follower
 from ostiary.store.feed import sweep as sweep_feed
 from ostiary.store.hot import Hot
 from ostiary.store.migrations import migrate, pending
@@ -110,6 +110,7 @@ class Ostiary:
         )
         self._ambient: Ambient | None = None
         self._opening: asyncio.Task[AsyncExitStack] | None = None
+        self._alone: ASGIApp | None = None
 
     # -- as an ASGI app ------------------------------------------------------------------------------------------------
 
@@ -119,8 +120,10 @@ class Ostiary:
 
     @property
     def asgi(self) -> ASGIApp:
-        """Ostiary alone, as a server."""
-        return self._around(None, alone=True)
+        """Ostiary alone, as a server. The same object each time, until it is closed."""
+        if self._alone is None:
+            self._alone = self._around(None, alone=True)
+        return self._alone
 
     def _around(self, app: ASGIApp | None, *, alone: bool) -> ASGIApp:
         served = application(self.routes, settings=self.settings, ambient=self._need_ambient, alone=alone)
@@ -187,6 +190,7 @@ class Ostiary:
     async def close(self) -> None:
         """Lets what is under way finish, and closes everything, for all who have opened it."""
         opening, self._opening = self._opening, None
+        self._alone = None  # it may believe that it is open still
         if opening is not None and not _has_failed(opening):
             await (await opening).aclose()
 
@@ -316,10 +320,10 @@ class Ostiary:
                 _LOG.warning("housekeeping is put off: %s", type(problem).__name__)
 
     async def _sweep(self, ambient: Ambient) -> None:
-        for sweep in [feature.sweep for feature in self._features if feature.sweep is not None]:
-            await ambient.database.transaction(partial(_swept, sweep, ambient.now()))
-        while await ambient.database.transaction(partial(sweep_feed, now=ambient.now())) == SWEEP_ROWS:
-            pass
+        sweeps = [feature.sweep for feature in reversed(self._features) if feature.sweep is not None]
+        for sweep in (*sweeps, sweep_feed):
+            while await ambient.database.transaction(partial(_swept, sweep, ambient.now())) >= SWEEP_ROWS:
+                pass
         await ambient.hot.sweep(ambient.now())
 
     def _new_verifier(self) -> Verifier:
@@ -343,8 +347,8 @@ class Ostiary:
         self._ambient = None
 
 
-async def _swept(sweep: Sweep, now: int, tx: Transaction) -> None:
-    await sweep(tx, now)
+async def _swept(sweep: Sweep, now: int, tx: Transaction) -> int:
+    return await sweep(tx, now)
 
 
 def _hot(url: str | None, database: Database) -> Hot:

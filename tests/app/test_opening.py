@@ -37,6 +37,17 @@ async def test_constructing_and_assembling_does_nothing(tmp_path, url):
         auth.authenticate([], method="GET")
 
 
+async def test_its_app_is_one_and_serves_again_after_it_was_closed(url):
+    auth = Ostiary(url, environ={})
+    app = auth.asgi
+    assert auth.asgi is app
+    async with auth.opened(), client(auth.asgi) as http:
+        assert (await http.get("/auth/me")).status_code == 401
+        assert auth.asgi is app
+    async with running(auth.asgi) as served, client(served) as http:
+        assert (await http.get("/auth/me")).status_code == 401
+
+
 async def test_it_may_be_opened_and_closed_again_and_keeps_its_keys(url):
     auth = Ostiary(url, environ={})
     kids = []
@@ -157,7 +168,7 @@ async def test_housekeeping_removes_what_has_expired_everywhere(url):
         await http.post("/auth/register", json=body)
         answer = await http.post("/auth/login", json=body)
         await http.post("/auth/logout", json={"refresh_token": answer.json()["refresh_token"]})
-        clock.advance(86400)
+        clock.advance(2 * 86400)
         await auth._sweep(ambient)
         for table in ("sessions", "refresh_tokens", "hot_rate"):
             assert await ambient.database.all(f"select * from {table}") == []

@@ -10,8 +10,10 @@ from ostiary.core.vault import Vault
 from ostiary.store.database import Transaction
 from ostiary.store.migrations import Migrations
 
-Sweep: TypeAlias = Callable[[Transaction, int], Awaitable[None]]
-"""Removes what has expired by the given time (microseconds). Several processes may run it at once."""
+Sweep: TypeAlias = Callable[[Transaction, int], Awaitable[int]]
+"""Removes some of what has expired by the given time (microseconds), no statement more than `SWEEP_ROWS` rows, what
+cascades included, and returns how many. It is called again until they are fewer. Several processes may run it at once.
+"""
 
 Rewrap: TypeAlias = Callable[[Vault, Transaction], Awaitable[int]]
 """Seals values of this slice that an older master secret has sealed with the newest one, some hundred at a time, and
@@ -21,7 +23,8 @@ returns how many; 0 when none is left."""
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feature:
     """The only export of a slice's folder. ``migrations`` are applied in the order in which slices are listed;
-    ``sweep`` runs now and then. A slice that seals states ``rewrap``."""
+    ``sweep`` runs now and then, those of later slices first: their rows refer to those of earlier ones. A slice that
+    seals states ``rewrap``."""
 
     name: str
     routes: tuple[Route, ...] = ()

@@ -4,12 +4,11 @@ Owns the session row, which is the lock for everything that happens in the sessi
 """
 
 from ostiary.core.plug import Feature
-from ostiary.core.sessions import queries, routes
+from ostiary.core.sessions import routes
 from ostiary.store.migrations import Migrations
 
 feature = Feature(
     name="sessions",
     routes=routes.ROUTES,
     migrations=Migrations.of("sessions", package=__name__),
-    sweep=queries.delete_expired,
 )

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ostiary.core.sessions.model import EndReason, Session
-from ostiary.store.database import Reader, Row, Transaction
+from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 
 _COLUMNS: Final = "id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name"
 
@@ -66,8 +66,15 @@ async def by_id(reader: Reader, session_id: str) -> Session | None:
     return _session(await reader.one(f"select {_COLUMNS} from sessions where id = $1", session_id))  # noqa: S608
 
 
-async def delete_expired(tx: Transaction, now: int) -> None:
-    await tx.execute("delete from sessions where expires_at <= $1", now)
+async def delete_expired(tx: Transaction, now: int) -> int:
+    """Deletes those that expired first, `SWEEP_ROWS` of them, and returns how many. What refers to them goes with them,
+    so it is to be deleted before: see `ostiary.core.tokens.sweep`."""
+    return await tx.execute(
+        "delete from sessions where id in"
+        " (select id from sessions where expires_at <= $1 order by expires_at, id limit $2)",
+        now,
+        SWEEP_ROWS,
+    )
 
 
 def _session(row: Row | None) -> Session | None:

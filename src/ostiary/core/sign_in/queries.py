@@ -4,7 +4,7 @@ from typing import Final
 
 from ostiary.core.plug import Source
 from ostiary.core.sign_in.model import Pending
-from ostiary.store.database import Reader, Row, Transaction
+from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 
 MOST_TRIES: Final = 5
 """Wrong codes that one attempt may bring; then it has ended, and the password is asked again."""
@@ -56,8 +56,14 @@ async def delete(tx: Transaction, token_hash: bytes) -> None:
     await tx.execute("delete from sign_in_attempts where token_hash = $1", token_hash)
 
 
-async def delete_expired(tx: Transaction, now: int) -> None:
-    await tx.execute("delete from sign_in_attempts where expires_at <= $1", now)
+async def delete_expired(tx: Transaction, now: int) -> int:
+    """Deletes some whose time is over, and returns how many."""
+    return await tx.execute(
+        "delete from sign_in_attempts where token_hash in"
+        " (select token_hash from sign_in_attempts where expires_at <= $1 order by expires_at limit $2)",
+        now,
+        SWEEP_ROWS,
+    )
 
 
 def _pending(row: Row | None) -> Pending | None:

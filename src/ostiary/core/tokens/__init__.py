@@ -6,11 +6,13 @@ Owns the tables ``refresh_tokens`` and ``signing_keys``. Knows nothing of how so
 from ostiary.core.plug import Feature
 from ostiary.core.tokens import routes
 from ostiary.core.tokens.keys.service import rewrap
+from ostiary.core.tokens.sweep import sweep
 from ostiary.store.migrations import Migrations
 
 feature = Feature(
     name="tokens",
     routes=routes.ROUTES,
     migrations=Migrations.of("tokens", package=__name__),
+    sweep=sweep,
     rewrap=rewrap,
 )

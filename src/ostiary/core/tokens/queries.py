@@ -1,6 +1,6 @@
 """Every statement on ``refresh_tokens``; those on ``signing_keys`` are in `ostiary.core.tokens.keys.queries`."""
 
-from ostiary.store.database import Reader, Transaction
+from ostiary.store.database import SWEEP_ROWS, Reader, Transaction
 
 
 async def insert(tx: Transaction, token_hash: bytes, session_id: str, *, generation: int, now: int) -> None:
@@ -27,3 +27,15 @@ async def spend(tx: Transaction, token_hash: bytes, *, now: int) -> int | None:
         now,
     )
     return None if row is None else int(row[0])
+
+
+async def delete_of_expired_sessions(tx: Transaction, now: int) -> int:
+    """Deletes some tokens of the sessions that `ostiary.core.sessions.queries.delete_expired` would delete next, and
+    returns how many. Only of those: a look at all that have expired would be as long as there are many."""
+    return await tx.execute(
+        "delete from refresh_tokens where hash in (select t.hash from"
+        " (select id from sessions where expires_at <= $1 order by expires_at, id limit $2) s"
+        " join refresh_tokens t on t.session_id = s.id limit $2)",
+        now,
+        SWEEP_ROWS,
+    )
