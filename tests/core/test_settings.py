@@ -72,6 +72,15 @@ def test_every_setting_can_come_from_the_environment_and_says_what_it_is():
     assert {origin.name for origin in origins} == {field.name for field in dataclasses.fields(Settings)}
 
 
+def test_a_limit_of_a_slice_to_come_is_bounded_as_well():
+    @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+    class More(Settings):
+        limit_more: Rate
+
+    with pytest.raises(ConfigurationError, match="limit_more must be like 5/minute"):
+        More(limit_more=Rate(2_000_000, 60))
+
+
 def test_an_argument_of_none_and_an_empty_variable_are_not_given():
     settings, origins = load({"database": None}, environ={"OSTIARY_DATABASE": "", "OSTIARY_SECRET": ""})
     assert settings.database == "sqlite:///ostiary.db"
