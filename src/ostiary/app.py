@@ -259,9 +259,10 @@ class Ostiary:
 
     async def _assemble(self, stack: AsyncExitStack) -> Ambient:
         settings = self.settings
+        named = database_from_url(settings.database)  # first: a mistyped URL would seem to lack a secret
         secrets = load_secrets(settings.secret, database_path=sqlite_path(settings.database))
         vault = Vault(secrets, random=self._random)
-        database = await stack.enter_async_context(_running(database_from_url(settings.database)))
+        database = await stack.enter_async_context(_running(named))
         await self._bring_up_to_date(database)
         hot = await stack.enter_async_context(_running(_hot(settings.hot, database)))
         self._role_map.clear()

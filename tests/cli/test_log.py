@@ -1,4 +1,4 @@
-"""The application log: no value can forge a line (REQUIREMENTS N4), and no secret is in it (ATTACKS P05)."""
+"""The application log: no value can forge a line (N4), and no secret is in it (P05)."""
 
 import json
 import logging

@@ -55,7 +55,7 @@ def pass_as_admin(client, tokens):
 
 
 def is_refused_soon(caller, tokens):
-    """Whether the server hears of it, by the feed alone; how soon is measured in bench/."""
+    """Whether the server hears of it, by the feed alone."""
     deadline = time.monotonic() + PATIENCE
     while caller.me(tokens).status_code != 401:
         assert time.monotonic() < deadline, "a token is accepted that was made invalid"

@@ -207,3 +207,19 @@ async def test_the_private_key_is_nowhere_in_the_database_file(tmp_path):
     assert kid.encode() in content
     for written in (private.encode(), base64.urlsafe_b64decode(private + "="), GOOD.encode()):
         assert written not in content
+
+
+def test_a_secret_file_that_lost_its_content_is_to_be_restored_not_replaced(tmp_path):
+    """A new secret would lock the operator out of the database."""
+    path = tmp_path / "app.db"
+    load_secrets(None, database_path=path)
+    for content in ("", "short", "\u00e9"):
+        secret_path(path).write_text(content, encoding="utf-8")
+        with pytest.raises(ConfigurationError, match=r"is damaged.*restore it from your copy"):
+            load_secrets(None, database_path=path)
+
+
+async def test_a_mistyped_database_is_named_before_the_secret_that_it_would_need():
+    with pytest.raises(ConfigurationError, match=r"sqlite:///file\.db"):
+        async with Ostiary("app.db", environ={}).opened():
+            pass

@@ -273,3 +273,14 @@ def test_an_origin_is_written_as_browsers_write_it():
     assert origin("https://auth.example.com:443") == "https://auth.example.com"
     assert origin("http://127.0.0.1:8000") == "http://127.0.0.1:8000"
     assert not re.search("/$", origin("https://auth.example.com"))
+
+
+def test_a_misspelt_variable_is_refused_and_the_right_one_named():
+    """Else OSTIARY_PRODUCTON=1 would start a development server, and say nothing."""
+    with pytest.raises(
+        ConfigurationError, match=r"OSTIARY_PRODUCTON: there is no such setting; did you mean OSTIARY_PROD"
+    ):
+        load(environ={"OSTIARY_PRODUCTON": "1"})
+    with pytest.raises(ConfigurationError, match=r"OSTIARY_QQQQQQQQQQQQ: there is no such setting$"):
+        load(environ={"OSTIARY_QQQQQQQQQQQQ": "1"})
+    assert load(environ={"PATH": "/bin", "OSTIARYX": "1"})[0].production is False

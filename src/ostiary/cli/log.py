@@ -1,7 +1,7 @@
 """The application log: one JSON object on one line, in ASCII, whatever a value holds.
 
 A user agent with line breaks, a terminal escape or U+2028 can then neither begin a line of its own nor paint one
-(REQUIREMENTS N4), and no line grows without bound.
+(N4), and no line grows without bound.
 """
 
 import json

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from ostiary.core.entropy import Random
 
-_SIZE: Final = 32  # REQUIREMENTS C5: 256 bits
+_SIZE: Final = 32  # bytes: nobody guesses 256 bits
 _FORM: Final = re.compile(r"ostiary_([a-z]+)_([0-9a-f]{64})([0-9a-f]{8})")
 
 

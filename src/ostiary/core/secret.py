@@ -14,7 +14,7 @@ from ostiary.errors import ConfigurationError
 
 _BASE64_LENGTH: Final = 43  # 32 bytes as base64
 _HEX_LENGTH: Final = 64  # 32 bytes as hex
-_LEAST_BITS: Final = 128  # ATTACKS J06; a random 43-character text has about 200 by this count
+_LEAST_BITS: Final = 128  # a random 43-character text has about 200 by this count
 _PLACEHOLDERS: Final = re.compile(
     r"change.?me|secret|secure|example|placeholder|password|default|master.?key|0123456789|abcdefghij|qwerty|lorem",
     re.IGNORECASE,
@@ -97,10 +97,15 @@ def _from_file(path: Path, *, database_path: Path) -> bytes:
         text = path.read_text(encoding="ascii").strip()
         if path.stat().st_mode & 0o077:
             raise ConfigurationError(f"{path} can be read by others: chmod 600 {path}")
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "not a secret file"
-        raise ConfigurationError(f"{path}: {reason}") from None
-    return check_secret(text)
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is damaged: restore it from your copy") from None
+    except OSError as problem:
+        place = f"the folder {path.parent}" if not path.exists() else str(path)
+        raise ConfigurationError(f"{place}: {problem.strerror}") from None
+    if weakness := _weakness(text):
+        # not the operator's choice: a new one would lock them out of their database
+        raise ConfigurationError(f"{path} is damaged, its secret {weakness}: restore it from your copy")
+    return text.encode()
 
 
 def _refuse_orphan(database_path: Path, path: Path) -> None:

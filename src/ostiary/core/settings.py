@@ -1,12 +1,13 @@
 """One frozen `Settings`, checked when it is made: argument, then environment, then toml, then default."""
 
 import dataclasses
+import difflib
 import ipaddress
 import os
 import re
 import tomllib
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_type_hints
@@ -244,6 +245,7 @@ def load(
         ConfigurationError: a value cannot be read, a name is unknown, or the values make no safe installation.
     """
     hints = get_type_hints(Settings)
+    _refuse_unknown_variables(environ or {}, hints)
     given = {name: value for name, value in (arguments or {}).items() if value is not None}
     read: dict[str, tuple[Any, str]] = {}
     for name, value in _from_toml(toml).items():
@@ -261,6 +263,16 @@ def load(
     values.setdefault("require_verified_email", values.get("production", False))
     origins = tuple(Origin(name, read[name][1] if name in read else "default") for name in hints)
     return Settings(**values), origins
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str], names: Collection[str]) -> None:
+    """A misspelt OSTIARY_PRODUCTION would otherwise start a development server, and say nothing."""
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in names}
+    for variable in sorted(environ):
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in known:
+            near = difflib.get_close_matches(variable, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigurationError(f"{variable}: there is no such setting{hint}")
 
 
 def _from_toml(path: str | os.PathLike[str] | None) -> dict[str, Any]:

@@ -64,7 +64,9 @@ class Vault:
         nonce, sealed = rest[:_NONCE_SIZE], rest[_NONCE_SIZE:]
         secret = self._secrets.get(identifier)
         if version != _VERSION or secret is None:
-            raise ConfigurationError("the database was sealed with another secret than the one configured")
+            raise ConfigurationError(
+                "the database was sealed with another secret: restore it, or put it after the new one in OSTIARY_SECRET"
+            )
         try:
             return AESGCM(_derive(secret, purpose)).decrypt(nonce, sealed, _bound_to(purpose, row))
         except (InvalidTag, ValueError):  # ValueError: cut off within the nonce

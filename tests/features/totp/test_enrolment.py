@@ -92,7 +92,7 @@ async def test_a_secret_that_was_replaced_meanwhile_is_not_confirmed(database_ur
 
 
 async def test_what_is_active_cannot_be_replaced_or_confirmed_again(database_url):
-    """REQUIREMENTS G6: whoever has the session must not put their own device in the place of the owner's."""
+    """G6: whoever has the session must not put their own device in the place of the owner's."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         assert (await ada.start()).status_code == 409
@@ -157,7 +157,7 @@ async def test_without_an_access_token_nothing_is_done(database_url):
 
 
 async def test_another_site_cannot_do_it_with_the_cookies(database_url):
-    """ATTACKS M06: cross-site request forgery."""
+    """M06: cross-site request forgery."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         await ada.sign_in_with_code()

@@ -1,4 +1,4 @@
-"""Guessing: one count for an account, whatever the guesses come in (ATTACKS M02, REQUIREMENTS E3, E5, E9, G5)."""
+"""Guessing: one count for an account, whatever the guesses come in (M02, E3, E5, E9, G5)."""
 
 import asyncio
 
@@ -54,7 +54,7 @@ async def test_parallel_guesses_are_counted_too(database_url):
 
 
 async def test_whoever_has_the_password_cannot_shut_the_owner_out(database_url):
-    """With TOTP's tries used up and a hundred wrong recovery codes, a right one signs in (REQUIREMENTS E5)."""
+    """With TOTP's tries used up and a hundred wrong recovery codes, a right one signs in (E5)."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         world.clock.advance(COMES_BACK)

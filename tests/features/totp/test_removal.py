@@ -16,7 +16,7 @@ async def test_whoever_signed_in_with_both_factors_may_remove_the_second(databas
 
 
 async def test_a_stolen_password_does_not_remove_it(database_url):
-    """ATTACKS M06: this session has shown the password only, a moment ago, before there was a second factor."""
+    """M06: this session has shown the password only, a moment ago, before there was a second factor."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         refused = await ada.remove()
@@ -36,7 +36,7 @@ async def test_a_session_left_open_does_not_remove_it(database_url):
 
 
 async def test_a_recovery_code_is_enough_to_move_to_another_device(database_url):
-    """And the codes of the lost device's set are worth nothing after (ATTACKS R11)."""
+    """And the codes of the lost device's set are worth nothing after (R11)."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         lost, first, *old = ada.app, *ada.recovery_codes

@@ -28,7 +28,7 @@ async def test_after_the_password_a_code_is_asked_for_and_then_a_session_is_issu
 
 
 async def test_a_code_signs_in_once(database_url):
-    """ATTACKS M01: the code that confirmed, the one that was just used, and those of steps before it are spent."""
+    """M01: the code that confirmed, the one that was just used, and those of steps before it are spent."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         assert (await ada.finish("totp", ada.app.code())).json()["code"] == "invalid_code"
@@ -67,7 +67,7 @@ async def test_of_twenty_parallel_uses_of_a_recovery_code_one_gets_a_session(dat
 
 
 async def test_a_recovery_code_signs_in_once_however_it_is_typed(database_url):
-    """ATTACKS R11. The mail goes to the stored address."""
+    """R11. The mail goes to the stored address."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         typed = ada.recovery_codes[3].upper().replace("-", " ")
@@ -95,7 +95,7 @@ async def test_recovery_codes_are_offered_while_there_are_some(database_url):
 
 @pytest.mark.parametrize("factor", ["totp", "recovery-code"])
 async def test_what_is_not_a_code_is_refused(database_url, factor):
-    """REQUIREMENTS G4: not even where Python would make the right number of it."""
+    """G4: not even where Python would make the right number of it."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         world.clock.advance(STEP)
@@ -112,7 +112,7 @@ async def test_what_is_not_a_code_is_refused(database_url, factor):
 
 
 async def test_an_attempt_is_no_token(database_url):
-    """ATTACKS M03 and M05: between the steps nothing can be read, refreshed, enrolled or claimed."""
+    """M03 and M05: between the steps nothing can be read, refreshed, enrolled or claimed."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         world.clock.advance(STEP)
@@ -165,7 +165,7 @@ async def test_a_code_of_a_removed_secret_does_not_count_for_the_next_one(databa
 
 
 async def test_the_database_holds_neither_secret_nor_recovery_codes(database_url):
-    """REQUIREMENTS G1, F9: sealed, and bound to the row; hashed."""
+    """G1, F9: sealed, and bound to the row; hashed."""
     async with installation(database_url) as world:
         ada = await registered(world)
         secret = (await ada.start()).json()["secret"]

@@ -18,7 +18,7 @@ from ostiary.store.database import Transaction
 from ostiary.store.hot import Rate
 
 _PACKAGE: Final = "ostiary.core.accounts"
-# ATTACKS R10: nobody's inbox is flooded, and nobody is told. One source alone cannot use up a mailbox's mails, or it
+# Nobody's inbox is flooded, and nobody is told. One source alone cannot use up a mailbox's mails, or it
 # could keep the owner's own registration mail away.
 _MAILS_PER_MAILBOX: Final = Rate(6, 3600)
 _MAILS_PER_SOURCE: Final = Rate(2, 3600)
@@ -46,7 +46,7 @@ async def verify_email(ambient: Ambient, actor: Actor, *, token: str, password: 
     Args:
         password: the one chosen at registration. Whoever asks a person to confirm must ask for it: somebody else may
             have registered the person's address, and the link alone would make an account with that stranger's
-            password (ATTACKS L14).
+            password.
 
     Raises:
         InvalidToken: unknown, used, expired, or the address has got an account meanwhile.

@@ -91,7 +91,7 @@ async def raise_epoch(ambient: Ambient, tx: Transaction, account_id: str) -> Ent
 
 
 async def _refuse_to_give_what_is_not_held(tx: Transaction, actor: Actor, add: Set[str]) -> None:
-    # REQUIREMENTS K2: somebody who may manage accounts must not lift anybody, or themselves, above their own roles
+    # Somebody who may manage accounts must not lift anybody, or themselves, above their own roles
     if actor.kind is not ActorKind.ACCOUNT:
         return
     held = await queries.standing(tx, actor.id)

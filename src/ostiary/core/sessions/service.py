@@ -28,7 +28,7 @@ async def start(
     amr: tuple[str, ...],
     device_name: str | None,
 ) -> Session:
-    """A new session, with an id that nothing before it knew (session fixation, ATTACKS L17)."""
+    """A new session, with an id that nothing before it knew (session fixation)."""
     now = ambient.now()
     session = Session(
         id=identifier("ses", ambient.random),

@@ -12,7 +12,7 @@ _STEPS: Final = Rate(10, 60)
 
 class SourceLimit:
     """Takes one for each step. An issued session gives the attempt's own back, and resets nothing: with somebody's
-    right password an attacker must not be able to clear the count of wrong ones (REQUIREMENTS E3)."""
+    right password an attacker must not be able to clear the count of wrong ones."""
 
     async def before(self, ambient: Ambient, attempt: Attempt) -> None:
         await count(ambient, *_counted(ambient, attempt.factor, attempt.source))

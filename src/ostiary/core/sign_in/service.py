@@ -78,7 +78,7 @@ async def proceed(
     if not token_hash or not found:
         raise InvalidCode("no such sign-in attempt")
     if found.transport == "cookie" and not may_set_cookies:
-        # somebody else's half-finished sign-in must not be finished into this browser (ATTACKS L16)
+        # somebody else's half-finished sign-in must not be finished into this browser (login CSRF)
         raise CrossSiteRequest
     attempt = Attempt(factor.name, actor.source, found.opened_from, found.account_id)
     await _check_before(ambient, attempt)

@@ -92,7 +92,7 @@ async def logout(call: Call[Logout]) -> Answer:
     await service.logout(call.ambient, call.actor, access_token=call.access_token, refresh_token=call.refresh_token)
     if call.transport == "token":
         return Answer(204)
-    # Clear-Site-Data also removes what pages kept (REQUIREMENTS I13); the cookies are cleared by name as well
+    # Clear-Site-Data also removes what pages kept; the cookies are cleared by name as well
     return Answer(
         204,
         cookies=(SetCookie(CookieRole.ACCESS, "", 0), SetCookie(CookieRole.REFRESH, "", 0)),

@@ -24,7 +24,7 @@ from ostiary.jose import sign
 from ostiary.store.database import Transaction
 from ostiary.verifier import ACCESS_TOKEN_TYPE, AccessToken, encode_access_token
 
-_JTI_SIZE: Final = 16  # REQUIREMENTS B8: at least 128 bits
+_JTI_SIZE: Final = 16  # bytes; RFC 7519 §4.1.7: no two tokens may ever share one
 _FIRST: Final = 1
 
 Rotation: TypeAlias = Granted | Reused | NotAlive

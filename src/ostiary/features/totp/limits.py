@@ -1,7 +1,7 @@
 """How many codes may be tried for one account, whoever tries them, from wherever, in however many attempts.
 
 Recovery codes are not counted here: 120 random bits cannot be guessed, and whoever has stolen the password could use
-up such a count, and with TOTP's shut the owner out altogether (REQUIREMENTS E5). The count per source bounds the work.
+up such a count, and with TOTP's shut the owner out altogether. The count per source bounds the work.
 """
 
 from typing import Final

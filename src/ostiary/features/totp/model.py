@@ -15,7 +15,7 @@ from ostiary.core.entropy import Random
 
 SECRET_SIZE: Final = 20  # RFC 4226 §4 R6 recommends 160 bits
 STEP: Final = 30  # seconds; RFC 6238 §5.2
-DRIFT: Final = 1  # steps before and after: REQUIREMENTS C7, RFC 6238 §5.2
+DRIFT: Final = 1  # steps before and after: RFC 6238 §5.2
 RECOVERY_CODES: Final = 10
 
 # \d and isdigit() also take other scripts' digits, int() also signs, spaces and underscores

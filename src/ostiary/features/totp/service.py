@@ -28,7 +28,7 @@ from ostiary.store.database import Transaction
 from ostiary.verifier import Principal, Requirement
 
 _RECENT: Final = 300  # seconds
-# REQUIREMENTS G8; SP 800-63B-4 §4.1.2.1
+# SP 800-63B-4 §4.1.2.1
 _TO_ENROL: Final = Requirement(max_age=_RECENT)
 # with a second factor: whoever has stolen the password must not be able to take the other factor away
 _TO_REMOVE: Final = Requirement(max_age=_RECENT, aal=2)
