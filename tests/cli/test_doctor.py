@@ -1,7 +1,10 @@
 """`ostiary doctor` shows every setting and what is wrong with it, shows no secret, and changes nothing."""
 
+import contextlib
 import dataclasses
 import json
+import os
+import secrets
 import socket
 
 import pytest
@@ -42,7 +45,7 @@ def test_every_setting_says_where_it_came_from(tmp_path):
     assert said["access_lifetime"] == ("600", "ostiary.toml")
     assert said["trusted_proxies"] == ("10.0.0.0/8", "ostiary.toml")
     assert said["body_limit"] == ("4096", "OSTIARY_BODY_LIMIT")
-    assert said["limit_login"] == ("7/3600s", "OSTIARY_LIMIT_LOGIN")
+    assert said["limit_login"] == ("7/hour", "OSTIARY_LIMIT_LOGIN")
     assert said["database"] == ("sqlite:///other.db", "--database")
     assert said["argon2_time"] == ("2", "default")
 
@@ -97,6 +100,45 @@ def test_what_the_settings_name_is_tried(tmp_path):
     assert code == 1
     assert "can be read by others" in checks["secret"]["detail"]
     assert "Connection refused" in checks["mail"]["detail"]
+
+
+def test_another_secret_than_the_databases_is_wrong(tmp_path):
+    """It is sound by itself, and `serve` refuses it."""
+    assert call("keys", "list", folder=made(tmp_path)).returncode == 0
+    code, _, checks = doctor(tmp_path)
+    assert (code, checks["keys"]["ok"]) == (0, True)
+    code, _, checks = doctor(tmp_path, environ={"OSTIARY_SECRET": secrets.token_urlsafe(32)})
+    assert (code, checks["secret"]["ok"], checks["keys"]["ok"]) == (1, True, False)
+    assert "sealed with another secret" in checks["keys"]["detail"]
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_folder_that_cannot_be_written_is_wrong(tmp_path, existing):
+    if existing:
+        made(tmp_path)
+    tmp_path.chmod(0o555)
+    with as_nobody():
+        code, _, checks = doctor(tmp_path)
+    assert code == 1
+    assert checks["database"] == {"name": "database", "ok": False, "detail": "the folder . cannot be written"}
+
+
+def made(folder):
+    assert call("migrate", folder=folder).returncode == 0
+    return folder
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """No mode stops root: the real user, whom access(2) asks about, is another within."""
+    root = os.getuid() == 0
+    if root:
+        os.setreuid(65534, -1)
+    try:
+        yield
+    finally:
+        if root:
+            os.setreuid(0, -1)
 
 
 def test_production_without_trusted_proxies_is_told_of(tmp_path):

@@ -6,13 +6,19 @@ import urllib.parse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from ostiary.app import Ostiary
 from ostiary.core.clock import MICROSECONDS, SystemClock
+from ostiary.core.entropy import SystemRandom
 from ostiary.core.secret import load_secrets, secret_path
 from ostiary.core.settings import Settings
-from ostiary.errors import OstiaryError
+from ostiary.core.tokens.keys import queries
+from ostiary.core.tokens.keys.model import PUBLISHED
+from ostiary.core.tokens.keys.sealing import unseal
+from ostiary.core.vault import Vault
+from ostiary.errors import ConfigurationError, NoSuchTable, OstiaryError
 from ostiary.store.database import Database
 from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
 
@@ -66,17 +72,49 @@ def _secret(settings: Settings) -> Check:
 async def _database(installation: Ostiary) -> list[Check]:
     url = installation.settings.database
     path = sqlite_path(url)
+    if path is not None and (obstacle := _obstacle(path)):
+        return [Check("database", ok=False, detail=obstacle)]
     if path is not None and not path.exists():
-        there = path.absolute().parent.is_dir()
-        detail = f"{path} is made at the first start" if there else f"there is no folder {path.parent}"
-        return [Check("database", ok=there, detail=detail)]
+        return [Check("database", ok=True, detail=f"{path} is made at the first start")]
     try:
         async with _opened(url) as database:
             clock = await _clock(database)
+            keys = await _keys(installation.settings, database)
         waiting = await installation.pending()
     except OstiaryError as problem:
         return [Check("database", ok=False, detail=str(problem))]
-    return [Check("database", ok=True, detail="reachable"), _migrations(waiting, automatic=path is not None), clock]
+    return [
+        Check("database", ok=True, detail="reachable"),
+        _migrations(waiting, automatic=path is not None),
+        clock,
+        *keys,
+    ]
+
+
+def _obstacle(path: Path) -> str | None:
+    """Why an SQLite database cannot be written there, or None. Its journal is made beside it, in the folder."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return f"there is no folder {path.parent}"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"the folder {path.parent} cannot be written"
+    return f"{path} cannot be written" if path.exists() and not os.access(path, os.W_OK) else None
+
+
+async def _keys(settings: Settings, database: Database) -> list[Check]:
+    """Opens the signing keys as a start does: a secret may be sound, and another than the one that sealed them."""
+    try:
+        secrets = load_secrets(settings.secret, database_path=sqlite_path(settings.database))
+        published = [key for key in await queries.every(database) if key.state in PUBLISHED]
+    except (ConfigurationError, NoSuchTable):
+        return []  # the check of the secret, or of the migrations, says so
+    vault = Vault(secrets, random=SystemRandom())
+    try:
+        for key in published:
+            unseal(vault, key)
+    except ConfigurationError as problem:
+        return [Check("keys", ok=False, detail=str(problem))]
+    return [Check("keys", ok=True, detail=f"the secret opens them: {len(published)}")] if published else []
 
 
 def _migrations(waiting: list[str], *, automatic: bool) -> Check:

@@ -15,6 +15,7 @@ from ostiary.store.hot import Rate
 
 _DEFAULT: Final = "default"
 _HIDDEN: Final = "hidden"
+_UNITS: Final = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}
 
 _SOUND: Final = {"issuer": "https://auth.example.com", "secret": "-", "smtp": "smtps://mail.example.com"}
 """What production asks for, so that another setting can be examined by itself."""
@@ -83,5 +84,5 @@ def _shown(name: str, value: Any) -> str:
     if value is not None and get_type_hints(Settings)[name] == Secret | None:
         return _HIDDEN
     if isinstance(value, Rate):
-        return f"{value.count}/{value.seconds}s"
+        return f"{value.count}/{_UNITS.get(value.seconds, f'{value.seconds}s')}"
     return without_password(in_words(value))
