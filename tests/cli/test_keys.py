@@ -46,7 +46,7 @@ def test_revoking_the_current_key_names_the_one_that_signs_instead(tmp_path):
     assert [key["kid"] for key in published] == [told["successor"]]
 
 
-@pytest.mark.parametrize("kid", ["nope", "", "\x1b[31m"])
+@pytest.mark.parametrize("kid", ["nope", "-nope", "", "\x1b[31m"])
 def test_what_is_no_key_is_refused_in_one_line(tmp_path, kid):
     assert call("migrate", folder=tmp_path).returncode == 0
     done = call("keys", "revoke", kid, folder=tmp_path)
@@ -70,3 +70,9 @@ def test_rewrapping_moves_everything_to_the_new_secret(tmp_path):
     assert refused.returncode == 2
     assert "another secret" in refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+def test_the_help_of_rewrap_knows_of_several_servers(tmp_path):
+    """With the new secret first on one of them, the others could not read what it seals."""
+    said = " ".join(call("keys", "rewrap", "--help", folder=tmp_path).stdout.split())
+    assert "With several servers put it after the old one first" in said

@@ -1,12 +1,16 @@
 """`ostiary keys …`."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
 
 from ostiary.cli.options import Options
 from ostiary.cli.output import moment, print_fields, print_json, print_lines, print_table
 from ostiary.cli.users import operator
 from ostiary.core.tokens.keys import queries, service
+
+Kid = Annotated[str, Parameter(allow_leading_hyphen=True)]  # base64url: one in 64 begins with it
 
 
 async def jwks(*, options: Options = Options()) -> None:
@@ -55,7 +59,7 @@ async def rotate(*, options: Options = Options()) -> None:
         print_fields({"kid": upcoming.kid, "alg": upcoming.alg, "signs from": signs_from})
 
 
-async def revoke(kid: str, /, *, options: Options = Options()) -> None:
+async def revoke(kid: Kid, /, *, options: Options = Options()) -> None:
     """End a signing key at once: whoever has stolen it can sign nothing more. Its tokens are refused.
 
     In the place of the current key a new one signs immediately. Services that keep a copy of the public keys learn of
@@ -77,7 +81,8 @@ async def revoke(kid: str, /, *, options: Options = Options()) -> None:
 async def rewrap(*, options: Options = Options()) -> None:
     """Seal everything in the database with the newest master secret.
 
-    Put the new secret before the old one in OSTIARY_SECRET, restart every server, run this, and take the old one away.
+    Put the new secret before the old one in OSTIARY_SECRET, restart the server, run this, and take the old one away.
+    With several servers put it after the old one first; see docs/core/tokens.md.
     """
     async with options.installed() as installation:
         done = await installation.rewrap(operator())
