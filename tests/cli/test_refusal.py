@@ -1,5 +1,6 @@
 """Whatever goes wrong is one line on stderr and an exit code that says whose fault it was."""
 
+import json
 import subprocess
 import sys
 
@@ -39,16 +40,36 @@ def test_a_bad_argument_is_one_line(arguments, capsys):
 @pytest.mark.parametrize(
     ("problem", "line", "code"),
     [
-        (ConfigurationError("no folder"), "ostiary: no folder", 2),
-        (StoreUnavailable("away"), "ostiary: away", 2),
-        (NotFound("no account"), "ostiary: no account", 1),
-        (Conflict(), "ostiary: The current state does not allow this.", 1),
-        (PasswordRejected(("Too short.", "Too old.")), "ostiary: the password is refused: Too short. Too old.", 1),
-        (NotFound("two\nlines\x1b[31m"), "ostiary: two lines\\x1b[31m", 1),
+        (ConfigurationError("no folder"), "no folder", 2),
+        (StoreUnavailable("away"), "away", 2),
+        (NotFound("no account"), "no account", 1),
+        (Conflict(), "The current state does not allow this.", 1),
+        (PasswordRejected(("Too short.", "Too old.")), "the password is refused: Too short. Too old.", 1),
+        (NotFound("two\nlines\x1b[31m"), "two lines\\x1b[31m", 1),
     ],
 )
 def test_an_error_is_its_words_and_a_code(problem, line, code):
     assert refusal(problem) == (line, code)
+    assert refusal(problem).told(json=False) == f"ostiary: {line}"
+    assert json.loads(refusal(problem).told(json=True)) == {"error": line}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["users", "show", "a@example.com", "extra"], "unexpected argument: extra"),
+        (["users", "show", "a@example.com", "extra", "more"], "unexpected arguments: extra, more"),
+        (
+            ["users", "roles", "ada@example.com", "+user", "admin"],
+            "a role is given as +admin and taken as -admin, not 'admin'",
+        ),
+    ],
+)
+def test_a_refusal_is_a_line_or_with_json_an_object(arguments, said, capsys):
+    assert cli.run(arguments) == 2
+    assert capsys.readouterr().err == f"ostiary: {said}\n"
+    assert cli.run([*arguments, "--json"]) == 2
+    assert json.loads(capsys.readouterr().err) == {"error": said}
 
 
 def test_a_defect_shows_its_place_and_not_its_words():
@@ -56,7 +77,7 @@ def test_a_defect_shows_its_place_and_not_its_words():
         raise ValueError("hunter2")
     except ValueError as problem:
         line, code = refusal(problem)
-    assert line.startswith("ostiary: internal error: ValueError at test_refusal.py:")
+    assert line.startswith("internal error: ValueError at test_refusal.py:")
     assert "hunter2" not in line
     assert code == 2
 

@@ -130,7 +130,7 @@ def test_what_is_refused_is_one_line(folder):
     assert "there is no role king, only admin, moderator, user" in users(
         folder, "roles", "ada@example.com", "+king", code=1
     )
-    assert "e-mail address is not valid" in users(folder, "disable", "nobody", code=1)
+    assert "'nobody': The e-mail address is not valid" in users(folder, "disable", "nobody", code=1)
     assert "last active admin" in users(folder, "roles", "root@example.com", "-admin", code=1)
     assert "has an account already" in users(
         folder, "create", "ADA@example.com", "--password-stdin", stdin=PASSWORD, code=1
@@ -160,7 +160,12 @@ def test_every_change_is_recorded_in_the_operators_name(folder):
     }
 
 
-def test_looking_something_up_makes_no_database(tmp_path):
-    for arguments in (["list"], ["show", "ada@example.com"], ["roles", "ada@example.com", "+admin"]):
+def test_a_misspelt_database_is_refused_and_not_made(tmp_path):
+    for arguments in (
+        ["list"],
+        ["show", "ada@example.com"],
+        ["roles", "ada@example.com", "+admin"],
+        ["create", "ada@example.com", "--role", "admin", "--password-stdin"],
+    ):
         assert "there is no database ostiary.db" in users(tmp_path, *arguments, code=2)
     assert list(tmp_path.iterdir()) == []

@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
         return _INTERRUPTED
     except Exception as problem:  # noqa: BLE001 - a traceback helps nobody at a terminal
         refused = refusal(problem)
-        print(refused.line, file=sys.stderr)
+        print(refused.told(json="--json" in arguments), file=sys.stderr)
         return refused.code
     return code if isinstance(code, int) else 0
 

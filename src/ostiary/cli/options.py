@@ -41,9 +41,16 @@ class Options:
     @asynccontextmanager
     async def installed(self) -> AsyncIterator[Ostiary]:
         """The same, for what concerns all of the installation."""
+        installation = self.present()
+        async with installation.opened():
+            yield installation
+
+    def present(self) -> Ostiary:
+        """The same, not yet opened."""
         installation = self.installation()
         path = sqlite_path(installation.settings.database)
         if path is not None and not path.exists():
-            raise ConfigurationError(f"there is no database {path}: `ostiary serve` or `ostiary migrate` makes one")
-        async with installation.opened():
-            yield installation
+            raise ConfigurationError(
+                f"there is no database {path}: start it with `ostiary serve`, or make it with `ostiary migrate`"
+            )
+        return installation

@@ -1,10 +1,11 @@
 """The one place where an error becomes a line on stderr and an exit code."""
 
 import traceback
+from json import dumps
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, UnusedCliTokensError
 
 from ostiary.cli.output import visible
 from ostiary.errors import ConfigurationError, OstiaryError, PasswordRejected, Unavailable
@@ -17,18 +18,25 @@ UNUSABLE: Final = 2
 
 
 class Refusal(NamedTuple):
-    line: str
+    reason: str
     code: int
+
+    def told(self, *, json: bool) -> str:
+        """A line for people, or an object for programs."""
+        return dumps({"error": self.reason}) if json else f"ostiary: {self.reason}"
 
 
 def refusal(problem: Exception) -> Refusal:
     """One line for the operator, who may read what a caller over HTTP may not, and the exit code."""
-    return Refusal(visible(f"ostiary: {' '.join(_words(problem).split())}"), _code(problem))
+    return Refusal(visible(" ".join(_words(problem).split())), _code(problem))
 
 
 def _words(problem: Exception) -> str:
     if isinstance(problem, PasswordRejected):
         return f"the password is refused: {' '.join(problem.reasons)}"
+    if isinstance(problem, UnusedCliTokensError):
+        unexpected = problem.unused_tokens or []
+        return f"unexpected argument{'s' if len(unexpected) > 1 else ''}: {', '.join(unexpected)}"
     if isinstance(problem, OstiaryError | CycloptsError):
         return str(problem)
     # a defect: its place says enough, and its message may quote a secret

@@ -16,7 +16,7 @@ from ostiary.core.accounts.email import parse_email
 from ostiary.core.accounts.model import Account
 from ostiary.core.plug import Actor, Ambient
 from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
-from ostiary.errors import Conflict, NotFound
+from ostiary.errors import ConfigurationError, Conflict, InvalidEmail, NotFound
 
 _MOST_LISTED: Final = 1000
 
@@ -27,7 +27,7 @@ async def create(
     email: str,
     /,
     *,
-    role: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    role: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     password_stdin: Annotated[bool, Parameter(negative=())] = False,
     options: Options = Options(),
 ) -> None:
@@ -38,7 +38,7 @@ async def create(
         role: A role beside "user"; may be given several times.
         password_stdin: Read the password from the first line of stdin.
     """
-    installation = options.installation()
+    installation = options.present()
     password = read_password(from_stdin=password_stdin)
     async with installation.opened() as ambient:
         await _check_roles(ambient, role)
@@ -87,7 +87,8 @@ async def show(email: str, /, *, options: Options = Options()) -> None:
 
 def _check_change(_: object, change: str) -> None:
     if change[:1] not in {"+", "-"} or not change[1:]:
-        raise ValueError("A role is given as +admin and taken as -admin.")
+        # not a ValueError: cyclopts would show all of the changes, as a Python tuple
+        raise ConfigurationError(f"a role is given as +admin and taken as -admin, not {change!r}")
 
 
 async def roles(
@@ -159,7 +160,10 @@ async def _set_disabled(email: str, options: Options, *, disabled: bool) -> None
 
 
 async def _find(ambient: Ambient, email: str) -> Account:
-    account = await queries.by_email(ambient.database, parse_email(email).key)
+    try:
+        account = await queries.by_email(ambient.database, parse_email(email).key)
+    except InvalidEmail as problem:
+        raise InvalidEmail(f"{email!r}: {problem.reason}") from None
     if account is None:
         raise NotFound(f"there is no account {email}")
     return account
