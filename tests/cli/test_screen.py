@@ -6,7 +6,7 @@ import pytest
 
 from ostiary.cli.address import Address
 from ostiary.cli.preflight import Readiness
-from ostiary.cli.screen import exposure, facts, screen
+from ostiary.cli.screen import exposure, facts, program, screen
 from ostiary.core.settings import Secret, Settings
 
 HIDDEN = "unmistakable"
@@ -48,6 +48,22 @@ def test_no_secret_is_shown(production):
 def test_production_shows_nothing_to_try():
     assert not any("curl" in line for line in screen(ready(**PRODUCTION)))
     assert any("curl" in line for line in screen(ready(**PRODUCTION | {"production": False})))
+
+
+def test_the_program_is_named_as_it_can_be_typed(tmp_path, monkeypatch):
+    own = tmp_path / "a folder" / "ostiary"
+    own.parent.mkdir()
+    own.touch(mode=0o755)
+    monkeypatch.setattr("sys.argv", [str(own)])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program() == f"'{own}'"
+    assert any(f"Settings: '{own}' doctor" in line for line in screen(ready()))
+    monkeypatch.setenv("PATH", str(own.parent))
+    assert program() == "ostiary"
+
+
+def test_what_is_to_try_needs_no_new_curl():
+    assert not any("--json" in line for line in screen(ready()))
 
 
 @pytest.mark.parametrize(

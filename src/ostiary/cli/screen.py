@@ -1,8 +1,12 @@
 """What `serve` says when it starts: one screen of 24 lines at most."""
 
 import json
+import shlex
+import shutil
+import sys
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from ostiary._version import __version__
@@ -11,6 +15,7 @@ from ostiary.cli.output import without_password
 from ostiary.cli.preflight import Part, Readiness
 from ostiary.core.settings import Settings
 
+_NAME: Final = "ostiary"
 _EXAMPLE: Final = {"email": "you@example.com", "password": "brisk-otter-paints-9-lamps"}
 
 
@@ -28,7 +33,7 @@ def screen(ready: Readiness) -> Iterator[str]:
         yield from _try_it(url, settings)
         yield ""
     yield f"OpenAPI: {url}{settings.prefix}/openapi.json"
-    yield "Settings: ostiary doctor    Accounts: ostiary users --help    End: Ctrl-C"
+    yield f"Settings: {program()} doctor    Accounts: {program()} users --help    End: Ctrl-C"
     if told := warning(ready):
         yield told
 
@@ -51,6 +56,14 @@ def facts(ready: Readiness) -> dict[str, Any]:
         "openapi": f"{ready.address.url}{settings.prefix}/openapi.json",
         "warning": warning(ready),
     }
+
+
+def program() -> str:
+    """This program as it can be typed here: a virtual environment's is often not on the PATH."""
+    started, found = Path(sys.argv[0]), shutil.which(_NAME)
+    if started.name != _NAME or (found and Path(found).absolute() == started.absolute()):
+        return _NAME
+    return shlex.quote(str(started))
 
 
 def warning(ready: Readiness) -> str | None:
@@ -93,6 +106,8 @@ def _try_it(url: str, settings: Settings) -> Iterator[str]:
     cut_out = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
     yield "Try it (use the mail's link after registering):" if settings.require_verified_email else "Try it:"
     yield f"  ME='{body}'"
-    yield f'  curl {base}/register --json "$ME"'
-    yield f'  TOKEN=$(curl -s {base}/login --json "$ME" | {cut_out})'
+    # curl's own --json came with 7.82, which long-lived systems have not
+    post = """-H 'content-type: application/json' -d "$ME\""""
+    yield f"  curl {base}/register {post}"
+    yield f"  TOKEN=$(curl -s {base}/login {post} | {cut_out})"
     yield f'  curl {base}/me -H "Authorization: Bearer $TOKEN"'
