@@ -278,12 +278,12 @@ def test_a_bad_token_is_one_line_and_1(tmp_path, text, reason):
         (".", "Is a directory"),
         ("http://keys.example.com/jwks.json", "http is only for the loopback interface"),
         ("ftp://keys.example.com/jwks.json", "No such file or directory"),
-        ("http://127.0.0.1:1/jwks.json", "cannot be known"),
+        ("http://127.0.0.1:1/jwks.json", "could not be fetched: no address of 127.0.0.1 accepts"),
     ],
 )
 def test_keys_that_are_not_there_are_2_and_no_answer(tmp_path, jwks, told):
     done = verify(tmp_path, fresh(), jwks=jwks)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert told in done.stderr
 
 
@@ -293,6 +293,11 @@ def test_a_file_without_keys_is_2_and_no_answer(tmp_path, content):
     done = verify(tmp_path, fresh(), jwks="other.json")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("ostiary: ")
+
+
+def test_segments_are_counted_in_words(tmp_path):
+    assert "it has 1 segment between" in call("token", "inspect", "xx", folder=tmp_path).stdout
+    assert "it has 2 segments between" in call("token", "inspect", "x.x", folder=tmp_path).stdout
 
 
 def test_keys_may_come_from_a_url(tmp_path):

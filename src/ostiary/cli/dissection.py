@@ -80,7 +80,8 @@ def _problems_of_form(token: str) -> Iterator[str]:
     elif segments == _SEGMENTS_OF_JWE:
         yield "it has five segments: an encrypted token (JWE), which only its receiver can read"
     elif segments != _SEGMENTS:
-        yield f"it has {segments} segments between dots, where a signed token has three: header, payload, signature"
+        counted = _counted(segments, "segment")
+        yield f"it has {counted} between dots, where a signed token has three: header, payload, signature"
     if len(token) > MAX_TOKEN:
         yield f"it has {len(token)} characters: verifiers refuse more than {MAX_TOKEN}"
 
@@ -302,4 +303,8 @@ def distance(seconds: int) -> str:
 def _amount(seconds: int) -> str:
     unit, size = next(unit for unit in _UNITS if seconds >= unit[1])
     count = seconds // size
+    return _counted(count, unit)
+
+
+def _counted(count: int, unit: str) -> str:
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
