@@ -65,7 +65,8 @@ def test_everything_wrong_is_shown_at_once(tmp_path):
 def test_an_unknown_variable_alone_is_wrong(tmp_path):
     code, settings, checks = doctor(tmp_path, environ={"OSTIARY_ISUER": "https://auth.example.com"})
     assert code == 1
-    assert (settings["isuer"]["source"], checks["settings"]["ok"]) == ("OSTIARY_ISUER", True)
+    assert (settings["isuer"]["source"], checks["settings"]["ok"]) == ("OSTIARY_ISUER", False)
+    assert "did you mean OSTIARY_ISSUER?" in checks["settings"]["detail"]
 
 
 def test_no_secret_is_shown(tmp_path):
