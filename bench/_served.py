@@ -20,7 +20,7 @@ async def _refresh_from_memory(call: Call[Refresh]) -> Answer:
     """Parses, makes a new opaque token, signs a new access token, answers: all but the rows."""
     if not _granted:
         _granted.append(await _somebody(call))
-    fresh = new_token(Purpose.REFRESH, call.ambient.random)
+    fresh = new_token(Purpose.REFRESH, call.ambient.random).text
     return hand_out(call.ambient, dataclasses.replace(_granted[0], refresh_token=fresh), transport=call.transport)
 
 

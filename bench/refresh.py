@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         if not separator or len(body) < int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]):
             return
         self._got = b""
-        if not head.startswith(b"HTTP/1.1 200"):
+        if not head.startswith(b"HTTP/1.1 200") or b'"refresh_token":"' not in body:
             self.done.set_exception(RuntimeError((head + body).decode()))
             return
         self.token = body.split(b'"refresh_token":"')[1].split(b'"')[0]
