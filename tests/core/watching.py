@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
-from ostiary.store.database import Body, Database, Row, Transaction, Value
+from ostiary.store.database import Body, Row, Value
 
 T = TypeVar("T")
 
@@ -11,8 +11,8 @@ Seen: TypeAlias = Callable[[str], None]
 """Is told every statement before it runs. What it raises, the statement raises."""
 
 
-class WatchedTransaction:
-    def __init__(self, inner: Transaction, seen: Seen) -> None:
+class Watched:
+    def __init__(self, inner: Any, seen: Seen) -> None:
         self._inner = inner
         self._seen = seen
 
@@ -32,26 +32,10 @@ class WatchedTransaction:
         return getattr(self._inner, name)
 
 
-class WatchedDatabase:
-    def __init__(self, inner: Database, seen: Seen) -> None:
-        self._inner = inner
-        self._seen = seen
+class WatchedTransaction(Watched): ...
 
-    async def one(self, sql: str, *args: Value) -> Row | None:
-        self._seen(sql)
-        return await self._inner.one(sql, *args)
 
-    async def all(self, sql: str, *args: Value) -> list[Row]:
-        self._seen(sql)
-        return await self._inner.all(sql, *args)
-
-    async def execute(self, sql: str, *args: Value) -> int:
-        self._seen(sql)
-        return await self._inner.execute(sql, *args)
-
+class WatchedDatabase(Watched):
     async def transaction(self, body: Body[T], *, patience: float | None = None) -> T:
         self._seen("begin")
         return await self._inner.transaction(lambda tx: body(WatchedTransaction(tx, self._seen)), patience=patience)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)

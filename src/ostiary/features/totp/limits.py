@@ -6,9 +6,7 @@ up such a count, and with TOTP's shut the owner out altogether. The count per so
 
 from typing import Final
 
-from ostiary.core.clock import MICROSECONDS
-from ostiary.core.plug import Ambient, Attempt, Outcome
-from ostiary.errors import RateLimited
+from ostiary.core.plug import Ambient, Attempt, Outcome, count
 from ostiary.store.hot import Rate
 
 TOTP: Final = "totp"
@@ -23,9 +21,7 @@ _RATES: Final = {
 
 async def take(ambient: Ambient, what: str, account_id: str) -> None:
     """Counts one try. Raises RateLimited when there were too many."""
-    waits = await ambient.hot.take(f"{what}:{account_id}", _RATES[what], now=ambient.now())
-    if waits:
-        raise RateLimited(f"{what} of {account_id}", retry_after=-(-waits // MICROSECONDS))
+    await count(ambient, f"{what}:{account_id}", _RATES[what])
 
 
 class AccountLimit:

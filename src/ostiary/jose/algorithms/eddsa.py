@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Struct
 
 from ostiary.errors import KeyRejected
 from ostiary.jose import members
-from ostiary.jose.algorithms.scheme import Matches, Sign
+from ostiary.jose.algorithms.scheme import Matches, Sign, matches_by
 
 SPELLINGS: Final = frozenset({"Ed25519", "EdDSA"})
 CURVE: Final = "Ed25519"
@@ -69,16 +68,7 @@ class EdDsa(Struct, frozen=True):
         return key.sign
 
     def matcher(self, key: Ed25519PublicKey) -> Matches:
-        verify = key.verify
-
-        def matches(signature: bytes, message: bytes) -> bool:
-            try:
-                verify(signature, message)
-            except InvalidSignature:
-                return False
-            return True
-
-        return matches
+        return matches_by(key.verify)
 
 
 def _check_point(point: bytes) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import mldsa
 from msgspec import Struct
 
 from ostiary.errors import KeyRejected
 from ostiary.jose import members
-from ostiary.jose.algorithms.scheme import Matches, Sign
+from ostiary.jose.algorithms.scheme import Matches, Sign, matches_by
 
 SEED_BYTES: Final = 32
 
@@ -73,16 +73,7 @@ class MlDsa(Struct, frozen=True):
         return key.sign
 
     def matcher(self, key: PublicKey) -> Matches:
-        verify = key.verify
-
-        def matches(signature: bytes, message: bytes) -> bool:
-            try:
-                verify(signature, message)
-            except InvalidSignature:
-                return False
-            return True
-
-        return matches
+        return matches_by(key.verify)
 
     def _unsupported(self) -> KeyRejected:
         return KeyRejected(f"the installed OpenSSL does not offer {self.name}")

@@ -3,11 +3,27 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from cryptography.exceptions import InvalidSignature
+
 Sign: TypeAlias = Callable[[bytes], bytes]
 """message → signature, in the form that JWS carries."""
 
 Matches: TypeAlias = Callable[[bytes, bytes], bool]
 """(signature, message) → whether the key made it. False for anything else: it never raises."""
+
+
+def matches_by(verify: Callable[[bytes, bytes], object]) -> Matches:
+    """`Matches` from a ``verify`` of the cryptography library, which raises where it does not."""
+
+    def matches(signature: bytes, message: bytes) -> bool:
+        try:
+            verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    return matches
+
 
 Private = TypeVar("Private")
 Public = TypeVar("Public")
