@@ -191,6 +191,18 @@ def test_j10_missing_and_changed_signatures(alg):
         refused(text, keys=keys)
 
 
+
+@pytest.mark.parametrize("alg", ["RS256", "PS256"])
+def test_j10_an_rsa_signature_without_its_leading_zero(alg):
+    """RFC 8017 §8.1.2, §8.2.2: a signature is as long as the modulus. OpenSSL itself takes a shorter PSS signature."""
+    signed = (token(b'{"n":%d}' % number, alg=alg) for number in range(20_000))
+    text = next(text for text in signed if base64url.decode(parts(text)[2].encode())[0] == 0)
+    head, payload, signature = parts(text)
+    assert verify(text, key_set(key(alg)), typ="at+jwt")
+    cut = base64url.encode(base64url.decode(signature.encode())[1:]).decode()
+    refused(f"{head}.{payload}.{cut}", BadSignature, keys=key_set(key(alg)))
+
+
 @pytest.mark.parametrize("r", [0, 1, P256_ORDER, P256_ORDER - 1, P256_ORDER + 1, 2**256 - 1])
 @pytest.mark.parametrize("s", [0, 1, P256_ORDER, P256_ORDER - 1, P256_ORDER + 1, 2**256 - 1])
 def test_j11_psychic_signatures(r, s):

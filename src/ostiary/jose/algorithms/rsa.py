@@ -104,8 +104,11 @@ class Rsa(Struct, frozen=True):
 
     def matcher(self, key: PublicKey) -> Matches:
         scheme, hash_algorithm, verify = self.padding(self.hash), self.hash, key.verify
+        size = (key.key_size + 7) // 8  # k of RFC 8017 §8.1.2 and §8.2.2
 
         def matches(signature: bytes, message: bytes) -> bool:
+            if len(signature) != size:  # OpenSSL takes a PSS signature without its leading zeros
+                return False
             try:
                 verify(signature, message, scheme, hash_algorithm)
             except InvalidSignature:
