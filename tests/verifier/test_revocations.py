@@ -2,7 +2,7 @@
 
 import pytest
 
-from ostiary.errors import RevocationsUnknown, TokenRevoked
+from ostiary.errors import ConfigurationError, RevocationsUnknown, TokenRevoked
 from ostiary.verifier import KnownRevocations
 from tests.verifier.material import NOW, access_token, revocations
 
@@ -60,6 +60,42 @@ def test_while_the_feed_is_not_fresh_everything_is_refused_as_unknown():
     for sid in ("session-1", "session-2"):
         with pytest.raises(RevocationsUnknown):
             known.check(access_token(sid=sid), NOW)
+
+
+def test_raising_the_epoch_of_everybody_ends_the_older_tokens_of_each():
+    known = revocations()
+    known.raise_epoch("acc_1", 3, UNTIL)
+    known.raise_everything(5)
+    known.raise_epoch("acc_2", 4, UNTIL)
+    known.raise_epoch("acc_3", 6, UNTIL)
+    for sub in ("acc_1", "acc_2", "acc_4"):
+        assert [is_good(known, sub=sub, ver=ver) for ver in (4, 5)] == [False, True]
+    assert [is_good(known, sub="acc_3", ver=ver) for ver in (5, 6)] == [False, True]
+
+
+def test_the_epoch_of_everybody_is_never_lowered_and_never_forgotten():
+    known = revocations()
+    for epoch in (4, 2, 4, 3):
+        known.raise_everything(epoch)
+    known.raise_epoch("acc_1", 2, UNTIL)
+    known.forget(UNTIL + 10**9)
+    assert len(known) == 0
+    assert [is_good(known, ver=ver) for ver in (3, 4)] == [False, True]
+
+
+def test_who_chose_to_serve_goes_on_with_what_is_known_and_does_not_pretend_to_be_fresh():
+    known = KnownRevocations(fresh=lambda: False, when_stale="serve")
+    known.end_session("session-1", UNTIL)
+    assert not known.is_fresh
+    assert not is_good(known)
+    assert is_good(known, sid="session-2")
+
+
+@pytest.mark.parametrize("choice", ["", "allow", "SERVE", True, None])
+def test_what_to_do_when_stale_is_one_of_two_words(choice):
+    """A misspelt word must not become either of them."""
+    with pytest.raises(ConfigurationError, match="when_stale"):
+        KnownRevocations(fresh=lambda: True, when_stale=choice)
 
 
 REVOKE = {

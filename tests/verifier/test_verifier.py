@@ -435,6 +435,58 @@ def test_threads_share_a_verifier():
     assert wrong == []
 
 
+# -- verifying for others ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("audience", [ISSUER, "https://files.example.com", (ISSUER, "https://files.example.com")])
+def test_l22_a_token_of_any_of_the_audiences_is_verified_for_others(audience):
+    asked = {ISSUER, "https://files.example.com"}
+    assert verifier().verify_for(issue(aud=audience), asked).aud == audience
+
+
+@pytest.mark.parametrize("asked", [(), {ISSUER}, [AUDIENCE + "/"], (AUDIENCE.upper(),), AUDIENCE])
+def test_l22_a_token_of_no_such_audience_is_refused_also_where_it_is_our_own(asked):
+    with pytest.raises(ClaimRejected, match="audience"):
+        verifier().verify_for(issue(), asked)
+
+
+def test_what_was_verified_for_others_is_not_thereby_good_for_us():
+    checking, token = verifier(), issue(aud=ISSUER)
+    for _ in range(2):
+        assert checking.verify_for(token, {ISSUER}).aud == ISSUER
+        refused(token, ClaimRejected, by=checking)
+
+
+def test_l22_every_other_rule_holds_for_others_too():
+    known = revocations()
+    checking = verifier(revocations=known)
+    for token, error in (
+        ("x" * 20_000, MalformedToken),
+        (None, MalformedToken),
+        (issue()[:-4] + "AAAA", BadSignature),
+        (issue(iss="https://evil"), ClaimRejected),
+        (issue(exp=NOW - LEEWAY, iat=NOW - 200), TokenExpired),
+        (issue(iat=NOW + LEEWAY + 1), ClaimRejected),
+        (issue(exp=NOW + MAX_LIFETIME + 1), ClaimRejected),
+        (issue_json(CLAIMS, typ="JWT"), ClaimRejected),
+    ):
+        with pytest.raises(InvalidToken) as caught:
+            checking.verify_for(token, {AUDIENCE})
+        assert caught.type is error
+    with pytest.raises(TokenExpired):
+        checking.verify_for(issue(), {AUDIENCE}, now=NOW + 5000)
+    known.revoke_token("token-1", NOW + 1000)
+    with pytest.raises(TokenRevoked):
+        checking.verify_for(issue(), {AUDIENCE})
+
+
+def test_l22_a_bound_token_is_told_to_others_without_a_proof_and_lets_nobody_in():
+    """The resource server that asks gets ``cnf`` and checks the proof."""
+    checking, token = verifier(), issue(cnf=Confirmation(jkt="thumbprint"))
+    assert checking.verify_for(token, {AUDIENCE}).cnf == Confirmation(jkt="thumbprint")
+    refused(token, ClaimRejected, by=checking)
+
+
 # -- ending a session with a token that is over ------------------------------------------------------------------------
 
 
@@ -444,6 +496,7 @@ def test_the_session_of_a_token_is_told_also_when_it_has_expired_or_was_revoked(
     checking = verifier(revocations=known)
     assert checking.session_of(issue()) == "session-1"
     assert checking.session_of(issue(exp=NOW - 100, iat=NOW - 200, sid="session-2")) == "session-2"
+    assert checking.session_of(issue(aud="https://files.example.com")) == "session-1"
 
 
 def test_the_session_of_a_token_that_is_not_ours_is_not_told():
@@ -462,6 +515,9 @@ def test_asking_for_a_session_does_not_make_an_expired_token_good():
     checking, token = verifier(), issue(exp=NOW - 100, iat=NOW - 200)
     checking.session_of(token)
     refused(token, TokenExpired, by=checking)
+    foreign = issue(aud="https://files.example.com")
+    checking.session_of(foreign)
+    refused(foreign, ClaimRejected, by=checking)
 
 
 # -- construction ------------------------------------------------------------------------------------------------------

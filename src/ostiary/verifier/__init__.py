@@ -21,7 +21,7 @@ from ostiary.verifier.jwt import Claims, Expectation, JwtVerifier
 from ostiary.verifier.principal import ACCOUNT_PREFIX, CLIENT_PREFIX, Principal
 from ostiary.verifier.remote import RemoteKeys, RemoteVerifier, well_known_url
 from ostiary.verifier.requirement import AAL1, AAL2, Requirement, RoleMap
-from ostiary.verifier.revocations import KnownRevocations, Revocations
+from ostiary.verifier.revocations import KnownRevocations, Revocations, WhenStale
 from ostiary.verifier.same_origin import SAFE_METHODS, check_same_origin, checked_origins
 from ostiary.verifier.verifier import LEEWAY, MAX_LEEWAY, Verifier
 
@@ -55,6 +55,7 @@ __all__ = [
     "TokenAuthenticator",
     "TokenVerifier",
     "Verifier",
+    "WhenStale",
     "challenge",
     "check_same_origin",
     "checked_origins",

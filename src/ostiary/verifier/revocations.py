@@ -5,9 +5,9 @@ a second valid spelling, and a list of bytes would let a revoked token back in.
 """
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
-from ostiary.errors import RevocationsUnknown, TokenRevoked
+from ostiary.errors import ConfigurationError, RevocationsUnknown, TokenRevoked
 from ostiary.verifier.access_token import AccessToken
 
 
@@ -23,15 +23,31 @@ class Revocations(Protocol):
         """
 
 
+WhenStale: TypeAlias = Literal["refuse", "serve"]
+"""What happens to tokens while it is not known what was revoked lately: ``refuse`` answers 503, ``serve`` goes on with
+what is known, so that a token revoked meanwhile is let in until it expires. The latter is for those to whom an outage
+costs more than that."""
+
+
 class KnownRevocations:
     """Revocations as a change feed tells them. While ``fresh()`` is false, every token is refused with 503.
 
     An entry is kept until ``until`` (whole seconds since the epoch): when the last token that it concerns has expired,
     leeway included. One thread may change it while others ask.
+
+    Args:
+        fresh: Whether the feed is known up to this moment.
+        when_stale: ``serve`` lets tokens in by what is known while ``fresh()`` is false.
+
+    Raises:
+        ConfigurationError: ``when_stale`` is neither.
     """
 
-    def __init__(self, *, fresh: Callable[[], bool]) -> None:
+    def __init__(self, *, fresh: Callable[[], bool], when_stale: WhenStale = "refuse") -> None:
+        check_when_stale(when_stale)
         self._fresh = fresh
+        self._serves_stale = when_stale == "serve"
+        self._least = 0
         self._sessions: Final = _Expiring()
         self._tokens: Final = _Expiring()
         self._accounts: Final = _Expiring()
@@ -39,7 +55,7 @@ class KnownRevocations:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the change feed is known up to this moment, so that anybody is let in."""
+        """Whether the change feed is known up to this moment."""
         return self._fresh()
 
     def end_session(self, sid: str, until: int) -> None:
@@ -53,7 +69,14 @@ class KnownRevocations:
     def raise_epoch(self, sub: str, ver: int, until: int) -> None:
         """Refuses the account's tokens of epochs before ``ver``. Never lowers what is known: entries may come twice."""
         self._accounts.keep(sub, until)
-        self._epochs[sub] = max(ver, self._epochs.get(sub, 0))
+        self._epochs[sub] = max(ver, self._epochs.get(sub, self._least))
+
+    def raise_everything(self, ver: int) -> None:
+        """Refuses the tokens of every account with a lower ``ver``: the issuer's global epoch. Never lowered, and never
+        forgotten: it is one number."""
+        self._least = least = max(ver, self._least)
+        for sub, known in self._epochs.items():  # raised as well, so that one look-up tells both
+            self._epochs[sub] = max(known, least)
 
     def forget(self, now: float) -> None:
         """Drops what has passed its time. Costs as much as there is to drop: call it every minute or so."""
@@ -64,17 +87,23 @@ class KnownRevocations:
 
     def check(self, token: AccessToken, _now: float, /) -> None:
         """As `Revocations.check`. A ``ver`` above the known one is good: the token was faster than the feed."""
-        if not self._fresh():
+        if not self._fresh() and not self._serves_stale:
             raise RevocationsUnknown("the change feed is not fresh")
         if token.sid in self._sessions:
             raise TokenRevoked("the session has ended")
-        if token.ver < self._epochs.get(token.sub, 0):
-            raise TokenRevoked("the account's epoch was raised")
+        if token.ver < self._epochs.get(token.sub, self._least):
+            raise TokenRevoked("the epoch of the account, or of all, was raised")
         if token.jti in self._tokens:
             raise TokenRevoked("the token was revoked")
 
     def __len__(self) -> int:
         return len(self._sessions) + len(self._tokens) + len(self._epochs)
+
+
+def check_when_stale(when_stale: str) -> None:
+    """Raises ConfigurationError for what is no `WhenStale`."""
+    if when_stale not in {"refuse", "serve"}:
+        raise ConfigurationError('when_stale is "refuse" or "serve"')
 
 
 _BUCKET: Final = 60  # seconds; names go together with those of the same minute, so that none is searched for

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, final
 
 from ostiary.errors import ClaimRejected, ConfigurationError, MalformedToken, TokenExpired
@@ -124,13 +124,31 @@ class Verifier:
         """As `verify`: for callers who do not care where the keys come from. It awaits nothing."""
         return self.verify(token)
 
+    def verify_for(self, token: str, audiences: Collection[str], *, now: float | None = None) -> AccessToken:
+        """As `verify`, but for whoever asks on behalf of others: ``aud`` must be or contain one of ``audiences``.
+
+        For introspection (RFC 7662). Who asks there sees ``cnf`` in the answer and checks the proof itself (RFC 9449
+        §6.2), so a token that is bound to a key is returned without one: do not let anybody in by this method. Nothing
+        is remembered, because what was verified for one audience must not count for another.
+        """
+        claims = self._verify_signed(token, self._known.keys)
+        named = {claims.aud} if isinstance(claims.aud, str) else claims.aud
+        if not set(audiences).intersection(named):
+            raise ClaimRejected("for another audience")
+        at = self._clock() if now is None else now
+        self._check_moment(claims, at)
+        if self._revocations is not None:
+            self._revocations.check(claims, at)
+        return claims
+
     def session_of(self, token: str) -> str:
-        """The session of a token that the issuer signed, though it may have expired or been revoked: to end it.
+        """The session of a token that the issuer signed, for whatever audience, though it may have expired or been
+        revoked: to end it.
 
         Raises:
-            InvalidToken: as `verify`, but for what time and revocations say.
+            InvalidToken: as `verify`, but for what audience, time and revocations say.
         """
-        return self._claims_of(token).sid
+        return self._verify_signed(token, self._known.keys).sid
 
     def _claims_of(self, token: str) -> AccessToken:
         if not isinstance(token, str) or len(token) > MAX_TOKEN:  # to look a giant up is to hash it
@@ -143,11 +161,16 @@ class Verifier:
         return claims
 
     def _verify_first_time(self, token: str, keys: KeySet) -> AccessToken:
+        claims = self._verify_signed(token, keys)
+        if claims.aud != self._audience and (isinstance(claims.aud, str) or self._audience not in claims.aud):
+            raise ClaimRejected("for another audience")
+        return claims
+
+    def _verify_signed(self, token: str, keys: KeySet) -> AccessToken:
+        """Everything that can never change, but for whom the token is."""
         claims = decode_access_token(verify(token, keys, typ=ACCESS_TOKEN_TYPE).payload)
         if claims.iss != self._issuer:
             raise ClaimRejected("of another issuer")
-        if claims.aud != self._audience and (isinstance(claims.aud, str) or self._audience not in claims.aud):
-            raise ClaimRejected("for another audience")
         if not 0 < claims.exp - claims.iat <= MAX_LIFETIME:
             raise ClaimRejected("no lifetime, or too long a one")
         if claims.auth_time > claims.iat + self._leeway:
