@@ -191,7 +191,6 @@ def test_j10_missing_and_changed_signatures(alg):
         refused(text, keys=keys)
 
 
-
 @pytest.mark.parametrize("alg", ["RS256", "PS256"])
 def test_j10_an_rsa_signature_without_its_leading_zero(alg):
     """RFC 8017 §8.1.2, §8.2.2: a signature is as long as the modulus. OpenSSL itself takes a shorter PSS signature."""
@@ -406,6 +405,16 @@ def _can_be_signed(payload):
     except ValueError:
         return False
     return True
+
+
+def test_a5_a_longer_kind_is_accepted_only_by_who_asks_for_it_and_to_its_own_limit():
+    text = sign(b"x" * 20_000, ES, typ="statuslist+jwt", longest=30_000)
+    assert verify(text, KEYS, typ="statuslist+jwt", longest=len(text)).payload == b"x" * 20_000
+    for longest in ({}, {"longest": len(text) - 1}):
+        with pytest.raises(MalformedToken):
+            verify(text, KEYS, typ="statuslist+jwt", **longest)
+        with pytest.raises(ValueError, match="are accepted"):
+            sign(b"x" * 20_000, ES, typ="statuslist+jwt", **longest)
 
 
 @pytest.mark.parametrize("value", [None, 5, b"a.b.c", ["a"], {}, 1.5, object()])

@@ -22,32 +22,36 @@ class Verified(Struct, frozen=True, gc=False):
     payload: bytes
 
 
-def sign(payload: bytes, key: SigningKey | HmacKey, *, typ: str | None) -> str:
+def sign(payload: bytes, key: SigningKey | HmacKey, *, typ: str | None, longest: int = MAX_TOKEN) -> str:
     """The token in which ``key`` signs ``payload``; ``typ`` is its kind, such as ``at+jwt`` (RFC 9068 §2.1).
+
+    Args:
+        longest: How many characters whoever verifies it accepts.
 
     Raises:
         ValueError: it would be too long for anybody to verify.
     """
     message = headers.build(key.alg, key.kid, typ) + b"." + base64url.encode(payload)
     token = message + b"." + base64url.encode(key.sign(message))
-    if len(token) > MAX_TOKEN:
-        raise ValueError(f"a token of {len(token)} bytes: {MAX_TOKEN} are accepted")
+    if len(token) > longest:
+        raise ValueError(f"a token of {len(token)} bytes: {longest} are accepted")
     return token.decode("ascii")
 
 
-def verify(token: str, keys: KeySet, *, typ: str | None) -> Verified:
+def verify(token: str, keys: KeySet, *, typ: str | None, longest: int = MAX_TOKEN) -> Verified:
     """Checks form, signature and kind of a token, in this order.
 
     Args:
         typ: The kind that is expected, such as ``at+jwt`` (RFC 8725bis §3.11). Media types are compared, so that
             ``application/at+jwt`` and other letter cases are equal. None: the header must have none.
+        longest: How many characters are accepted: more only for a kind that has to be longer, from who is asked for it.
 
     Raises:
         MalformedToken: not three segments of strict base64url, too long, or a header that is refused.
         BadSignature: no key of the set has that name and algorithm, or it did not sign this.
         ClaimRejected: signed, but of another kind.
     """
-    segment, payload, signature, message = _split(token)
+    segment, payload, signature, message = _split(token, longest)
     known = keys.recall(segment)
     header, key = known or _choose(segment, keys)
     if not key.matches(signature, message):
@@ -59,9 +63,9 @@ def verify(token: str, keys: KeySet, *, typ: str | None) -> Verified:
     return Verified(header, payload)
 
 
-def _split(token: str) -> tuple[bytes, bytes, bytes, bytes]:
+def _split(token: str, longest: int) -> tuple[bytes, bytes, bytes, bytes]:
     """Header segment, payload, signature, and what was signed. Size first: nothing else looks at a giant."""
-    if not isinstance(token, str) or len(token) > MAX_TOKEN:
+    if not isinstance(token, str) or len(token) > longest:
         raise MalformedToken("not a token, or too long for one")
     try:
         message, _, signature = token.encode("ascii").rpartition(b".")
