@@ -1,6 +1,7 @@
 """Where time comes from. Nothing else in core reads a clock, but for the ``Date`` of a mail, which decides nothing."""
 
 import time
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 MICROSECONDS: Final = 1_000_000
@@ -15,3 +16,8 @@ class Clock(Protocol):
 class SystemClock:
     def now(self) -> int:
         return time.time_ns() // 1000
+
+
+def moment(microseconds: int) -> datetime:
+    """A time since the epoch as answers and mails show it: in UTC, to the whole second."""
+    return datetime.fromtimestamp(microseconds // MICROSECONDS, tz=UTC)

@@ -1,0 +1,49 @@
+"""The mail about a sign-in from a new device."""
+
+import re
+from typing import Final
+
+from ostiary.core.accounts import queries as accounts
+from ostiary.core.clock import MICROSECONDS, moment
+from ostiary.core.devices import queries
+from ostiary.core.devices.model import ANNOUNCED, DISOWNABLE, Recognised
+from ostiary.core.mail import render_mail
+from ostiary.core.plug import Actor, Ambient, Mail
+from ostiary.store.database import Transaction
+
+_PACKAGE: Final = "ostiary.core.devices"
+_HOUR: Final = 3600
+_DAY: Final = 86400
+
+_NO_PLAIN_WORDS: Final = re.compile(r"[^\w '()-]+")
+
+
+async def new_device(
+    ambient: Ambient, tx: Transaction, actor: Actor, account_id: str, device: Recognised
+) -> Mail | None:
+    """The mail that tells an account's owner when, with what and from where somebody signs in just now, and whose link
+    ends it; to be posted once that has committed. None for a device that is known, and when so many were new within the
+    last hour that the owner has been told often enough."""
+    if device.disown is None:
+        return None
+    since = ambient.now() - _HOUR * MICROSECONDS
+    account = await accounts.by_id(tx, account_id)
+    if account is None or await queries.count_new(tx, account_id, since=since) > ANNOUNCED:
+        return None
+    return render_mail(
+        _PACKAGE,
+        "new_device.txt",
+        to=account.email,
+        host=ambient.settings.issuer_host,
+        when=moment(ambient.now()).strftime("%Y-%m-%d %H:%M UTC"),
+        device=_plain(device.name),
+        source=actor.source.address,
+        link=f"{ambient.settings.issuer}{ambient.settings.prefix}/devices/disown#{device.disown}",
+        days=DISOWNABLE // _DAY,
+    )
+
+
+def _plain(name: str) -> str:
+    """The name without what could make an address of a site or a person of it, which mail programs turn into links: it
+    is the words of whoever signs in, and our mail must not carry a thief's link (phishing)."""
+    return " ".join(_NO_PLAIN_WORDS.sub(" ", name).split())

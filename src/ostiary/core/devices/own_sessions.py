@@ -1,0 +1,145 @@
+"""GET and DELETE /auth/sessions: here and not in `sessions`, because a session is shown with its device."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from ostiary.core.clock import moment
+from ostiary.core.devices import queries
+from ostiary.core.plug import (
+    Answer,
+    Call,
+    CookieRole,
+    Credential,
+    Csrf,
+    Empty,
+    Place,
+    Route,
+    SetCookie,
+    Speaks,
+    Unlimited,
+)
+from ostiary.core.sessions.model import Listed
+from ostiary.core.sessions.queries import live_of
+from ostiary.core.sessions.service import end_own, sign_out_everywhere
+from ostiary.errors import NotFound
+
+# as after a logout, nothing that pages kept stays in the browser; cookies go by name, or the device's would go too
+_CLEAR_SITE_DATA: Final = ("clear-site-data", '"cache", "storage"')
+
+
+class OfDevice(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+
+
+class OwnSession(msgspec.Struct, frozen=True):
+    """``device_name`` is what the sign-in called it; ``last_seen`` is the newest refresh. ``ip`` and ``user_agent`` are
+    those of the sign-in."""
+
+    id: str
+    device: OfDevice | None
+    device_name: str | None
+    ip: str
+    user_agent: str
+    created: datetime
+    last_seen: datetime
+    expires_at: datetime
+    current: bool
+
+
+class OwnSessions(msgspec.Struct, frozen=True):
+    sessions: tuple[OwnSession, ...]
+
+
+async def sessions(call: Call[Empty]) -> Answer:
+    database, caller = call.ambient.database, call.me
+    names = {device.id: device.name for device in await queries.of_account(database, caller.account_id)}
+    live = await live_of(database, caller.account_id, now=call.ambient.now())
+    newest_first = sorted(live, key=lambda listed: listed.session.created_at, reverse=True)
+    return Answer(200, OwnSessions(tuple(_shown(each, names, current=caller.session_id) for each in newest_first)))
+
+
+async def end(call: Call[Empty]) -> Answer:
+    session_id = call.path["id"]
+    await end_own(call.ambient, call.actor, session_id)
+    return signed_out(call) if session_id == call.me.session_id else Answer(204)
+
+
+async def end_all(call: Call[Empty]) -> Answer:
+    await sign_out_everywhere(call.ambient, call.actor, call.me.account_id)
+    return signed_out(call)
+
+
+def signed_out(call: Call[Any], *, also: tuple[CookieRole, ...] = ()) -> Answer:
+    """The answer that ends the very session of the call: a browser forgets its tokens, and ``also`` other cookies."""
+    if call.transport == "token":
+        return Answer(204)
+    cookies = tuple(SetCookie(role, "", 0) for role in (CookieRole.ACCESS, CookieRole.REFRESH, *also))
+    return Answer(204, cookies=cookies, headers=(_CLEAR_SITE_DATA,))
+
+
+def _shown(listed: Listed, names: dict[str, str], *, current: str) -> OwnSession:
+    session = listed.session
+    device_id = session.device_id
+    return OwnSession(
+        id=session.id,
+        device=OfDevice(device_id, names[device_id]) if device_id in names else None,
+        device_name=session.device_name,
+        ip=listed.source,
+        user_agent=listed.user_agent,
+        created=moment(session.created_at),
+        last_seen=moment(listed.last_seen_at),
+        expires_at=moment(session.expires_at),
+        current=session.id == current,
+    )
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        place=Place.PREFIX,
+        path="/sessions",
+        summary="Where I am signed in",
+        handler=sessions,
+        body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
+        credential=Credential.ACCESS,
+        csrf=Csrf.SAFE,
+        limit=Unlimited(because="the access token is checked first, without the database"),
+        answers={200: OwnSessions},
+        errors=(),
+    ),
+    Route(
+        method="DELETE",
+        place=Place.PREFIX,
+        path="/sessions",
+        summary="Sign me out everywhere",
+        handler=end_all,
+        body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
+        credential=Credential.ACCESS,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=Unlimited(because="the access token is checked first, without the database"),
+        answers={204: None},
+        errors=(NotFound,),
+    ),
+    Route(
+        method="DELETE",
+        place=Place.PREFIX,
+        path="/sessions/{id}",
+        summary="End one of my sessions",
+        handler=end,
+        body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
+        credential=Credential.ACCESS,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=Unlimited(because="the access token is checked first, without the database"),
+        answers={204: None},
+        errors=(NotFound,),
+    ),
+)

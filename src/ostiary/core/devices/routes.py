@@ -1,0 +1,155 @@
+"""GET and DELETE /auth/devices, and the link of the mail about a new one."""
+
+import base64
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from ostiary.core.clock import moment
+from ostiary.core.devices import queries, service
+from ostiary.core.devices.own_sessions import signed_out
+from ostiary.core.mail import render_page
+from ostiary.core.plug import (
+    Answer,
+    Call,
+    CookieRole,
+    Credential,
+    Csrf,
+    Empty,
+    Page,
+    Place,
+    Route,
+    Speaks,
+    Unlimited,
+)
+from ostiary.core.sessions.queries import by_id, live_of
+from ostiary.errors import InvalidToken, NotFound
+
+_NONCE_SIZE: Final = 16
+
+
+class OwnDevice(msgspec.Struct, frozen=True):
+    """``last_seen`` is the newest sign-in from it, or refresh of a session that lives; ``ip`` the address of the
+    former."""
+
+    id: str
+    name: str
+    ip: str
+    first_seen: datetime
+    last_seen: datetime
+    current: bool
+
+
+class OwnDevices(msgspec.Struct, frozen=True):
+    devices: tuple[OwnDevice, ...]
+
+
+class Disown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    token: str
+
+
+async def devices(call: Call[Empty]) -> Answer:
+    ambient, account_id = call.ambient, call.me.account_id
+    live = await live_of(ambient.database, account_id, now=ambient.now())
+    known = await queries.of_account(ambient.database, account_id)
+    used = {
+        listed.session.device_id: listed.last_seen_at for listed in sorted(live, key=lambda each: each.last_seen_at)
+    }
+    current = {listed.session.device_id for listed in live if listed.session.id == call.me.session_id}
+    listed = (
+        OwnDevice(
+            id=device.id,
+            name=device.name,
+            ip=device.source,
+            first_seen=moment(device.first_seen_at),
+            last_seen=moment(max(device.last_seen_at, used.get(device.id, 0))),
+            current=device.id in current,
+        )
+        for device in known
+    )
+    return Answer(200, OwnDevices(tuple(listed)))
+
+
+async def forget(call: Call[Empty]) -> Answer:
+    caller, device_id = call.me, call.path["id"]
+    session = await by_id(call.ambient.database, caller.session_id)
+    await service.forget(call.ambient, call.actor, caller.account_id, device_id)
+    if session is None or session.device_id != device_id:
+        return Answer(204)
+    return signed_out(call, also=(CookieRole.DEVICE,))
+
+
+async def disown(call: Call[Disown]) -> Answer:
+    await service.disown(call.ambient, call.actor, token=call.body.token)
+    return Answer(204)
+
+
+async def disowning_page(call: Call[Empty]) -> Answer:
+    nonce = base64.b64encode(call.ambient.random.token(_NONCE_SIZE)).decode()
+    html = render_page(__package__, "disown.html", nonce=nonce, host=call.ambient.settings.issuer_host)
+    return Answer(200, Page(html=html, nonce=nonce))
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        place=Place.PREFIX,
+        path="/devices",
+        summary="From where I have signed in",
+        handler=devices,
+        body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
+        credential=Credential.ACCESS,
+        csrf=Csrf.SAFE,
+        limit=Unlimited(because="the access token is checked first, without the database"),
+        answers={200: OwnDevices},
+        errors=(),
+    ),
+    Route(
+        method="DELETE",
+        place=Place.PREFIX,
+        path="/devices/{id}",
+        summary="Forget one of my devices, and end its sessions",
+        handler=forget,
+        body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
+        credential=Credential.ACCESS,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=Unlimited(because="the access token is checked first, without the database"),
+        answers={204: None},
+        errors=(NotFound,),
+    ),
+    Route(
+        method="POST",
+        place=Place.PREFIX,
+        path="/devices/disown",
+        summary="Forget a new device with the token of the mail about it",
+        handler=disown,
+        body=Disown,
+        query=Empty,
+        speaks=Speaks.JSON,
+        credential=Credential.NONE,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=Unlimited(because="a token has 256 random bits and a checksum; a wrong one costs a look-up"),
+        answers={204: None},
+        errors=(InvalidToken,),
+    ),
+    Route(
+        method="GET",
+        place=Place.PREFIX,
+        path="/devices/disown",
+        summary="The page that the mail about a new device links to",
+        handler=disowning_page,
+        body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
+        credential=Credential.NONE,
+        csrf=Csrf.SAFE,
+        limit=Unlimited(because="a constant page"),
+        answers={200: Page},
+        errors=(),
+    ),
+)
