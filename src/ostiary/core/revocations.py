@@ -13,6 +13,10 @@ from ostiary.verifier.verifier import MAX_LIFETIME
 
 SESSION_ENDED: Final = "session"
 EPOCH_RAISED: Final = "epoch"
+TOKEN_REVOKED: Final = "token"  # noqa: S105 — a kind of entry
+EVERYTHING: Final = "everything"
+STATUS_SET: Final = "status"
+"""For status lists alone: the bit of the tokens that an entry of another kind refuses."""
 
 T = TypeVar("T")
 
@@ -49,6 +53,19 @@ def epoch_raised(account_id: str, epoch: int, *, now: int) -> Entry:
     return Entry(kind=EPOCH_RAISED, key=account_id, value=epoch, until=_last_token_dies(now))
 
 
+def token_revoked(jti: str, *, now: int) -> Entry:
+    return Entry(kind=TOKEN_REVOKED, key=jti, value=0, until=_last_token_dies(now))
+
+
+def status_set(list_number: int, index: int, *, now: int) -> Entry:
+    return Entry(kind=STATUS_SET, key=str(list_number), value=index, until=_last_token_dies(now))
+
+
+def everything_revoked(least: int, *, now: int) -> Entry:
+    """Access tokens of the whole realm with a ``ver`` below ``least`` are refused from here on."""
+    return Entry(kind=EVERYTHING, key="", value=least, until=_last_token_dies(now))
+
+
 def apply(known: KnownRevocations, entries: Sequence[Entry]) -> None:
     """Takes feed entries into memory. Applying one twice changes nothing; kinds this version does not know are left."""
     for entry in entries:
@@ -56,6 +73,10 @@ def apply(known: KnownRevocations, entries: Sequence[Entry]) -> None:
             known.end_session(entry.key, until=entry.until // MICROSECONDS)
         elif entry.kind == EPOCH_RAISED:
             known.raise_epoch(entry.key, entry.value, until=entry.until // MICROSECONDS)
+        elif entry.kind == TOKEN_REVOKED:
+            known.revoke_token(entry.key, until=entry.until // MICROSECONDS)
+        elif entry.kind == EVERYTHING:
+            known.raise_everything(entry.value)
 
 
 def _last_token_dies(now: int) -> int:

@@ -8,7 +8,9 @@ from ostiary.core.accounts.email import Email
 from ostiary.core.accounts.model import Account, Registration, Standing
 from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 
-_COLUMNS: Final = "id, email, password_hash, epoch, disabled_at, verified_at, created_at"
+# An epoch as everybody but these statements knows it: the account's own count, on top of the realm's.
+_EPOCH: Final = "epoch + (select least from realm)"
+_COLUMNS: Final = f"id, email, password_hash, {_EPOCH}, disabled_at, verified_at, created_at"
 
 
 async def by_email(reader: Reader, email_key: str) -> Account | None:
@@ -41,7 +43,7 @@ async def page(reader: Reader, *, after: str, limit: int) -> list[Account]:
 
 
 async def insert(tx: Transaction, account: Account, email_key: str) -> bool:
-    """False when the address is taken."""
+    """False when the address is taken. The epoch of ``account`` is its own count, without the realm's."""
     touched = await tx.execute(
         "insert into accounts (id, email, email_key, password_hash, epoch, disabled_at, verified_at, created_at)"
         " values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (email_key) do nothing",
@@ -59,7 +61,8 @@ async def insert(tx: Transaction, account: Account, email_key: str) -> bool:
 
 async def standing(reader: Reader, account_id: str) -> Standing | None:
     rows = await reader.all(
-        "select a.epoch, a.disabled_at, r.role from accounts a left join account_roles r on r.account_id = a.id"
+        "select a.epoch + m.least, a.disabled_at, r.role"
+        " from accounts a cross join realm m left join account_roles r on r.account_id = a.id"
         " where a.id = $1 order by r.role",
         account_id,
     )
@@ -103,15 +106,36 @@ async def hold(tx: Transaction, account_id: str, *, epoch: int) -> bool:
     """Locks the account's row while it is active and its epoch still the one that was seen."""
     return (
         await tx.execute(
-            "update accounts set epoch = epoch where id = $1 and epoch = $2 and disabled_at is null", account_id, epoch
+            f"update accounts set epoch = epoch where id = $1 and {_EPOCH} = $2 and disabled_at is null",  # noqa: S608
+            account_id,
+            epoch,
         )
         == 1
     )
 
 
 async def raise_epoch(tx: Transaction, account_id: str) -> int | None:
-    row = await tx.one("update accounts set epoch = epoch + 1 where id = $1 returning epoch", account_id)
+    row = await tx.one(
+        f"update accounts set epoch = epoch + 1 where id = $1 returning {_EPOCH}",  # noqa: S608 — a constant
+        account_id,
+    )
     return None if row is None else int(row[0])
+
+
+async def raise_least(tx: Transaction, *, at_least: int, step: int) -> int:
+    """Lifts the epochs of all accounts at once by ``step``, and to ``at_least`` if that is more. Returns the least epoch
+    that there is then."""
+    row = await tx.one(
+        "update realm set least = case when least + $1 > $2 then least + $1 else $2 end returning least", step, at_least
+    )
+    if row is None:
+        raise LookupError("realm has no row")
+    return int(row[0])
+
+
+async def least_epoch(reader: Reader) -> int:
+    row = await reader.one("select least from realm")
+    return 0 if row is None else int(row[0])
 
 
 async def set_disabled(tx: Transaction, account_id: str, disabled_at: int | None) -> bool:

@@ -1,6 +1,7 @@
 """What can be done to an account that exists: roles, disabling, and raising its epoch."""
 
 from collections.abc import Set
+from typing import Final
 
 from ostiary.core.accounts import queries
 from ostiary.core.accounts.authority import USERS_WRITE, act
@@ -8,10 +9,16 @@ from ostiary.core.accounts.email import parse_email
 from ostiary.core.accounts.model import ADMIN, Account
 from ostiary.core.audit.model import Event
 from ostiary.core.plug import Actor, ActorKind, Ambient
-from ostiary.core.revocations import Revoking, epoch_raised, transact
+from ostiary.core.revocations import Revoking, epoch_raised, everything_revoked, transact
 from ostiary.errors import Conflict, Forbidden, InvalidBody, InvalidEmail, NotFound
 from ostiary.store.database import Transaction
 from ostiary.store.feed import Entry
+
+EPOCHS_OF_AN_ACCOUNT: Final = 2**27
+"""By as much the realm's epoch is raised, so that no account has ever counted as far. With minutes since 1970 before it,
+``ver`` stays below 2**53 until the year 2097: JSON numbers are exact so far (RFC 8259 §6)."""
+
+_MINUTE: Final = 60
 
 
 async def find(ambient: Ambient, email: str) -> Account | None:
@@ -88,6 +95,17 @@ async def raise_epoch(ambient: Ambient, tx: Transaction, account_id: str) -> Ent
     if epoch is None:
         raise NotFound(f"no account {account_id}")
     return epoch_raised(account_id, epoch, now=ambient.now())
+
+
+async def raise_everything(ambient: Ambient, tx: Transaction) -> Entry:
+    """Makes every access token of every account invalid, and ends every session with it.
+
+    Returns the feed entry that the transaction must append last.
+    """
+    # By the clock, not only by one more: a backup may have lost how often it was raised before.
+    minutes = ambient.seconds() // _MINUTE
+    least = await queries.raise_least(tx, at_least=minutes * EPOCHS_OF_AN_ACCOUNT, step=EPOCHS_OF_AN_ACCOUNT)
+    return everything_revoked(least, now=ambient.now())
 
 
 async def _refuse_to_give_what_is_not_held(tx: Transaction, actor: Actor, add: Set[str]) -> None:
