@@ -73,6 +73,24 @@ class Settings:
         "ES256",
     )
     session_lifetime: int = _setting("Seconds after which a session ends, however often it is refreshed.", 30 * 86400)
+    session_idle: int = _setting("Seconds after which a session ends that is not refreshed.", 14 * 86400)
+    session_limit: int = _setting("Sessions that an account may have at once.", 5)
+    session_limit_policy: str = _setting(
+        "What a sign-in beyond that does: `end-oldest` ends the account's oldest session, `refuse` is answered with 409.",
+        "end-oldest",
+    )
+    refresh_grace: int = _setting(
+        "Seconds in which a spent refresh token gets its successor once more, so that a lost answer ends no session. "
+        "0: never, a second use always ends the session.",
+        10,
+    )
+    resources: tuple[str, ...] = _setting(
+        "URLs of other services for which access tokens may be asked, beside those of service clients.", ()
+    )
+    status_lists: bool = _setting(
+        "Whether access tokens name a bit in a published status list, by which other services see revocations.",
+        default=True,
+    )
     attempt_lifetime: int = _setting("Seconds a sign-in with several steps may take.", 300)
     verification_lifetime: int = _setting("Seconds the link in a registration mail is valid.", 24 * 3600)
     require_verified_email: bool = _setting(
@@ -96,6 +114,11 @@ class Settings:
     hashing_threads: int = _setting("Password hashes computed at once. 0: one for each core.", 0)
     hashing_queue: int = _setting("Password hashes that may wait; further callers get 503.", 64)
     feed_staleness: int = _setting("Seconds without a successful look at the change feed before tokens are refused.", 5)
+    feed_policy: str = _setting(
+        "What happens then: `refuse` answers 503, `serve` goes on with the revocations that are known. Tokens are "
+        "issued in neither case.",
+        "refuse",
+    )
 
     def __post_init__(self) -> None:
         for problem in problems(self):
@@ -121,6 +144,7 @@ def problems(settings: Settings) -> list[str]:
     return [
         *_wrong_issuer(settings),
         *_wrong_numbers(settings),
+        *_wrong_choices(settings),
         *_wrong_algorithm(settings),
         *_wrong_networks(settings),
         *_unsafe_in_production(settings),
@@ -159,6 +183,9 @@ _BOUNDS: Final = (
     ("access_lifetime", 10, 24 * 3600),
     ("key_lifetime", 3600, 400 * 86400),
     ("session_lifetime", 60, 400 * 86400),
+    ("session_idle", 60, 400 * 86400),
+    ("session_limit", 1, 10_000),
+    ("refresh_grace", 0, 60),
     ("attempt_lifetime", 30, 3600),
     ("verification_lifetime", 60, 24 * 3600),  # SP 800-63B-4 §4.2.1.2: at most 24 hours by mail
     ("body_limit", 1024, 1024 * 1024),
@@ -183,6 +210,17 @@ def _wrong_numbers(settings: Settings) -> list[str]:
     return found
 
 
+_CHOICES: Final = (("session_limit_policy", ("end-oldest", "refuse")), ("feed_policy", ("refuse", "serve")))
+
+
+def _wrong_choices(settings: Settings) -> list[str]:
+    return [
+        f"{name} must be {' or '.join(choices)}, not {getattr(settings, name)!r}"
+        for name, choices in _CHOICES
+        if getattr(settings, name) not in choices
+    ]
+
+
 def _wrong_algorithm(settings: Settings) -> list[str]:
     # A shared secret (HS256) could not be published: every service that verifies could also sign. Signatures of ML-DSA
     # are so long that the access token would not fit into a cookie (RFC 6265 §6.1: 4096 bytes).
@@ -203,6 +241,10 @@ def _wrong_networks(settings: Settings) -> list[str]:
         parts = _plain_url(origin)
         if parts is None or parts.path:
             found.append(f"trusted_origins must be like https://app.example.com, not {origin!r}")
+    for resource in settings.resources:
+        # RFC 8707 §2: absolute, without a fragment. It is compared to the letter with `aud`
+        if _plain_url(resource) is None:
+            found.append(f"resources must be URLs such as https://orders.example.com, not {resource!r}")
     return found
 
 
