@@ -28,6 +28,7 @@ class Vault:
         self._secrets = {_derive(secret, "secret-id")[:_ID_SIZE]: secret for secret in secrets}
         self._newest = next(iter(self._secrets))
         self._random = random
+        self._salts: dict[tuple[bytes, str], bytes] = {}
 
     def __repr__(self) -> str:
         return f"Vault({len(self._secrets)} secrets)"
@@ -37,6 +38,24 @@ class Vault:
         nonce = self._random.token(_NONCE_SIZE)
         cipher = AESGCM(_derive(self._secrets[self._newest], purpose))
         return _VERSION + self._newest + nonce + cipher.encrypt(nonce, plaintext, _bound_to(purpose, row))
+
+    def seal_for(self, bearer: bytes, plaintext: bytes, *, purpose: str, row: str) -> bytes:
+        """``plaintext`` as a ciphertext that only opens with a master secret *and* ``bearer``, which is at least 256
+        random bits that are stored nowhere."""
+        nonce = self._random.token(_NONCE_SIZE)
+        cipher = AESGCM(self._bearer_key(self._newest, bearer, purpose))
+        return _VERSION + self._newest + nonce + cipher.encrypt(nonce, plaintext, _bound_to(purpose, row))
+
+    def open_for(self, bearer: bytes, ciphertext: bytes, *, purpose: str, row: str) -> bytes:
+        """What `seal_for` sealed. Raises ConfigurationError as `open`."""
+        identifier, nonce, sealed = self._parts(ciphertext)
+        return _opened(AESGCM(self._bearer_key(identifier, bearer, purpose)), nonce, sealed, purpose, row)
+
+    def _bearer_key(self, identifier: bytes, bearer: bytes, purpose: str) -> bytes:
+        salt = self._salts.get((identifier, purpose))
+        if salt is None:
+            salt = self._salts[identifier, purpose] = _derive(self._secrets[identifier], purpose)
+        return HKDF(algorithm=SHA256(), length=32, salt=salt, info=purpose.encode()).derive(bearer)
 
     @property
     def newest_prefix(self) -> bytes:
@@ -59,18 +78,24 @@ class Vault:
         Raises:
             ConfigurationError: it was sealed with a secret that is not here, for another row or purpose, or is damaged.
         """
+        identifier, nonce, sealed = self._parts(ciphertext)
+        return _opened(AESGCM(_derive(self._secrets[identifier], purpose)), nonce, sealed, purpose, row)
+
+    def _parts(self, ciphertext: bytes) -> tuple[bytes, bytes, bytes]:
         version, rest = ciphertext[:1], ciphertext[1:]
         identifier, rest = rest[:_ID_SIZE], rest[_ID_SIZE:]
-        nonce, sealed = rest[:_NONCE_SIZE], rest[_NONCE_SIZE:]
-        secret = self._secrets.get(identifier)
-        if version != _VERSION or secret is None:
+        if version != _VERSION or identifier not in self._secrets:
             raise ConfigurationError(
                 "the database was sealed with another secret: restore it, or put it after the new one in OSTIARY_SECRET"
             )
-        try:
-            return AESGCM(_derive(secret, purpose)).decrypt(nonce, sealed, _bound_to(purpose, row))
-        except (InvalidTag, ValueError):  # ValueError: cut off within the nonce
-            raise ConfigurationError(f"a sealed value for {purpose} is damaged or was moved") from None
+        return identifier, rest[:_NONCE_SIZE], rest[_NONCE_SIZE:]
+
+
+def _opened(cipher: AESGCM, nonce: bytes, sealed: bytes, purpose: str, row: str) -> bytes:
+    try:
+        return cipher.decrypt(nonce, sealed, _bound_to(purpose, row))
+    except (InvalidTag, ValueError):  # ValueError: cut off within the nonce
+        raise ConfigurationError(f"a sealed value for {purpose} is damaged or was moved") from None
 
 
 def _derive(secret: bytes, purpose: str) -> bytes:
