@@ -31,6 +31,8 @@ class Source:
 class ActorKind(StrEnum):
     ANONYMOUS = "anonymous"
     ACCOUNT = "account"
+    CLIENT = "client"
+    """A service that has shown its secret."""
     OPERATOR = "operator"
     """Somebody with the database's secret at the command line: may do everything, and is recorded."""
     SYSTEM = "system"
@@ -38,13 +40,17 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts. ``id`` is the account's for an account, the operating system's user for an operator."""
+    """Who acts. ``id`` is the account's or client's, for an operator the user of the operating system."""
 
     kind: ActorKind
     id: str
     source: Source
     user_agent: str
     request_id: str
+
+    def is_account(self, account_id: str | None) -> bool:
+        """Whether it is that account itself that acts."""
+        return self.kind is ActorKind.ACCOUNT and self.id == account_id
 
     @classmethod
     def operator(cls, name: str) -> "Actor":

@@ -19,12 +19,15 @@ Rewrap: TypeAlias = Callable[[Vault, Transaction], Awaitable[int]]
 """Seals values of this slice that an older master secret has sealed with the newest one, some hundred at a time, and
 returns how many; 0 when none is left."""
 
+Ending: TypeAlias = Callable[[Transaction, str], Awaitable[None]]
+"""Removes what this slice keeps for a session that has ended, in the transaction that ends it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feature:
     """The only export of a slice's folder. ``migrations`` are applied in the order in which slices are listed;
     ``sweep`` runs now and then, those of later slices first: their rows refer to those of earlier ones. A slice that
-    seals states ``rewrap``."""
+    seals states ``rewrap``, and one that keeps something only as long as a session lives, ``ending``."""
 
     name: str
     routes: tuple[Route, ...] = ()
@@ -33,3 +36,4 @@ class Feature:
     migrations: Migrations | None = None
     sweep: Sweep | None = None
     rewrap: Rewrap | None = None
+    ending: Ending | None = None

@@ -2,16 +2,23 @@
 
 from typing import Final
 
-from ostiary.core.sessions.model import EndReason, Session
+from ostiary.core.sessions.model import EndReason, Listed, Session, Slot
 from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 
-_COLUMNS: Final = "id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name"
+_COLUMNS: Final = (
+    "id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name, device_id, device_bound,"
+    " idle_at, resource, status_list, status_index, status_ver"
+)
+_ALIVE: Final = (
+    "ended_at is null and expires_at > $2 and idle_at > $2 and least = (select least from realm)"  # $2: now
+)
 
 
 async def insert(tx: Transaction, session: Session, *, user_agent: str, source: str) -> None:
     await tx.execute(
-        f"insert into sessions ({_COLUMNS}, last_seen_at, user_agent, source)"  # noqa: S608 — a constant
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $4, $10, $11)",
+        "insert into sessions (id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name,"
+        " device_id, device_bound, idle_at, resource, least, last_seen_at, user_agent, source)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, (select least from realm), $4, $14, $15)",
         session.id,
         session.account_id,
         session.client_id,
@@ -21,28 +28,49 @@ async def insert(tx: Transaction, session: Session, *, user_agent: str, source: 
         session.acr,
         " ".join(session.amr),
         session.device_name,
+        session.device_id,
+        int(session.device_bound),
+        session.idle_at,
+        session.resource,
         user_agent,
         source,
     )
 
 
-async def hold(tx: Transaction, session_id: str, *, now: int) -> Session | None:
+async def hold(tx: Transaction, session_id: str, *, now: int, idle_at: int) -> Session | None:
     """Locks the session's row if the session is alive, and notes that it was seen."""
     return _session(
         await tx.one(
-            "update sessions set last_seen_at = $2"  # noqa: S608 — a constant
-            f" where id = $1 and ended_at is null and expires_at > $2 returning {_COLUMNS}",
+            "update sessions set last_seen_at = $2, idle_at = $3"  # noqa: S608 — constants
+            f" where id = $1 and {_ALIVE} returning {_COLUMNS}",
             session_id,
             now,
+            idle_at,
         )
+    )
+
+
+async def keep_slot(tx: Transaction, session_id: str, slot: Slot) -> None:
+    await tx.execute(
+        "update sessions set status_list = $2, status_index = $3, status_ver = $4 where id = $1",
+        session_id,
+        slot.list,
+        slot.index,
+        slot.ver,
+    )
+
+
+async def leave_slot(tx: Transaction, *, list_number: int, index: int) -> None:
+    """The session whose slot this is takes another one with its next access token."""
+    await tx.execute(
+        "update sessions set status_ver = null where status_list = $1 and status_index = $2", list_number, index
     )
 
 
 async def end(tx: Transaction, session_id: str, reason: EndReason, *, now: int) -> str | None:
     """Ends a session that is alive and returns its account. None: it had ended, or never was."""
     row = await tx.one(
-        "update sessions set ended_at = $2, end_reason = $3"
-        " where id = $1 and ended_at is null and expires_at > $2 returning account_id",
+        f"update sessions set ended_at = $2, end_reason = $3 where id = $1 and {_ALIVE} returning account_id",  # noqa: S608
         session_id,
         now,
         reason,
@@ -50,20 +78,50 @@ async def end(tx: Transaction, session_id: str, reason: EndReason, *, now: int) 
     return None if row is None else str(row[0])
 
 
-async def end_all(tx: Transaction, account_id: str, reason: EndReason, *, now: int) -> list[str]:
-    """Ends every session of the account and returns their ids."""
+async def end_all(
+    tx: Transaction, account_id: str, reason: EndReason, *, now: int, but: str | None = None
+) -> list[str]:
+    """Ends every session of the account, ``but`` one if given, and returns their ids."""
     rows = await tx.all(
-        "update sessions set ended_at = $2, end_reason = $3"
-        " where account_id = $1 and ended_at is null and expires_at > $2 returning id",
+        "update sessions set ended_at = $2, end_reason = $3"  # noqa: S608 — a constant
+        f" where account_id = $1 and id <> $4 and {_ALIVE} returning id",
         account_id,
         now,
         reason,
+        but or "",
     )
     return [row[0] for row in rows]
 
 
 async def by_id(reader: Reader, session_id: str) -> Session | None:
     return _session(await reader.one(f"select {_COLUMNS} from sessions where id = $1", session_id))  # noqa: S608
+
+
+async def owner(reader: Reader, session_id: str, *, now: int) -> str | None:
+    """The account of a session that is alive."""
+    row = await reader.one(f"select account_id from sessions where id = $1 and {_ALIVE}", session_id, now)  # noqa: S608
+    return None if row is None else str(row[0])
+
+
+async def live_of(reader: Reader, account_id: str, *, now: int) -> list[Listed]:
+    """The account's sessions that are alive, the oldest first."""
+    rows = await reader.all(
+        f"select {_COLUMNS}, last_seen_at, source, user_agent from sessions"  # noqa: S608 — constants
+        f" where account_id = $1 and {_ALIVE} order by created_at, id",
+        account_id,
+        now,
+    )
+    return [Listed(_read(row[:-3]), *row[-3:]) for row in rows]
+
+
+async def live_on(reader: Reader, device_id: str, *, now: int) -> list[str]:
+    """The ids of the sessions on a device that are alive."""
+    rows = await reader.all(
+        f"select id from sessions where device_id = $1 and {_ALIVE} order by id",  # noqa: S608 — a constant
+        device_id,
+        now,
+    )
+    return [row[0] for row in rows]
 
 
 async def delete_expired(tx: Transaction, now: int) -> int:
@@ -78,9 +136,25 @@ async def delete_expired(tx: Transaction, now: int) -> int:
 
 
 def _session(row: Row | None) -> Session | None:
-    if row is None:
-        return None
-    session_id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name = row
+    return None if row is None else _read(row)
+
+
+def _read(row: Row) -> Session:
+    *plain, device_bound, idle_at, resource, status_list, status_index, status_ver = row
+    session_id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name, device_id = plain
     return Session(
-        session_id, account_id, client_id, created_at, expires_at, auth_time, acr, tuple(amr.split()), device_name
+        id=session_id,
+        account_id=account_id,
+        client_id=client_id,
+        created_at=created_at,
+        expires_at=expires_at,
+        auth_time=auth_time,
+        acr=acr,
+        amr=tuple(amr.split()),
+        device_name=device_name,
+        device_id=device_id,
+        device_bound=bool(device_bound),
+        idle_at=idle_at,
+        resource=resource,
+        slot=None if status_ver is None else Slot(status_list, status_index, status_ver),
     )

@@ -1,9 +1,11 @@
 """Starting and ending sessions."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from ostiary.core.accounts.authority import USERS_WRITE, act
-from ostiary.core.accounts.service import change_disabled, raise_epoch
+from ostiary.core.accounts.service import change_disabled, raise_epoch, raise_everything
 from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS
@@ -11,7 +13,8 @@ from ostiary.core.entropy import identifier
 from ostiary.core.plug import Actor, Ambient
 from ostiary.core.revocations import Revoking, session_ended, transact
 from ostiary.core.sessions import queries
-from ostiary.core.sessions.model import FIRST_PARTY, EndReason, Session
+from ostiary.core.sessions.model import FIRST_PARTY, EndReason, Session, Wanted
+from ostiary.errors import NotFound
 from ostiary.store.database import Transaction
 from ostiary.store.feed import Entry
 from ostiary.verifier import AAL1, AAL2
@@ -19,30 +22,59 @@ from ostiary.verifier import AAL1, AAL2
 _SEVERAL: Final = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A new session, and what ending others for it must append to the feed."""
+
+    session: Session
+    entries: tuple[Entry, ...]
+
+
 async def start(
-    ambient: Ambient,
-    tx: Transaction,
-    actor: Actor,
-    *,
-    account_id: str,
-    amr: tuple[str, ...],
-    device_name: str | None,
-) -> Session:
-    """A new session, with an id that nothing before it knew (session fixation)."""
-    now = ambient.now()
+    ambient: Ambient, tx: Transaction, actor: Actor, *, account_id: str, amr: tuple[str, ...], wanted: Wanted
+) -> Started | None:
+    """A new session, with an id that nothing before it knew (session fixation). None: the account has as many as it may
+    have, and the policy is to refuse.
+
+    The caller holds the account's row, so that several sign-ins at once cannot pass the limit together.
+    """
+    entries = await _make_room(ambient, tx, actor, account_id)
+    if entries is None:
+        return None
+    now, settings = ambient.now(), ambient.settings
     session = Session(
         id=identifier("ses", ambient.random),
         account_id=account_id,
         client_id=FIRST_PARTY,
         created_at=now,
-        expires_at=now + ambient.settings.session_lifetime * MICROSECONDS,
+        expires_at=now + settings.session_lifetime * MICROSECONDS,
         auth_time=now // MICROSECONDS,
         acr=AAL2 if len(amr) >= _SEVERAL else AAL1,
         amr=(*amr, "mfa") if len(amr) >= _SEVERAL else amr,
-        device_name=device_name,
+        device_name=wanted.device_name,
+        device_id=wanted.device_id,
+        device_bound=wanted.device_bound,
+        idle_at=now + settings.session_idle * MICROSECONDS,
+        resource=wanted.resource,
+        slot=None,
     )
     await queries.insert(tx, session, user_agent=actor.user_agent, source=actor.source.address)
-    return session
+    return Started(session, entries)
+
+
+async def _make_room(ambient: Ambient, tx: Transaction, actor: Actor, account_id: str) -> tuple[Entry, ...] | None:
+    live = await queries.live_of(tx, account_id, now=ambient.now())
+    too_many = live[: max(0, len(live) + 1 - ambient.settings.session_limit)]
+    if too_many and ambient.settings.session_limit_policy == "refuse":
+        return None
+    ended = [await end(ambient, tx, actor, listed.session.id, EndReason.LIMIT) for listed in too_many]
+    return tuple(entry for entries in ended for entry in entries)
+
+
+async def hold(ambient: Ambient, tx: Transaction, session_id: str) -> Session | None:
+    """Locks the row of a session that is alive, and puts off its idle end."""
+    now = ambient.now()
+    return await queries.hold(tx, session_id, now=now, idle_at=now + ambient.settings.session_idle * MICROSECONDS)
 
 
 async def end(ambient: Ambient, tx: Transaction, actor: Actor, session_id: str, reason: EndReason) -> tuple[Entry, ...]:
@@ -52,29 +84,79 @@ async def end(ambient: Ambient, tx: Transaction, actor: Actor, session_id: str, 
     account_id = await queries.end(tx, session_id, reason, now=now)
     if account_id is None:
         return ()
+    await _forget(ambient, tx, [session_id])
     event = Event("sessions.ended", account_id=account_id, session_id=session_id, detail={"reason": reason})
     await record(ambient, tx, actor, event)
     return (session_ended(session_id, now=now),)
+
+
+async def end_own(ambient: Ambient, actor: Actor, session_id: str) -> None:
+    """Ends one of the actor's own sessions, effective at once.
+
+    Raises:
+        NotFound: the actor has no such session that is alive; whether somebody else has cannot be told.
+    """
+
+    async def body(tx: Transaction) -> Revoking[None]:
+        if not actor.is_account(await queries.owner(tx, session_id, now=ambient.now())):
+            raise NotFound(f"{actor.id} has no live session {session_id}")
+        return Revoking(None, await end(ambient, tx, actor, session_id, EndReason.ENDED_BY_OWNER))
+
+    await transact(ambient, body)
+
+
+async def end_of_device(ambient: Ambient, tx: Transaction, actor: Actor, device_id: str) -> tuple[Entry, ...]:
+    """Ends the sessions on a device within the caller's transaction, and returns what it must append to the feed."""
+    live = await queries.live_on(tx, device_id, now=ambient.now())
+    ended = [await end(ambient, tx, actor, session_id, EndReason.DEVICE_FORGOTTEN) for session_id in live]
+    return tuple(entry for entries in ended for entry in entries)
+
+
+async def end_all_of(
+    ambient: Ambient, tx: Transaction, account_id: str, reason: EndReason, *, but: str | None = None
+) -> Sequence[str]:
+    """Ends the account's sessions, ``but`` one if given, within the caller's transaction, and returns their ids. Those
+    who raise the account's epoch in the same transaction need no feed entry for each."""
+    ended = await queries.end_all(tx, account_id, reason, now=ambient.now(), but=but)
+    await _forget(ambient, tx, ended)
+    return ended
 
 
 async def sign_out_everywhere(ambient: Ambient, actor: Actor, account_id: str) -> int:
     """Ends every session of an account, effective at once, and returns how many there were.
 
     Raises:
-        Forbidden: the actor lacks ``users:write``.
+        Forbidden: the account is not the actor's own, and it lacks ``users:write``.
         NotFound: there is no such account.
     """
 
     event = Event("sessions.ended_all", account_id=account_id)
 
     async def body(tx: Transaction) -> Revoking[int]:
-        await act(ambient, tx, actor, USERS_WRITE, event)
+        if actor.is_account(account_id):
+            await record(ambient, tx, actor, event)
+        else:
+            await act(ambient, tx, actor, USERS_WRITE, event)
         raised = await raise_epoch(ambient, tx, account_id)
-        ended = await queries.end_all(tx, account_id, EndReason.SIGNED_OUT_EVERYWHERE, now=ambient.now())
+        ended = await end_all_of(ambient, tx, account_id, EndReason.SIGNED_OUT_EVERYWHERE)
         # the epoch refuses every access token at once: no entry for each session is needed
         return Revoking(len(ended), (raised,))
 
     return await transact(ambient, body)
+
+
+async def sign_out_everybody(ambient: Ambient, actor: Actor) -> None:
+    """Ends every session of every account, effective at once: by one row, however many there are.
+
+    Raises:
+        Forbidden: the actor lacks ``users:write``.
+    """
+
+    async def body(tx: Transaction) -> Revoking[None]:
+        await act(ambient, tx, actor, USERS_WRITE, Event("sessions.ended_everybodys"))
+        return Revoking(None, (await raise_everything(ambient, tx),))
+
+    await transact(ambient, body)
 
 
 async def set_disabled(ambient: Ambient, actor: Actor, account_id: str, *, disabled: bool) -> None:
@@ -90,7 +172,13 @@ async def set_disabled(ambient: Ambient, actor: Actor, account_id: str, *, disab
     async def body(tx: Transaction) -> Revoking[None]:
         raised = await change_disabled(ambient, tx, actor, account_id, disabled=disabled)
         if disabled:
-            await queries.end_all(tx, account_id, EndReason.ACCOUNT_DISABLED, now=ambient.now())
+            await end_all_of(ambient, tx, account_id, EndReason.ACCOUNT_DISABLED)
         return Revoking(None, raised)
 
     await transact(ambient, body)
+
+
+async def _forget(ambient: Ambient, tx: Transaction, ended: Sequence[str]) -> None:
+    for forget in ambient.endings:
+        for session_id in ended:
+            await forget(tx, session_id)

@@ -10,7 +10,7 @@ from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Actor, Ambient
-from ostiary.core.sessions import queries as sessions
+from ostiary.core.sessions.service import hold
 from ostiary.errors import Conflict, InvalidCode, NotFound, OutcomeUnknown, TokenRevoked
 from ostiary.features.totp import limits, mails, queries
 from ostiary.features.totp.factors import seal, unseal
@@ -131,7 +131,7 @@ async def remove(ambient: Ambient, actor: Actor, me: Principal) -> None:
 
 async def _hold(ambient: Ambient, tx: Transaction, me: Principal) -> Account:
     """The caller's account, with the session locked and alive. Raises TokenRevoked."""
-    session = await sessions.hold(tx, me.session_id, now=ambient.now())
+    session = await hold(ambient, tx, me.session_id)
     account = await accounts.by_id(tx, me.account_id)
     if session is None or account is None or account.disabled_at is not None:
         raise TokenRevoked("the session has ended, or its account is gone or disabled")
