@@ -23,8 +23,10 @@ from ostiary.core.accounts.model import USER, Account
 from ostiary.core.entropy import identifier
 from ostiary.core.plug import Actor, Ambient, Mail, Source
 from ostiary.core.plug.actor import ActorKind
+from ostiary.core.revocations import Revoking, transact
+from ostiary.core.sessions.model import Wanted
 from ostiary.core.sessions.service import start
-from ostiary.core.tokens.service import grant, sign_access_token
+from ostiary.core.tokens.service import first_grant, sign_access_token
 from ostiary.store.database import Transaction
 from ostiary.store.open import sqlite_path
 from ostiary.testing.world import FrozenClock, Outbox
@@ -140,15 +142,16 @@ class Installation:
         await self.ambient.database.transaction(body)
         return Person(account.id, account.email)
 
-    async def session(self, person: Person) -> Tokens:
+    async def session(self, person: Person, wanted: Wanted = Wanted()) -> Tokens:  # noqa: B008 — it is frozen
         """What a sign-in gives, without its cost."""
         ambient = self.ambient
 
-        async def body(tx: Transaction) -> Any:
-            session = await start(ambient, tx, Actor.system(), account_id=person.id, amr=("pwd",), device_name=None)
-            return await grant(ambient, tx, session)
+        async def body(tx: Transaction) -> Revoking[Any]:
+            started = await start(ambient, tx, Actor.system(), account_id=person.id, amr=("pwd",), wanted=wanted)
+            assert started is not None
+            return Revoking(await first_grant(ambient, tx, started.session), started.entries)
 
-        granted = await ambient.database.transaction(body)
+        granted = await transact(ambient, body)
         return Tokens(sign_access_token(ambient, granted)[0], granted.refresh_token, granted.session.id)
 
     async def rows(self, sql: str, *args: Any) -> list[Sequence[Any]]:
@@ -185,7 +188,7 @@ def by(person: Person) -> Actor:
 def ostiary(
     database_url: str, clock: FrozenClock | None = None, outbox: Outbox | None = None, **settings: Any
 ) -> Ostiary:
-    given = {"issuer": ISSUER, "secret": SECRET, "limit_login": "100000/minute", **settings}
+    given = {"issuer": ISSUER, "secret": SECRET, "limit_login": "100000/minute", "session_limit": 1000, **settings}
     return Ostiary(database_url, environ={}, clock=clock or FrozenClock(), mail=outbox or Outbox(), **given)
 
 
@@ -216,7 +219,7 @@ async def prepare(database_url: str) -> None:
         _migrated.add((database_url, slices))
     connection = await asyncpg.connect(database_url)
     try:
-        await connection.execute(_EMPTY)
+        await connection.execute(f"{_EMPTY}; update realm set least = 0")
     finally:
         await connection.close()
 
@@ -225,7 +228,9 @@ _migrated: set[tuple[str, tuple[str, ...]]] = set()
 # the rest goes with the accounts
 _EMPTY: Final = "; ".join(
     f"delete from {table}"
-    for table in ("accounts", "registrations", "audit_events", "signing_keys", "hot_rate", "hot_reservation", "feed")
+    for table in (
+        "accounts", "registrations", "clients", "audit_events", "signing_keys", "hot_rate", "hot_reservation", "feed",
+    )  # fmt: skip
 )
 _prepared: list[bytes] = []
 

@@ -1,11 +1,12 @@
 """Tokens: what is issued for a session, how a refresh token rotates, and the keys that sign.
 
-Owns the tables ``refresh_tokens`` and ``signing_keys``. Knows nothing of how somebody signed in.
+Owns the tables ``refresh_tokens``, ``signing_keys`` and those of status lists. Knows nothing of how somebody signed in.
 """
 
 from ostiary.core.plug import Feature
 from ostiary.core.tokens import routes
 from ostiary.core.tokens.keys.service import rewrap
+from ostiary.core.tokens.queries import forget_successors
 from ostiary.core.tokens.sweep import sweep
 from ostiary.store.migrations import Migrations
 
@@ -15,4 +16,5 @@ feature = Feature(
     migrations=Migrations.of("tokens", package=__name__),
     sweep=sweep,
     rewrap=rewrap,
+    ending=forget_successors,
 )

@@ -1,6 +1,24 @@
-"""Every statement on ``refresh_tokens``; those on ``signing_keys`` are in `ostiary.core.tokens.keys.queries`."""
+"""Every statement on ``refresh_tokens``; those on ``signing_keys`` and on status lists are in the folders beside."""
+
+from typing import NamedTuple
 
 from ostiary.store.database import SWEEP_ROWS, Reader, Transaction
+
+
+class Family(NamedTuple):
+    """What a refresh token belongs to. It never changes, so it needs no lock."""
+
+    session_id: str
+    generation: int
+    resource: str | None
+
+
+class Spent(NamedTuple):
+    """A refresh token that was used, ``at`` (microseconds since the epoch)."""
+
+    generation: int
+    at: int
+    sealed_successor: bytes | None
 
 
 async def insert(tx: Transaction, token_hash: bytes, session_id: str, *, generation: int, now: int) -> None:
@@ -13,20 +31,54 @@ async def insert(tx: Transaction, token_hash: bytes, session_id: str, *, generat
     )
 
 
-async def session_of(reader: Reader, token_hash: bytes) -> str | None:
-    """The session a refresh token belongs to, spent or not. It never changes, so it needs no lock."""
-    row = await reader.one("select session_id from refresh_tokens where hash = $1", token_hash)
-    return None if row is None else str(row[0])
-
-
-async def spend(tx: Transaction, token_hash: bytes, *, now: int) -> int | None:
-    """Spends the token and returns its generation. None: it was spent before."""
-    row = await tx.one(
-        "update refresh_tokens set spent_at = $2 where hash = $1 and spent_at is null returning generation",
+async def family_of(reader: Reader, token_hash: bytes) -> Family | None:
+    """The session a refresh token belongs to, spent or not."""
+    row = await reader.one(
+        "select s.id, t.generation, s.resource from refresh_tokens t join sessions s on s.id = t.session_id where t.hash = $1",
         token_hash,
-        now,
     )
-    return None if row is None else int(row[0])
+    return None if row is None else Family(*row)
+
+
+async def spend(tx: Transaction, token_hash: bytes, *, now: int, sealed_successor: bytes | None) -> bool:
+    """False: it was spent before."""
+    return (
+        await tx.execute(
+            "update refresh_tokens set spent_at = $2, sealed_successor = $3 where hash = $1 and spent_at is null",
+            token_hash,
+            now,
+            sealed_successor,
+        )
+        == 1
+    )
+
+
+async def spent(reader: Reader, token_hash: bytes) -> Spent | None:
+    """None: it was not spent."""
+    row = await reader.one(
+        "select generation, spent_at, sealed_successor from refresh_tokens"
+        " where hash = $1 and spent_at is not null",
+        token_hash,
+    )
+    return None if row is None else Spent(*row)
+
+
+async def forget_successors(tx: Transaction, session_id: str) -> None:
+    """Of a session that has ended: nobody follows its chain any more."""
+    await tx.execute(
+        "update refresh_tokens set sealed_successor = null where session_id = $1 and sealed_successor is not null",
+        session_id,
+    )
+
+
+async def forget_old_successors(tx: Transaction, *, spent_before: int) -> int:
+    """Deletes some of the seals whose grace is over, and returns how many."""
+    return await tx.execute(
+        "update refresh_tokens set sealed_successor = null where hash in (select hash from refresh_tokens"
+        " where sealed_successor is not null and spent_at < $1 order by spent_at limit $2)",
+        spent_before,
+        SWEEP_ROWS,
+    )
 
 
 async def delete_of_expired_sessions(tx: Transaction, now: int) -> int:

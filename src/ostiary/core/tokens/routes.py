@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 import msgspec
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import (
@@ -19,13 +19,14 @@ from ostiary.core.plug import (
     Place,
     Route,
     SetCookie,
+    Speaks,
     Transport,
     Unlimited,
 )
 from ostiary.core.tokens import service
 from ostiary.core.tokens.keys.model import JWKS_MAX_AGE
 from ostiary.core.tokens.model import Granted, TokenSet
-from ostiary.errors import InvalidToken, RevocationsUnknown
+from ostiary.errors import InvalidTarget, InvalidToken, RevocationsUnknown
 from ostiary.verifier import well_known_url
 
 # must-revalidate: nobody may go on with an old copy, in which a revoked key still is (RFC 9111 §5.2.2.2)
@@ -36,11 +37,17 @@ _FOR_EVERYBODY: Final = (
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e]*")')  # RFC 9110 §8.8.3
 
 
+_DEVICE_COOKIE_LIFETIME: Final = 400 * 86400  # seconds; browsers keep none longer (RFC 6265bis §5.5)
+
 _TAG_LENGTH: Final = 32  # hexadecimal digits
 
 
 class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``device_token``: from those who show it at sign-in. ``resource``: for whom the access token is."""
+
     refresh_token: str | None = None
+    device_token: str | None = None
+    resource: str | None = None
 
 
 class Logout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,8 +70,8 @@ class Metadata(msgspec.Struct, frozen=True):
     grant_types_supported: tuple[str, ...] = ()
 
 
-def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport) -> Answer:
-    """The answer that carries tokens: in the body, or in cookies and then nowhere else."""
+def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport, device_token: str | None = None) -> Answer:
+    """The answer that carries tokens: in the body, or in cookies and then nowhere else. ``device_token`` is a new one."""
     access_token, expires_in = service.sign_access_token(ambient, granted)
     bare = TokenSet(expires_in=expires_in, session_id=granted.session.id)
     if transport == "token":
@@ -73,18 +80,27 @@ def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport) -> Ans
             access_token=access_token,
             token_type="Bearer",  # noqa: S106 — the scheme's name
             refresh_token=granted.refresh_token,
+            device_token=UNSET if device_token is None else device_token,
         )
         return Answer(200, tokens)
-    session_remains = max(1, (granted.session.expires_at - ambient.now()) // MICROSECONDS)
-    cookies = (
+    session_remains = max(1, (granted.session.ends_at - ambient.now()) // MICROSECONDS)
+    cookies = [
         SetCookie(CookieRole.ACCESS, access_token, expires_in),
         SetCookie(CookieRole.REFRESH, granted.refresh_token, session_remains),
-    )
-    return Answer(200, bare, cookies=cookies)
+    ]
+    if device_token is not None:
+        cookies.append(SetCookie(CookieRole.DEVICE, device_token, _DEVICE_COOKIE_LIFETIME))
+    return Answer(200, bare, cookies=tuple(cookies))
 
 
 async def refresh(call: Call[Refresh]) -> Answer:
-    granted = await service.refresh(call.ambient, call.actor, call.refresh_token or "")
+    granted = await service.refresh(
+        call.ambient,
+        call.actor,
+        call.refresh_token or "",
+        device_token=call.device_token,
+        resource=call.body.resource,
+    )
     return hand_out(call.ambient, granted, transport=call.transport)
 
 
@@ -131,11 +147,13 @@ ROUTES: Final = (
         summary="Exchange a refresh token for the next token set",
         handler=refresh,
         body=Refresh,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.REFRESH,
         csrf=Csrf.SAME_ORIGIN,
         limit=Unlimited(because="a refresh token has 256 random bits and a checksum; a wrong one costs a look-up"),
         answers={200: TokenSet},
-        errors=(InvalidToken,),
+        errors=(InvalidToken, InvalidTarget),
     ),
     Route(
         method="POST",
@@ -144,6 +162,8 @@ ROUTES: Final = (
         summary="End the session of the tokens that come along",
         handler=logout,
         body=Logout,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.ANY,
         csrf=Csrf.SAME_ORIGIN,
         limit=Unlimited(because="without one of our tokens it does nothing"),
@@ -157,6 +177,8 @@ ROUTES: Final = (
         summary="The public keys that verify access tokens",
         handler=jwks,
         body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.NONE,
         csrf=Csrf.SAFE,
         limit=Unlimited(because="public data, from memory"),
@@ -170,6 +192,8 @@ ROUTES: Final = (
         summary="Where other services find what they need to verify access tokens",
         handler=metadata,
         body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.NONE,
         csrf=Csrf.SAFE,
         limit=Unlimited(because="public data, from memory"),

@@ -4,6 +4,8 @@ A grant passes account and issue in this order, inside the transaction of whoeve
 comes after the commit, so that a token never exists for a session that was rolled back.
 """
 
+import hmac
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -11,21 +13,30 @@ from ostiary.core.accounts import queries as accounts
 from ostiary.core.audit.model import Event, Outcome
 from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS
+from ostiary.core.devices import queries as devices
 from ostiary.core.opaque import Purpose, fingerprint, new_token
 from ostiary.core.plug import Actor, Ambient
 from ostiary.core.revocations import Revoking, transact
-from ostiary.core.sessions import queries as sessions
-from ostiary.core.sessions.model import EndReason, Session
-from ostiary.core.sessions.service import end
-from ostiary.core.tokens import queries
+from ostiary.core.sessions.model import EndReason, Session, Slot
+from ostiary.core.sessions.service import end, hold
+from ostiary.core.settings import Settings
+from ostiary.core.tokens import grace, queries
+from ostiary.core.tokens.mails import reused
 from ostiary.core.tokens.model import Granted, NotAlive, Reused
-from ostiary.errors import InvalidToken, RefreshTokenReused, RevocationsUnknown
+from ostiary.core.tokens.queries import Family
+from ostiary.core.tokens.status.service import slot_for
+from ostiary.errors import InvalidTarget, InvalidToken, RefreshTokenReused, RevocationsUnknown
 from ostiary.jose import sign
 from ostiary.store.database import Transaction
 from ostiary.verifier import ACCESS_TOKEN_TYPE, AccessToken, encode_access_token
+from ostiary.verifier.access_token import Status, StatusListEntry
 
 _JTI_SIZE: Final = 16  # bytes; RFC 7519 §4.1.7: no two tokens may ever share one
 _FIRST: Final = 1
+
+_MOST_LINKS: Final = 64
+"""Successors of successors that are followed. No client is so many answers behind within a grace; a chain without end
+would let the holder of one token make each of its requests dearer than the one before."""
 
 Rotation: TypeAlias = Granted | Reused | NotAlive
 
@@ -46,16 +57,38 @@ def refuse_when_unable_to_sign(ambient: Ambient) -> None:
     _ = ambient.keys.current
 
 
-async def grant(ambient: Ambient, tx: Transaction, session: Session, *, generation: int = _FIRST) -> Granted | NotAlive:
-    """The phases that every grant shares, for a session that the caller holds or has just started."""
+async def audience(ambient: Ambient, resource: str | None) -> str | None:
+    """The ``resource`` for which access tokens are asked (RFC 8707 §2), None for the issuer itself.
+
+    Raises:
+        InvalidTarget: it is not among those that are allowed.
+    """
+    if resource is None or resource == ambient.settings.issuer:
+        return None
+    if resource not in ambient.settings.resources and not await ambient.clients.have_resource(resource):
+        raise InvalidTarget("a resource that is not among the allowed ones")
+    return resource
+
+
+async def grant(
+    ambient: Ambient, tx: Transaction, session: Session, *, resource: str | None, refresh_token: str
+) -> Granted | NotAlive:
+    """The phases that every grant shares, for a session that the caller holds or has just started, and for a refresh
+    token that it has stored."""
     standing = await accounts.standing(tx, session.account_id)
     if standing is None or not standing.active:
         return NotAlive("the account is gone or disabled")
-    token = new_token(Purpose.REFRESH, ambient.random)
-    await queries.insert(tx, token.fingerprint, session.id, generation=generation, now=ambient.now())
+    slot = await slot_for(ambient, tx, session, ver=standing.epoch)
     # The key is taken here and kept: were it looked for after the commit and revoked meanwhile, a refresh token would
     # be spent for no answer, and its next use would end the session. A token by a revoked key only costs a refresh.
-    return Granted(session, standing, token.text, ambient.keys.current)
+    return Granted(session, standing, refresh_token, resource, slot, ambient.keys.current)
+
+
+async def first_grant(ambient: Ambient, tx: Transaction, session: Session) -> Granted | NotAlive:
+    """The grant of a session that has just started, with the first refresh token of its family."""
+    token = new_token(Purpose.REFRESH, ambient.random)
+    await queries.insert(tx, token.fingerprint, session.id, generation=_FIRST, now=ambient.now())
+    return await grant(ambient, tx, session, resource=session.resource, refresh_token=token.text)
 
 
 def sign_access_token(ambient: Ambient, granted: Granted) -> tuple[str, int]:
@@ -67,7 +100,7 @@ def sign_access_token(ambient: Ambient, granted: Granted) -> tuple[str, int]:
     claims = AccessToken(
         iss=settings.issuer,
         sub=standing.account_id,
-        aud=settings.issuer,
+        aud=granted.resource or settings.issuer,
         exp=expires,
         iat=now,
         jti=ambient.random.token(_JTI_SIZE).hex(),
@@ -79,17 +112,34 @@ def sign_access_token(ambient: Ambient, granted: Granted) -> tuple[str, int]:
         auth_time=session.auth_time,
         acr=session.acr,
         amr=session.amr,
+        status=None if granted.slot is None else _status(settings, granted.slot),
     )
     return sign(encode_access_token(claims), granted.key, typ=ACCESS_TOKEN_TYPE), expires - now
 
 
-async def refresh(ambient: Ambient, actor: Actor, refresh_token: str) -> Granted:
+def status_list_uri(settings: Settings, number: int) -> str:
+    return f"{settings.issuer}{settings.prefix}/status/{number}"
+
+
+def _status(settings: Settings, slot: Slot) -> Status:
+    return Status(StatusListEntry(idx=slot.index, uri=status_list_uri(settings, slot.list)))
+
+
+async def refresh(
+    ambient: Ambient, actor: Actor, refresh_token: str, *, device_token: str | None = None, resource: str | None = None
+) -> Granted:
     """Spends a refresh token and grants the next set.
 
-    A spent token that comes again ends its session at once, for whoever holds the family (RFC 9700 §4.14.2).
+    A spent token that comes again ends its session at once, for whoever holds the family (RFC 9700 §4.14.2), unless its
+    holder may have lost the answer: within the grace the same caller gets the same successor again.
+
+    Args:
+        device_token: what the caller shows of its device.
+        resource: for whom this access token is, where that is not whom the sign-in named.
 
     Raises:
         InvalidToken: unknown, spent, or of a session or account that is no longer alive. The caller cannot tell which.
+        InvalidTarget: the resource is not allowed; the token is not spent.
         Unavailable: nothing can be signed at the moment; the token is not spent.
     """
     refuse_when_unable_to_sign(ambient)
@@ -98,19 +148,36 @@ async def refresh(ambient: Ambient, actor: Actor, refresh_token: str) -> Granted
         raise InvalidToken("not a refresh token by its form")
 
     # it never changes, so it needs no transaction: a text that only looks like a token costs none
-    session_id = await queries.session_of(ambient.database, token_hash)
-    if session_id is None:
+    family = await queries.family_of(ambient.database, token_hash)
+    if family is None:
         raise InvalidToken("an unknown refresh token")
-    body = partial(_rotate, ambient, actor, token_hash, session_id)
+    asked = _Asked(
+        token=refresh_token,
+        token_hash=token_hash,
+        family=family,
+        device_hash=fingerprint(device_token, Purpose.DEVICE) if device_token else None,
+        resource=await audience(ambient, family.resource if resource is None else resource),
+    )
 
     # refusals are returned and committed before they are raised: raising inside would undo the family's end
-    match await transact(ambient, body):
+    match await transact(ambient, partial(_rotate, ambient, actor, asked)):
         case Granted() as granted:
             return granted
-        case Reused(session_id):
+        case Reused(session_id, mail):
+            if mail is not None:
+                ambient.mail.post(mail)
             raise RefreshTokenReused(f"session {session_id} is ended")
         case NotAlive(reason):
             raise InvalidToken(reason)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    token: str
+    token_hash: bytes
+    family: Family
+    device_hash: bytes | None
+    resource: str | None
 
 
 async def logout(ambient: Ambient, actor: Actor, *, access_token: str | None, refresh_token: str | None) -> None:
@@ -122,7 +189,8 @@ async def logout(ambient: Ambient, actor: Actor, *, access_token: str | None, re
         return
 
     async def body(tx: Transaction) -> Revoking[None]:
-        found = {named, await queries.session_of(tx, token_hash) if token_hash else None}
+        family = await queries.family_of(tx, token_hash) if token_hash else None
+        found = {named, family and family.session_id}
         entries = [
             entry
             for session_id in sorted(session_id for session_id in found if session_id)
@@ -133,17 +201,57 @@ async def logout(ambient: Ambient, actor: Actor, *, access_token: str | None, re
     await transact(ambient, body)
 
 
-async def _rotate(
-    ambient: Ambient, actor: Actor, token_hash: bytes, session_id: str, tx: Transaction
-) -> Revoking[Rotation]:
+async def _rotate(ambient: Ambient, actor: Actor, asked: _Asked, tx: Transaction) -> Revoking[Rotation]:
     # The session row is the lock: logout, reuse and other refreshes of this family wait here or find it ended.
-    session = await sessions.hold(tx, session_id, now=ambient.now())
+    session = await hold(ambient, tx, asked.family.session_id)
     if session is None:
-        return Revoking(NotAlive(f"session {session_id} has ended"))
-    generation = await queries.spend(tx, token_hash, now=ambient.now())
-    if generation is None:
+        return Revoking(NotAlive(f"session {asked.family.session_id} has ended"))
+    generation = asked.family.generation
+    successor = new_token(Purpose.REFRESH, ambient.random)
+    sealed = grace.seal(
+        ambient, spent=asked.token, successor=successor.text, session_id=session.id, generation=generation
+    )
+    now = ambient.now()
+    if not await queries.spend(tx, asked.token_hash, now=now, sealed_successor=sealed):
+        return await _come_again(ambient, tx, actor, session, asked)
+    await queries.insert(tx, successor.fingerprint, session.id, generation=generation + 1, now=now)
+    return Revoking(await grant(ambient, tx, session, resource=asked.resource, refresh_token=successor.text))
+
+
+async def _come_again(
+    ambient: Ambient, tx: Transaction, actor: Actor, session: Session, asked: _Asked
+) -> Revoking[Rotation]:
+    """A spent token: its successor once more, or the end of its family."""
+    unspent = await _unspent_successor(ambient, tx, session, asked)
+    if unspent is None:
         return await _end_family(ambient, tx, actor, session)
-    return Revoking(await grant(ambient, tx, session, generation=generation + 1))
+    granted = await grant(ambient, tx, session, resource=asked.resource, refresh_token=unspent)
+    if isinstance(granted, Granted):
+        event = Event("tokens.refresh_repeated", account_id=session.account_id, session_id=session.id)
+        await record(ambient, tx, actor, event)
+    return Revoking(granted)
+
+
+async def _unspent_successor(ambient: Ambient, tx: Transaction, session: Session, asked: _Asked) -> str | None:
+    """The end of the chain that begins with the token, each link in its own grace. None for anybody but its holder."""
+    if session.device_bound and not await _shows_its_device(tx, session, asked.device_hash):
+        return None
+    token, token_hash = asked.token, asked.token_hash
+    for _ in range(_MOST_LINKS):
+        spent = await queries.spent(tx, token_hash)
+        if spent is None:
+            return token
+        successor = grace.successor_of(ambient, token, spent, session_id=session.id)
+        following = fingerprint(successor, Purpose.REFRESH) if successor else None
+        if successor is None or following is None:
+            return None
+        token, token_hash = successor, following
+    return None
+
+
+async def _shows_its_device(tx: Transaction, session: Session, shown: bytes | None) -> bool:
+    known = await devices.token_hash(tx, session.device_id) if session.device_id else None
+    return known is not None and shown is not None and hmac.compare_digest(known, shown)
 
 
 async def _end_family(ambient: Ambient, tx: Transaction, actor: Actor, session: Session) -> Revoking[Rotation]:
@@ -154,7 +262,10 @@ async def _end_family(ambient: Ambient, tx: Transaction, actor: Actor, session: 
         session_id=session.id,
     )
     await record(ambient, tx, actor, event)
-    return Revoking(Reused(session.id), await end(ambient, tx, actor, session.id, EndReason.REUSE))
+    entries = await end(ambient, tx, actor, session.id, EndReason.REUSE)
+    account = await accounts.by_id(tx, session.account_id)
+    mail = reused(ambient, account, session, actor) if account is not None else None
+    return Revoking(Reused(session.id, mail), entries)
 
 
 def _session_named_by(ambient: Ambient, access_token: str) -> str | None:

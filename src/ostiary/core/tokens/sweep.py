@@ -1,12 +1,14 @@
 """What of tokens and their sessions has expired, removed in small portions."""
 
 from ostiary.core.sessions.queries import delete_expired as delete_expired_sessions
-from ostiary.core.tokens import queries
+from ostiary.core.tokens import grace, queries
+from ostiary.core.tokens.status.queries import delete_expired as free_slots
 from ostiary.store.database import SWEEP_ROWS, Transaction
 
 
 async def sweep(tx: Transaction, now: int) -> int:
-    """Removes the tokens of the sessions that expired first, then those sessions, and returns how many rows.
+    """Removes the tokens of the sessions that expired first, then those sessions, and what else of tokens is over. Returns
+    how many rows.
 
     A session that was refreshed for weeks has thousands of tokens: deleted with them in it, some hundred sessions
     would take them all along in one statement. So sessions go only when nothing is left of what would go with them.
@@ -14,4 +16,5 @@ async def sweep(tx: Transaction, now: int) -> int:
     tokens = await queries.delete_of_expired_sessions(tx, now)
     if tokens == SWEEP_ROWS:
         return tokens
-    return tokens + await delete_expired_sessions(tx, now)
+    others = [await portion(tx, now) for portion in (delete_expired_sessions, grace.sweep, free_slots)]
+    return tokens + sum(others)

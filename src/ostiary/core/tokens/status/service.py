@@ -1,0 +1,47 @@
+"""Which bit stands for a session's access tokens."""
+
+from typing import Final
+
+from ostiary.core.clock import MICROSECONDS
+from ostiary.core.plug import Ambient
+from ostiary.core.sessions import queries as sessions
+from ostiary.core.sessions.model import Session, Slot
+from ostiary.core.tokens.status import queries
+from ostiary.store.database import Transaction
+
+LIST_SIZE: Final = 2**20
+"""Entries of one list: many, so that who fetches it does not tell whose token it holds (herd privacy)."""
+
+_TRIES: Final = 4
+"""Random places that are tried before another list is opened: in vain at one time in sixteen when a list is half full."""
+
+_AFTER_THE_LAST_TOKEN: Final = 3600
+"""Seconds for which a slot stays taken after the last token that carries it: for slow clocks and copies in caches."""
+
+
+async def slot_for(ambient: Ambient, tx: Transaction, session: Session, *, ver: int) -> Slot | None:
+    """The slot of a session's access tokens of one epoch: the same while the epoch lasts, a random one for each new.
+    None where there are no status lists. The caller holds the session's row."""
+    if not ambient.settings.status_lists:
+        return None
+    if session.slot is not None and session.slot.ver == ver:
+        return session.slot
+    slot = await _take(ambient, tx, session, ver=ver)
+    await sessions.keep_slot(tx, session.id, slot)
+    return slot
+
+
+async def _take(ambient: Ambient, tx: Transaction, session: Session, *, ver: int) -> Slot:
+    until = session.expires_at + _AFTER_THE_LAST_TOKEN * MICROSECONDS
+    number = await queries.newest_list(tx)
+    while True:
+        for _ in range(_TRIES):
+            slot = Slot(number, _random_index(ambient), ver)
+            if await queries.take(tx, slot, session, until=until):
+                return slot
+        number += 1
+        await queries.open_list(tx, number, now=ambient.now())
+
+
+def _random_index(ambient: Ambient) -> int:
+    return int.from_bytes(ambient.random.token(4), "big") % LIST_SIZE  # a power of two divides evenly

@@ -1,0 +1,286 @@
+"""The grace: who lost the answer of a refresh gets the same successor again, and a thief gains no second family."""
+
+import asyncio
+
+import pytest
+
+from ostiary.core.accounts.service import set_roles
+from ostiary.core.opaque import Purpose, fingerprint
+from ostiary.core.plug import Actor
+from ostiary.core.sessions.model import Wanted
+from ostiary.core.sessions.service import set_disabled
+from tests.core.installation import SAME_ORIGIN, SECRET, installation, opened, ostiary, tokens_of
+
+OPERATOR = Actor.operator("test")
+GRACE = 10
+SEALS = "select hash from refresh_tokens where sealed_successor is not null"
+
+
+async def ended_by_reuse(house):
+    return len(await house.events("tokens.refresh_token_reused"))
+
+
+async def test_a_client_that_never_saw_the_answer_gets_the_same_successor(database_url):
+    """zitadel#9631, keycloak#16081, hydra#1831: the answer is lost, the client tries again, and nobody is signed out."""
+    async with installation(database_url) as house:
+        person = await house.person()
+        first = await house.session(person)
+        lost = tokens_of(await house.refresh(first.refresh))
+        house.clock.advance(GRACE - 0.001)
+        again = tokens_of(await house.refresh(first.refresh))
+        assert again.refresh == lost.refresh
+        assert again.session_id == first.session_id
+        assert again.access != lost.access
+        assert again.claims["jti"] != lost.claims["jti"]
+        assert await house.is_let_in(again.access)
+        assert len(await house.rows("select hash from refresh_tokens")) == 2, "no second child"
+        following = tokens_of(await house.refresh(again.refresh))
+        assert following.refresh != again.refresh
+        (event,) = await house.events("tokens.refresh_repeated")
+        assert (event["account_id"], event["session_id"], event["outcome"]) == (person.id, first.session_id, "success")
+        assert await ended_by_reuse(house) == 0
+        assert await house.mails() == []
+
+
+async def test_the_grace_counts_from_the_first_use_and_never_again(database_url):
+    async with installation(database_url) as house:
+        first = await house.session(await house.person())
+        await house.refresh(first.refresh)
+        for _ in range(3):
+            house.clock.advance(3)
+            assert (await house.refresh(first.refresh)).status_code == 200
+        house.clock.advance(1)
+        assert (await house.refresh(first.refresh)).status_code == 401
+        assert await ended_by_reuse(house) == 1
+
+
+async def test_a_use_after_the_grace_ends_the_family_and_tells_its_owner(database_url):
+    """I4, S01: the end, the audit event and the feed entry are committed before the refusal, and a mail follows."""
+    async with installation(database_url) as house:
+        person = await house.person()
+        first = await house.session(person, Wanted(device_name="Ada's laptop"))
+        owners = tokens_of(await house.refresh(first.refresh))
+        house.clock.advance(GRACE)
+        answer = await house.refresh(first.refresh, source="203.0.113.9")
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+        assert (await house.refresh(owners.refresh)).status_code == 401
+        assert not await house.is_let_in(owners.access)
+        assert await ended_by_reuse(house) == 1
+        assert ("session", first.session_id) in [tuple(row) for row in await house.rows("select kind, key from feed")]
+        (mail,) = await house.mails()
+        assert mail.to == person.email
+        assert "Ada's laptop" in mail.text
+        assert "203.0.113.9" in mail.text
+        assert (await house.refresh(first.refresh)).status_code == 401
+        assert (len(await house.mails()), await ended_by_reuse(house)) == (1, 1), "an ended family is a plain 401"
+
+
+async def test_the_chain_is_followed_to_the_token_that_is_not_spent(database_url):
+    async with installation(database_url) as house:
+        tokens = await house.session(await house.person())
+        chain = [tokens.refresh]
+        for _ in range(5):
+            house.clock.advance(1)
+            chain.append(tokens_of(await house.refresh(chain[-1])).refresh)
+        for earlier in chain:
+            house.clock.advance(0.1)
+            if earlier != chain[-1]:
+                assert tokens_of(await house.refresh(earlier)).refresh == chain[-1]
+        assert await ended_by_reuse(house) == 0
+
+
+async def test_a_link_whose_grace_is_over_ends_the_chain(database_url):
+    """Not the newest link's grace counts, but that of the token which is shown."""
+    async with installation(database_url) as house:
+        first = await house.session(await house.person())
+        second = tokens_of(await house.refresh(first.refresh))
+        house.clock.advance(9)
+        third = tokens_of(await house.refresh(second.refresh))
+        house.clock.advance(2)
+        assert tokens_of(await house.refresh(second.refresh)).refresh == third.refresh
+        assert (await house.refresh(first.refresh)).status_code == 401
+        assert (await house.refresh(third.refresh)).status_code == 401
+
+
+async def test_a_chain_is_not_followed_for_ever(sqlite_url):
+    """Each request would be dearer than the one before."""
+    async with installation(sqlite_url) as house:
+        tokens = await house.session(await house.person())
+        chain = [tokens.refresh]
+        for _ in range(65):
+            chain.append(tokens_of(await house.refresh(chain[-1])).refresh)
+        assert tokens_of(await house.refresh(chain[2])).refresh == chain[-1]
+        assert (await house.refresh(chain[1])).status_code == 401
+        assert await ended_by_reuse(house) == 1
+
+
+async def test_fifty_at_once_get_one_successor(database_url):
+    """S02: duplicate tabs, one family, one child."""
+    async with installation(database_url) as house:
+        first = await house.session(await house.person())
+        answers = [tokens_of(answer) for answer in await asyncio.gather(*(house.refresh(first.refresh) for _ in range(50)))]
+        assert len({answer.refresh for answer in answers}) == 1
+        assert len({answer.claims["jti"] for answer in answers}) == 50
+        assert len(await house.rows("select hash from refresh_tokens")) == 2
+        assert await ended_by_reuse(house) == 0
+
+
+async def test_fifty_at_once_on_two_servers_get_one_successor(database_url):
+    async with installation(database_url) as house:
+        first = await house.session(await house.person())
+        second = ostiary(database_url, house.clock, house.outbox)
+        async with opened(second, house.clock, house.outbox) as other:
+            asked = (each.refresh(first.refresh) for each in (house, other) * 25)
+            answers = [tokens_of(answer) for answer in await asyncio.gather(*asked)]
+            assert len({answer.refresh for answer in answers}) == 1
+            assert (await other.refresh(answers[0].refresh)).status_code == 200
+
+
+@pytest.mark.parametrize("change", ["logged out", "disabled", "expired", "idle"])
+async def test_the_grace_skips_no_check(database_url, change):
+    """I6: account, session and its ends, as at every refresh; and an ended family is a plain 401, neither audited nor mailed."""
+    async with installation(database_url, session_lifetime=70, session_idle=65) as house:
+        person = await house.person()
+        first = await house.session(person)
+        house.clock.advance(55 if change == "expired" else 0)
+        lost = tokens_of(await house.refresh(first.refresh))
+        if change == "logged out":
+            await house.post("/logout", {"refresh_token": lost.refresh})
+        elif change == "disabled":
+            await set_disabled(house.ambient, OPERATOR, person.id, disabled=True)
+        elif change == "expired":
+            house.clock.advance(15)
+        else:
+            house.clock.advance(65)
+        assert (await house.refresh(first.refresh)).status_code == 401
+        assert await ended_by_reuse(house) == 0
+        assert await house.mails() == []
+
+
+async def test_the_grace_gives_the_roles_of_now(database_url):
+    async with installation(database_url) as house:
+        person = await house.person()
+        first = await house.session(person)
+        lost = tokens_of(await house.refresh(first.refresh))
+        await set_roles(house.ambient, OPERATOR, person.id, add={"moderator"})
+        again = tokens_of(await house.refresh(first.refresh))
+        assert again.refresh == lost.refresh
+        assert "moderator" in again.claims["roles"]
+        assert await house.is_let_in(again.access)
+        assert not await house.is_let_in(lost.access)
+
+
+@pytest.mark.parametrize("ending", ["logout", "reuse", "disabled", "by its owner", "limit"])
+async def test_whatever_ends_a_session_deletes_its_sealed_successors(database_url, ending):
+    async with installation(database_url, session_limit=1) as house:
+        person = await house.person()
+        first = await house.session(person)
+        second = tokens_of(await house.refresh(first.refresh))
+        third = tokens_of(await house.refresh(second.refresh))
+        assert len(await house.rows(SEALS)) == 2
+        if ending == "logout":
+            await house.post("/logout", {"refresh_token": third.refresh})
+        elif ending == "reuse":
+            house.clock.advance(GRACE)
+            await house.refresh(first.refresh)
+        elif ending == "disabled":
+            await set_disabled(house.ambient, OPERATOR, person.id, disabled=True)
+        elif ending == "by its owner":
+            answer = await house.ask("DELETE", f"/auth/sessions/{first.session_id}", token=third.access)
+            assert answer.status_code == 204, answer.text
+        else:
+            await house.session(person)
+        assert await house.rows(SEALS) == []
+        assert (await house.refresh(second.refresh)).status_code == 401
+
+
+async def test_sealed_successors_leave_when_their_grace_is_over(database_url):
+    async with installation(database_url) as house:
+        first = await house.session(await house.person())
+        tokens_of(await house.refresh(first.refresh))
+        await house.auth._sweep(house.ambient)
+        assert len(await house.rows(SEALS)) == 1
+        house.clock.advance(61)
+        await house.auth._sweep(house.ambient)
+        assert await house.rows(SEALS) == []
+
+
+async def test_neither_the_database_nor_the_server_alone_has_the_successor(sqlite_url, tmp_path):
+    """The key is made of the spent token, which is stored nowhere, and the master secret."""
+    async with installation(sqlite_url) as house:
+        first = await house.session(await house.person())
+        lost = tokens_of(await house.refresh(first.refresh))
+        ((sealed,),) = await house.rows("select sealed_successor from refresh_tokens where sealed_successor is not null")
+        assert lost.refresh.encode() not in sealed
+        written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        assert lost.refresh.encode() not in written
+        assert first.refresh.encode() not in written
+        assert fingerprint(first.refresh, Purpose.REFRESH) in written, "so that the two lines above can fail"
+        vault, row = house.ambient.vault, f"{first.session_id}/1"
+        opened_text = vault.open_for(first.refresh.encode(), sealed, purpose="grace/1", row=row)
+        assert opened_text.decode() == lost.refresh
+        for bearer, place in ((lost.refresh, row), (first.refresh, f"{first.session_id}/2")):
+            with pytest.raises(Exception, match="damaged or was moved"):
+                vault.open_for(bearer.encode(), sealed, purpose="grace/1", row=place)
+
+
+async def test_a_server_without_the_secret_that_sealed_ends_no_session(sqlite_url):
+    """The master secret is being replaced: it answers 503, and the next server that has both answers."""
+    other = "pQ3vX9mZ7tB5nK1cW8yL4rD6hJ2gF0sA-uE_iO5xT3k"
+    async with installation(sqlite_url, secret=f"{other} {SECRET}") as house:
+        first = await house.session(await house.person())
+        lost = tokens_of(await house.refresh(first.refresh))
+        async with opened(ostiary(sqlite_url, house.clock, house.outbox), house.clock, house.outbox) as behind:
+            assert (await behind.refresh(first.refresh)).status_code in {401, 503}
+        assert tokens_of(await house.refresh(first.refresh)).refresh == lost.refresh
+        assert await ended_by_reuse(house) == 0
+
+
+async def test_only_the_device_that_the_session_is_bound_to_comes_again(database_url):
+    """Whoever copied the refresh token alone is a thief, inside the grace too."""
+    async with installation(database_url) as house:
+        await house.person()
+        known = (await house.login()).json()["device_token"]
+        for shows_it in (True, False):
+            first = tokens_of(await house.login(device_token=known))
+            device = {"device_token": known}
+            lost = tokens_of(await house.post("/refresh", {"refresh_token": first.refresh, **device}))
+            answer = await house.post("/refresh", {"refresh_token": first.refresh, **(device if shows_it else {})})
+            if shows_it:
+                assert tokens_of(answer).refresh == lost.refresh
+            else:
+                assert answer.status_code == 401
+                assert (await house.refresh(lost.refresh)).status_code == 401
+        assert await ended_by_reuse(house) == 1
+
+
+async def test_a_browser_shows_its_device_by_itself(sqlite_url):
+    async with installation(sqlite_url) as house:
+        await house.person()
+        answer = await house.login(transport="cookie", headers=SAME_ORIGIN)
+        jar = {cookie.name: cookie.value for cookie in answer.cookies.jar}
+        assert set(jar) == {"__Host-ostiary_access", "__Host-ostiary_refresh", "__Host-ostiary_device"}
+
+        async def refresh(*names):
+            sent = "; ".join(f"{name}={jar[name]}" for name in names)
+            return await house.post("/refresh", {}, headers={**SAME_ORIGIN, "cookie": sent})
+
+        both = ("__Host-ostiary_refresh", "__Host-ostiary_device")
+        first, again = await refresh(*both), await refresh(*both)
+        assert first.cookies["__Host-ostiary_refresh"] == again.cookies["__Host-ostiary_refresh"]
+        assert (await refresh("__Host-ostiary_refresh")).status_code == 401
+        assert await ended_by_reuse(house) == 1
+
+
+async def test_a_refused_resource_spends_nothing(sqlite_url):
+    async with installation(sqlite_url, resources=("https://orders.example.com",)) as house:
+        first = await house.session(await house.person())
+        for resource in ("https://evil.example.com", "https://orders.example.com/", "HTTPS://orders.example.com", ""):
+            answer = await house.post("/refresh", {"refresh_token": first.refresh, "resource": resource})
+            assert (answer.status_code, answer.json()["code"]) == (400, "invalid_target"), resource
+        assert await house.rows("select hash from refresh_tokens where spent_at is not null") == []
+        asked = {"refresh_token": first.refresh, "resource": "https://orders.example.com"}
+        renewed = tokens_of(await house.post("/refresh", asked))
+        assert renewed.claims["aud"] == "https://orders.example.com"
+        assert not await house.is_let_in(renewed.access), "it opens the service that it is for, and no other"
+        assert tokens_of(await house.refresh(renewed.refresh)).claims["aud"] == "https://auth.example.com"
