@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from ostiary.core.plug import Source, Transport
+from ostiary.core.plug import Mail, Source, Transport
 from ostiary.core.tokens.model import Granted
 
 PASSWORD: Final = "password"  # noqa: S105 — the factor's name
@@ -53,23 +53,28 @@ class Pending:
     account_id: str
     epoch: int
     amr: tuple[str, ...]
-    transport: Transport
-    device_name: str | None
+    wanted: "Wanted"
     opened_from: Source
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How the caller wants its session."""
+    """How the caller wants its session. ``device_hash`` is of the device token that it shows."""
 
     transport: Transport
     device_name: str | None
+    device_hash: bytes | None
+    resource: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
+    """``device_token`` is there where the device was not known before; ``mail`` then tells the owner."""
+
     granted: Granted
     transport: Transport
+    device_token: str | None
+    mail: Mail | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +91,9 @@ class Refused:
     """The step failed. What must stay of it, the audit event and the count, is committed."""
 
 
-Step: TypeAlias = SignedIn | Continues | Refused
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Everything was proved, but the account has as many sessions as it may have."""
+
+
+Step: TypeAlias = SignedIn | Continues | Refused | Full

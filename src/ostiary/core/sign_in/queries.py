@@ -3,25 +3,27 @@
 from typing import Final
 
 from ostiary.core.plug import Source
-from ostiary.core.sign_in.model import Pending
+from ostiary.core.sign_in.model import Pending, Wanted
 from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 
 MOST_TRIES: Final = 5
 """Wrong codes that one attempt may bring; then it has ended, and the password is asked again."""
 
-_COLUMNS: Final = "account_id, epoch, amr, transport, device_name, source"
+_COLUMNS: Final = "account_id, epoch, amr, transport, device_name, device_hash, resource, source"
 
 
 async def insert(tx: Transaction, token_hash: bytes, pending: Pending, *, expires_at: int) -> None:
     await tx.execute(
         f"insert into sign_in_attempts (token_hash, {_COLUMNS}, tries, expires_at)"  # noqa: S608 — a constant
-        " values ($1, $2, $3, $4, $5, $6, $7, 0, $8)",
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)",
         token_hash,
         pending.account_id,
         pending.epoch,
         " ".join(pending.amr),
-        pending.transport,
-        pending.device_name,
+        pending.wanted.transport,
+        pending.wanted.device_name,
+        pending.wanted.device_hash,
+        pending.wanted.resource,
         pending.opened_from.address,
         expires_at,
     )
@@ -69,5 +71,5 @@ async def delete_expired(tx: Transaction, now: int) -> int:
 def _pending(row: Row | None) -> Pending | None:
     if row is None:
         return None
-    account_id, epoch, amr, transport, device_name, source = row
-    return Pending(account_id, epoch, tuple(amr.split()), transport, device_name, Source(source))
+    account_id, epoch, amr, *wanted, source = row
+    return Pending(account_id, epoch, tuple(amr.split()), Wanted(*wanted), Source(source))

@@ -4,24 +4,36 @@ from typing import Annotated, Final
 
 import msgspec
 
+from ostiary.core.opaque import Purpose, fingerprint
 from ostiary.core.plug import (
     Ambient,
     Answer,
     Call,
     Credential,
     Csrf,
+    Empty,
     Factor,
     FactorBody,
     InChecks,
     Place,
     Route,
+    Speaks,
     Transport,
 )
 from ostiary.core.sign_in import service
 from ostiary.core.sign_in.model import Continues, SignedIn, Wanted
 from ostiary.core.tokens.model import TokenSet
 from ostiary.core.tokens.routes import hand_out
-from ostiary.errors import Busy, CrossSiteRequest, InvalidBody, InvalidCode, InvalidCredentials, RateLimited
+from ostiary.errors import (
+    Busy,
+    CrossSiteRequest,
+    InvalidBody,
+    InvalidCode,
+    InvalidCredentials,
+    InvalidTarget,
+    RateLimited,
+    TooManySessions,
+)
 
 _LONGEST_DEVICE_NAME: Final = 100
 
@@ -30,6 +42,8 @@ class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     email: str
     password: str
     device_name: Annotated[str, msgspec.Meta(max_length=_LONGEST_DEVICE_NAME)] | None = None
+    device_token: str | None = None
+    resource: str | None = None
     transport: Transport = "token"
 
 
@@ -50,7 +64,12 @@ async def login(call: Call[Login]) -> Answer:
         call.actor,
         email=call.body.email,
         password=call.body.password,
-        wanted=Wanted(call.body.transport, call.body.device_name),
+        wanted=Wanted(
+            transport=call.body.transport,
+            device_name=call.body.device_name,
+            device_hash=fingerprint(call.device_token, Purpose.DEVICE) if call.device_token else None,
+            resource=call.body.resource,
+        ),
     )
     return _render(call.ambient, step)
 
@@ -69,17 +88,19 @@ def route_for(factor: Factor) -> Route:
         summary=f"Continue a sign-in with the factor {factor.name}",
         handler=proceed,
         body=factor.body,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.NONE,
         csrf=Csrf.SAME_ORIGIN,
         limit=InChecks(),
         answers={200: TokenSet, 202: NextStep},
-        errors=(InvalidCode, RateLimited, CrossSiteRequest),
+        errors=(InvalidCode, RateLimited, CrossSiteRequest, TooManySessions),
     )
 
 
 def _render(ambient: Ambient, step: SignedIn | Continues) -> Answer:
     if isinstance(step, SignedIn):
-        return hand_out(ambient, step.granted, transport=step.transport)
+        return hand_out(ambient, step.granted, transport=step.transport, device_token=step.device_token)
     return Answer(202, NextStep(next=step.factors, attempt=step.attempt, expires_in=step.expires_in))
 
 
@@ -91,10 +112,12 @@ ROUTES: Final = (
         summary="Sign in with an e-mail address and a password",
         handler=login,
         body=Login,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.NONE,
         csrf=Csrf.SAME_ORIGIN,
         limit=InChecks(),
         answers={200: TokenSet, 202: NextStep},
-        errors=(InvalidCredentials, RateLimited, Busy),
+        errors=(InvalidCredentials, RateLimited, Busy, InvalidTarget, TooManySessions),
     ),
 )

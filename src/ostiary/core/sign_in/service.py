@@ -9,14 +9,20 @@ from ostiary.core.audit.model import Event
 from ostiary.core.audit.model import Outcome as Recorded
 from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS
+from ostiary.core.devices.mails import new_device
+from ostiary.core.devices.names import device_name
+from ostiary.core.devices.service import recognise
 from ostiary.core.opaque import Purpose, fingerprint, new_token
-from ostiary.core.plug import Actor, Ambient, Attempt, Factor, FactorBody, Outcome, Proof
+from ostiary.core.plug import Actor, Ambient, Attempt, Factor, FactorBody, Mail, Outcome, Proof
+from ostiary.core.revocations import Revoking, transact
+from ostiary.core.sessions import model as sessions
 from ostiary.core.sessions.service import start
 from ostiary.core.sign_in import queries
 from ostiary.core.sign_in.model import (
     PASSWORD,
     Ask,
     Continues,
+    Full,
     Pending,
     Refused,
     SignedIn,
@@ -26,8 +32,8 @@ from ostiary.core.sign_in.model import (
 )
 from ostiary.core.sign_in.password import prove
 from ostiary.core.tokens.model import Granted
-from ostiary.core.tokens.service import grant, refuse_when_unable_to_sign
-from ostiary.errors import CrossSiteRequest, InvalidCode, InvalidCredentials
+from ostiary.core.tokens.service import audience, first_grant, refuse_when_unable_to_sign
+from ostiary.errors import CrossSiteRequest, InvalidCode, InvalidCredentials, RequestError, TooManySessions
 from ostiary.store.database import Transaction
 
 _UNKNOWN: Final = "unknown"
@@ -38,8 +44,10 @@ async def begin(ambient: Ambient, actor: Actor, *, email: str, password: str, wa
 
     Raises:
         InvalidCredentials, RateLimited, Busy, Unavailable
+        InvalidTarget: the resource is not allowed. TooManySessions: and the policy is to refuse.
     """
     refuse_when_unable_to_sign(ambient)
+    wanted = replace(wanted, resource=await audience(ambient, wanted.resource))
     account = await find(ambient, email)
     attempt = Attempt(PASSWORD, actor.source, actor.source, account.id if account else None)
     await _check_before(ambient, attempt)
@@ -48,19 +56,19 @@ async def begin(ambient: Ambient, actor: Actor, *, email: str, password: str, wa
         account_id=account.id if account else _UNKNOWN,
         epoch=account.epoch if account else 0,
         amr=(),
-        transport=wanted.transport,
-        device_name=wanted.device_name,
+        wanted=wanted,
         opened_from=actor.source,
     )
 
-    async def body(tx: Transaction) -> Step:
-        return await _advance(ambient, tx, actor, pending, proof, factor=PASSWORD)
+    name = await device_name(wanted.device_name, actor.user_agent)
+    advance = _Advance(ambient, actor, name, PASSWORD)
 
-    step = await ambient.database.transaction(body)
+    async def body(tx: Transaction) -> Revoking[Step]:
+        return await advance(tx, pending, proof)
+
+    step = await transact(ambient, body)
     await _check_after(ambient, attempt, step)
-    if isinstance(step, Refused):
-        raise InvalidCredentials
-    return step
+    return _reached(ambient, step, InvalidCredentials)
 
 
 async def proceed(
@@ -70,68 +78,111 @@ async def proceed(
 
     Raises:
         InvalidCode: wrong, or the attempt is unknown, expired or used up. CrossSiteRequest: it would set cookies.
-        RateLimited, Unavailable
+        TooManySessions: and the policy is to refuse. RateLimited, Unavailable
     """
     refuse_when_unable_to_sign(ambient)
     token_hash = fingerprint(body.attempt, Purpose.ATTEMPT)
     found = token_hash and await queries.find(ambient.database, token_hash, now=ambient.now())
     if not token_hash or not found:
         raise InvalidCode("no such sign-in attempt")
-    if found.transport == "cookie" and not may_set_cookies:
+    if found.wanted.transport == "cookie" and not may_set_cookies:
         # somebody else's half-finished sign-in must not be finished into this browser (login CSRF)
         raise CrossSiteRequest
     attempt = Attempt(factor.name, actor.source, found.opened_from, found.account_id)
     await _check_before(ambient, attempt)
     proof = await factor.finish(ambient, found.account_id, body)
-    running = _Running(token_hash, factor.name)
+    name = await device_name(found.wanted.device_name, actor.user_agent)
+    advance = _Advance(ambient, actor, name, factor.name)
 
-    async def transaction(tx: Transaction) -> Step:
-        return await _resume(ambient, tx, actor, running, proof)
+    async def transaction(tx: Transaction) -> Revoking[Step]:
+        return await _resume(tx, advance, token_hash, proof)
 
-    step = await ambient.database.transaction(transaction)
+    step = await transact(ambient, transaction)
     if proof is not None and proof.mail is not None and not isinstance(step, Refused):
         ambient.mail.post(proof.mail)
     await _check_after(ambient, attempt, step)
-    if isinstance(step, Refused):
-        raise InvalidCode
+    return _reached(ambient, step, InvalidCode)
+
+
+def _reached(ambient: Ambient, step: Step, refusal: type[RequestError]) -> SignedIn | Continues:
+    """What the caller is answered, now that it is committed."""
+    match step:
+        case Refused():
+            raise refusal
+        case Full():
+            raise TooManySessions
+        case SignedIn(mail=Mail() as mail):
+            ambient.mail.post(mail)
     return step
+
+
+async def _resume(tx: Transaction, advance: "_Advance", token_hash: bytes, proof: Proof | None) -> Revoking[Step]:
+    # the attempt's row is the lock and counts the try, also the one that fails
+    pending = await queries.hold(tx, token_hash, now=advance.ambient.now())
+    if pending is None:
+        return Revoking(Refused())
+    revoking = await advance(tx, pending, proof)
+    if not isinstance(revoking.result, Refused):
+        await queries.delete(tx, token_hash)
+    return revoking
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
-    token_hash: bytes
+class _Advance:
+    """One step of one caller, to be taken inside a transaction. ``device_name`` is what a new device is called."""
+
+    ambient: Ambient
+    actor: Actor
+    device_name: str
     factor: str
 
+    async def __call__(self, tx: Transaction, pending: Pending, proof: Proof | None) -> Revoking[Step]:
+        ambient = self.ambient
+        if (
+            proof is None
+            or not await _consume(ambient, tx, self.actor, pending.account_id, proof)
+            # no change of roles or state since the attempt began, and none until the session is there: whoever signs
+            # everybody out waits for this row, and then finds the session
+            or not await accounts.hold(tx, pending.account_id, epoch=pending.epoch)
+        ):
+            return Revoking(await _refuse(ambient, tx, self.actor, pending, self.factor))
+        proved = (*pending.amr, *proof.amr)
+        offered = [plugged.name for plugged in ambient.factors if await plugged.offer(tx, pending.account_id)]
+        match decide(second_proved=bool(pending.amr), offered=offered):
+            case Ask(factors):
+                return Revoking(await _ask(ambient, tx, self.actor, pending, proved, factors))
+            case _:
+                return await self._issue(tx, pending, proved)
 
-async def _resume(ambient: Ambient, tx: Transaction, actor: Actor, running: _Running, proof: Proof | None) -> Step:
-    # the attempt's row is the lock and counts the try, also the one that fails
-    pending = await queries.hold(tx, running.token_hash, now=ambient.now())
-    if pending is None:
-        return Refused()
-    step = await _advance(ambient, tx, actor, pending, proof, factor=running.factor)
-    if not isinstance(step, Refused):
-        await queries.delete(tx, running.token_hash)
-    return step
-
-
-async def _advance(
-    ambient: Ambient, tx: Transaction, actor: Actor, pending: Pending, proof: Proof | None, *, factor: str
-) -> Step:
-    if (
-        proof is None
-        or not await _consume(ambient, tx, actor, pending.account_id, proof)
-        # no change of roles or state since the attempt began, and none until the session is there: whoever signs
-        # everybody out waits for this row, and then finds the session
-        or not await accounts.hold(tx, pending.account_id, epoch=pending.epoch)
-    ):
-        return await _refuse(ambient, tx, actor, pending, factor)
-    proved = (*pending.amr, *proof.amr)
-    offered = [plugged.name for plugged in ambient.factors if await plugged.offer(tx, pending.account_id)]
-    match decide(second_proved=bool(pending.amr), offered=offered):
-        case Ask(factors):
-            return await _ask(ambient, tx, actor, pending, proved, factors)
-        case _:
-            return await _issue(ambient, tx, actor, pending, proved)
+    async def _issue(self, tx: Transaction, pending: Pending, proved: tuple[str, ...]) -> Revoking[Step]:
+        ambient, actor, wanted = self.ambient, self.actor, pending.wanted
+        device = await recognise(
+            ambient, tx, actor, account_id=pending.account_id, shown=wanted.device_hash, name=self.device_name
+        )
+        # who has shown its device's token will do so again, and so will a browser, of itself
+        bound = device.token is None or wanted.transport == "cookie"
+        started = await start(
+            ambient,
+            tx,
+            actor,
+            account_id=pending.account_id,
+            amr=proved,
+            wanted=sessions.Wanted(wanted.device_name, device.device_id, bound, wanted.resource),
+        )
+        if started is None:
+            event = Event("sign_in.refused", Recorded.REFUSED, account_id=pending.account_id)
+            await record(ambient, tx, actor, event)
+            return Revoking(Full())
+        granted = await first_grant(ambient, tx, started.session)
+        if not isinstance(granted, Granted):
+            return Revoking(Refused(), started.entries)
+        session = started.session
+        event = Event(
+            "sign_in.succeeded", account_id=session.account_id, session_id=session.id, detail={"amr": list(session.amr)}
+        )
+        await record(ambient, tx, actor, event)
+        mail = await new_device(ambient, tx, actor, session.account_id, device)
+        return Revoking(SignedIn(granted, wanted.transport, device.token, mail), started.entries)
 
 
 async def _consume(ambient: Ambient, tx: Transaction, actor: Actor, account_id: str, proof: Proof) -> bool:
@@ -154,20 +205,6 @@ async def _ask(
     return Continues(attempt=attempt.text, factors=factors, expires_in=lifetime)
 
 
-async def _issue(ambient: Ambient, tx: Transaction, actor: Actor, pending: Pending, proved: tuple[str, ...]) -> Step:
-    session = await start(
-        ambient, tx, actor, account_id=pending.account_id, amr=proved, device_name=pending.device_name
-    )
-    granted = await grant(ambient, tx, session)
-    if not isinstance(granted, Granted):
-        return Refused()
-    event = Event(
-        "sign_in.succeeded", account_id=session.account_id, session_id=session.id, detail={"amr": list(session.amr)}
-    )
-    await record(ambient, tx, actor, event)
-    return SignedIn(granted, pending.transport)
-
-
 async def _refuse(ambient: Ambient, tx: Transaction, actor: Actor, pending: Pending, factor: str) -> Refused:
     account_id = None if pending.account_id == _UNKNOWN else pending.account_id
     event = Event("sign_in.failed", Recorded.REFUSED, account_id=account_id, detail={"factor": factor})
@@ -185,6 +222,7 @@ async def _check_after(ambient: Ambient, attempt: Attempt, step: Step) -> None:
         SignedIn: Outcome.SUCCEEDED,
         Continues: Outcome.CONTINUES,
         Refused: Outcome.FAILED,
+        Full: Outcome.FAILED,
     }
     for check in ambient.checks:
         await check.after(ambient, attempt, outcome[type(step)])
