@@ -18,7 +18,10 @@ from ostiary.core.accounts.queries import role_map
 from ostiary.core.audit import feature as audit
 from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
+from ostiary.core.clients import feature as clients
+from ostiary.core.clients.service import StoredClients
 from ostiary.core.clock import MICROSECONDS, Clock, SystemClock
+from ostiary.core.devices import feature as devices
 from ostiary.core.entropy import Random, SystemRandom
 from ostiary.core.hashing import Hashing
 from ostiary.core.mail import MailQueue, Transport, transport_from
@@ -50,7 +53,7 @@ from ostiary.web import Embedded, application, document, with_own
 
 _LOG: Final = logging.getLogger("ostiary")
 
-CORE: Final = (audit, accounts, sessions, tokens, sign_in)
+CORE: Final = (audit, accounts, clients, devices, sessions, tokens, sign_in)
 """In the order of their migrations."""
 
 FEATURES: Final[tuple[Feature, ...]] = (totp,)
@@ -100,7 +103,9 @@ class Ostiary:
         self._migrations = tuple(feature.migrations for feature in self._features if feature.migrations is not None)
         self._follower: Follower | None = None
         self._role_map: dict[str, frozenset[str]] = {}
-        self._revocations = KnownRevocations(fresh=self._feed_is_fresh)
+        self._revocations = KnownRevocations(
+            fresh=self._feed_is_fresh, when_stale="serve" if self.settings.feed_policy == "serve" else "refuse"
+        )
         self._verifier = self._new_verifier()
         self._authenticator = TokenAuthenticator(
             self._verifier,
@@ -282,10 +287,12 @@ class Ostiary:
             hashing=hashing,
             mail=mail,
             keys=SigningKeys(database, vault, self._verifier, clock=self._clock, timing=Timing.of(settings)),
+            clients=StoredClients(database),
             verifier=self._verifier,
             revocations=self._revocations,
             factors=self._factors,
             checks=self._checks,
+            endings=tuple(feature.ending for feature in self._features if feature.ending is not None),
         )
         keeper = KeyKeeper(ambient)
         stack.push_async_callback(keeper.close)

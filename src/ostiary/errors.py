@@ -10,7 +10,9 @@
     │   │   ├── MalformedJson           400
     │   │   ├── MalformedCredential     400
     │   │   ├── MultipleCredentials     400
-    │   │   └── MissingToken            400
+    │   │   ├── MissingToken            400
+    │   │   ├── InvalidQuery            400  not the parameters this route takes
+    │   │   └── InvalidTarget           400  tokens for this resource are not to be had
     │   ├── Unauthenticated             401
     │   │   ├── MissingCredential       401  no credential came: a bare challenge
     │   │   ├── InvalidToken            401  everything that can be wrong with a token
@@ -21,6 +23,7 @@
     │   │   │   ├── TokenRevoked
     │   │   │   └── RefreshTokenReused       a spent refresh token came again: its family is ended
     │   │   ├── InvalidCredentials      401
+    │   │   ├── InvalidClient           401  no client, or not its secret
     │   │   ├── InvalidCode             401
     │   │   └── InsufficientUserAuthentication  401  a stronger or fresher sign-in is needed
     │   ├── Forbidden                   403
@@ -29,6 +32,7 @@
     │   ├── NotFound                    404
     │   ├── MethodNotAllowed            405
     │   ├── Conflict                    409  the state it wants to leave is not the state there is
+    │   │   └── TooManySessions         409
     │   ├── BodyTooLarge                413
     │   ├── UnsupportedMediaType        415
     │   ├── InvalidBody                 422  JSON, but not the fields this route takes
@@ -116,6 +120,24 @@ class MissingToken(InvalidRequest):
     title = "The request carries no refresh token."
 
 
+class InvalidQuery(InvalidRequest):
+    """``reason`` names the parameter and is safe to show: it never quotes a value."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason: str = reason
+
+    def public(self) -> dict[str, Any]:
+        return {"detail": self.reason} if self.reason else {}
+
+
+class InvalidTarget(InvalidRequest):
+    """No client stands for the resource that a token was asked for (RFC 8707 §2)."""
+
+    code = "invalid_target"
+    title = "There are no tokens for this resource."
+
+
 class Unauthenticated(RequestError):
     code = "unauthenticated"
     title = "Authentication is needed."
@@ -156,6 +178,13 @@ class RefreshTokenReused(InvalidToken): ...
 class InvalidCredentials(Unauthenticated):
     code = "invalid_credentials"
     title = "The e-mail address or the password is wrong."
+
+
+class InvalidClient(Unauthenticated):
+    """No client authentication came, or no client has this id and secret (RFC 6749 §5.2): never said which."""
+
+    code = "invalid_client"
+    title = "The client could not be authenticated."
 
 
 class InvalidCode(Unauthenticated):
@@ -211,6 +240,11 @@ class Conflict(RequestError):
     code = "conflict"
     title = "The current state does not allow this."
     status = 409
+
+
+class TooManySessions(Conflict):
+    code = "too_many_sessions"
+    title = "There are as many sessions as an account may have. End one to sign in."
 
 
 class BodyTooLarge(RequestError):

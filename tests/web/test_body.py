@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ostiary.errors import BodyTooLarge, InvalidBody, InvalidRequest, MalformedJson, UnsupportedMediaType
 from ostiary.web import body as body_module
-from ostiary.web.body import parse, read_json
+from ostiary.web.body import Media, parse
+from ostiary.web.body import read as read_body
 from tests.web.toy import SECRET, Login, World
 
 LIMIT = 1000
@@ -33,7 +34,8 @@ def sending(*chunks, end=True):
 
 
 async def read(*chunks, headers=JSON):
-    return await read_json({"headers": headers}, sending(*chunks), limit=LIMIT)
+    _, data = await read_body({"headers": headers}, sending(*chunks), media=(Media.JSON,), limit=LIMIT)
+    return data
 
 
 # --- media type ---------------------------------------------------------------------------------------------------
@@ -102,7 +104,7 @@ async def test_an_announced_length_beyond_the_limit_is_refused_before_reading():
 
     for length in (b"1001", b"9" * 400):
         with pytest.raises(BodyTooLarge):
-            await read_json({"headers": [*JSON, (b"content-length", length)]}, never, limit=LIMIT)
+            await read_body({"headers": [*JSON, (b"content-length", length)]}, never, media=(Media.JSON,), limit=LIMIT)
 
 
 @pytest.mark.parametrize("length", [b"-1", b"1_0", b"+1", b" 1", b"0x1", b"", b"\xd9\xa1", b"1, 1"])
@@ -114,7 +116,7 @@ async def test_a_length_that_is_no_number_is_refused(length):
 async def test_a_body_that_never_ends_is_given_up(monkeypatch):
     monkeypatch.setattr(body_module, "SECONDS_TO_ARRIVE", 0.01)
     with pytest.raises(InvalidRequest, match="in time"):
-        await read_json({"headers": JSON}, sending(b"{", end=False), limit=LIMIT)
+        await read_body({"headers": JSON}, sending(b"{", end=False), media=(Media.JSON,), limit=LIMIT)
 
 
 async def test_a_caller_who_goes_away_is_not_waited_for():
@@ -122,7 +124,7 @@ async def test_a_caller_who_goes_away_is_not_waited_for():
         return {"type": "http.disconnect"}
 
     with pytest.raises(InvalidRequest, match="went away"):
-        await read_json({"headers": JSON}, gone, limit=LIMIT)
+        await read_body({"headers": JSON}, gone, media=(Media.JSON,), limit=LIMIT)
 
 
 # --- strict JSON --------------------------------------------------------------------------------------------------

@@ -107,12 +107,19 @@ async def test_no_other_spelling_of_a_path_is_redirected_or_served(path):
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-async def test_public_documents_at_the_root_may_be_kept_and_those_under_the_prefix_never():
-    public = await ask("GET", "/.well-known/jwks.json")
+@pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/auth/document"])
+async def test_what_anybody_reads_may_be_kept_if_it_says_so(path):
+    public = await ask("GET", path)
     assert public.headers["cache-control"] == "public, max-age=300"
     assert public.headers["access-control-allow-origin"] == "*"
     assert public.headers["x-content-type-options"] == "nosniff"
-    assert (await ask("GET", "/auth/document")).headers["cache-control"] == "no-store"
+    assert (await ask("GET", "/auth/open")).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/auth/document/mine"), ("POST", "/auth/document")])
+async def test_what_is_about_somebody_or_changes_something_is_never_kept(method, path):
+    answer = await ask(method, path, headers={"authorization": f"Bearer {access_token()}"})
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
 
 
 async def test_what_is_well_known_of_an_issuer_with_a_path_stands_before_that_path():

@@ -18,6 +18,7 @@ from ostiary.core.plug import (
     Place,
     Route,
     SetCookie,
+    Speaks,
     Transport,
     Unlimited,
 )
@@ -110,10 +111,12 @@ def _ambient(world: World) -> Ambient:
         hashing=unused,
         mail=unused,
         keys=unused,
+        clients=unused,
         verifier=verifier,
         revocations=world.revocations,
         factors=(),
         checks=(),
+        endings=(),
     )
 
 
@@ -228,6 +231,8 @@ def route(method: Any, path: str, handler: Any, **policy: Any) -> Route:
             "summary": f"{method} {path}",
             "handler": handler,
             "body": Empty,
+            "query": Empty,
+            "speaks": Speaks.JSON,
             "credential": Credential.NONE,
             "csrf": Csrf.SAFE if method == "GET" else Csrf.SAME_ORIGIN,
             "limit": NOTHING,
@@ -256,6 +261,8 @@ ROUTES = (
     route("GET", "/misconfigured", find_a_mistake_of_the_operator),
     route("GET", "/unstated", answer_unstated),
     route("GET", "/document", document, answers={200: Empty}),
+    route("GET", "/document/mine", document, credential=Credential.ACCESS, answers={200: Empty}),
+    route("POST", "/document", document, answers={200: Empty}),
     route("GET", "/page", page, answers={200: Page}),
     route("GET", "/.well-known/jwks.json", document, place=Place.ROOT, answers={200: Empty}),
 )

@@ -23,6 +23,9 @@ class Purpose(StrEnum):
     REFRESH = "refresh"
     ATTEMPT = "attempt"
     VERIFY = "verify"
+    CLIENT = "client"
+    DEVICE = "device"
+    DISOWN = "disown"
 
 
 class NewToken(NamedTuple):

@@ -10,6 +10,7 @@ from ostiary.errors import (
     ConfigurationError,
     InsufficientScope,
     InsufficientUserAuthentication,
+    InvalidClient,
     InvalidToken,
     MalformedCredential,
     MultipleCredentials,
@@ -20,6 +21,8 @@ from ostiary.errors import (
 )
 
 SCHEME: Final = "Bearer"
+CLIENT_CHALLENGE: Final = 'Basic realm="ostiary"'
+"""RFC 6749 §5.2: in the scheme that clients use. RFC 7617 §2: Basic has a realm."""
 PROBLEM_TYPE: Final = "urn:ostiary:problem:"
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -75,6 +78,8 @@ def challenge(error: OstiaryError) -> str | None:
             return _written(error="insufficient_scope", scope=error.scope)
         case MalformedCredential() | MultipleCredentials():
             return _written(error="invalid_request")
+        case InvalidClient():
+            return CLIENT_CHALLENGE
         case Unauthenticated():
             return SCHEME
         case _:

@@ -3,22 +3,31 @@
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
 from ostiary.core.entropy import SystemRandom
-from ostiary.core.plug import Ambient, Place, Route
+from ostiary.core.plug import Ambient, Place, Route, Speaks
 from ostiary.core.settings import Settings
-from ostiary.errors import InvalidBody, MethodNotAllowed, NotFound, OstiaryError, RequestError, Unavailable
+from ostiary.errors import (
+    InvalidBody,
+    InvalidQuery,
+    MethodNotAllowed,
+    NotFound,
+    OstiaryError,
+    RequestError,
+    Unavailable,
+)
 from ostiary.trace import trace
 from ostiary.web.edge import Edge, placed
 from ostiary.web.endpoint import Endpoint
-from ostiary.web.openapi import is_stated
 from ostiary.web.response import Renderer, Response
 from ostiary.web.routes import with_own
 from ostiary.web.source import is_from_proxy
-from ostiary.web.table import Table, path_of
+from ostiary.web.stated import is_stated
+from ostiary.web.table import Found, Table, path_of
 
 _LOG: Final = logging.getLogger("ostiary.web")
 
@@ -70,32 +79,34 @@ class Application:
     async def refuse(self, error: OstiaryError, scope: Scope, send: Send) -> None:
         """Answers with ``error``, for who stands in front."""
         if scope["type"] == "http":
-            await _send(self._renderer.problem(error, request_id=self._request_id(scope)), scope, send)
+            speaks = _spoken(self._table.find(path_of(scope)), _method(scope))
+            response = self._renderer.refusal(error, speaks=speaks, request_id=self._request_id(scope))
+            await _send(response, scope, send)
         else:
             await _decline(scope, send)
 
     async def _respond(self, scope: Scope, receive: Receive, request_id: str) -> Response:
-        found = self._table.find(path_of(scope))
+        found, method = self._table.find(path_of(scope)), _method(scope)
+        refused = partial(self._renderer.refusal, speaks=_spoken(found, method), request_id=request_id)
         if found is None:
-            return self._renderer.problem(NotFound(), request_id=request_id)
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            return refused(NotFound())
         endpoint = found.methods.get(method)
         if endpoint is None:
-            return self._renderer.problem(MethodNotAllowed(), request_id=request_id, allow=_allowed(found.methods))
+            return refused(MethodNotAllowed(), allow=_allowed(found.methods))
         try:
             answer = await endpoint.answer(
                 scope, receive, ambient=self._ambient(), path=found.parameters, request_id=request_id
             )
-            return self._renderer.answer(answer, place=endpoint.route.place, request_id=request_id)
+            return self._renderer.answer(answer, may_be_kept=endpoint.is_public, request_id=request_id)
         except (RequestError, Unavailable) as error:
             _log_refusal(error, endpoint.route, request_id)
-            return self._renderer.problem(error, request_id=request_id)
+            return refused(error)
         except Exception as error:  # noqa: BLE001 - a caller learns nothing of it; the log, where it was
             extra = {"request_id": request_id}
             _LOG.error(
                 "%s %s failed, request %s: %s", method, endpoint.route.path, request_id, trace(error), extra=extra
             )
-            return self._renderer.problem(OstiaryError(), request_id=request_id)
+            return refused(OstiaryError())
 
     def _request_id(self, scope: Scope) -> str:
         """Our own, or the one that a trusted proxy gave; a caller's would let it forge lines in our logs."""
@@ -105,13 +116,26 @@ class Application:
         return self._random.token(_REQUEST_ID_SIZE).hex()
 
 
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return "GET" if method == "HEAD" else method
+
+
+def _spoken(found: Found[Endpoint] | None, method: str) -> Speaks:
+    """How refusals are told: also of a method that the path does not have, as one of its routes would."""
+    if found is None:
+        return Speaks.JSON
+    endpoint = found.methods.get(method) or next(iter(found.methods.values()))
+    return endpoint.route.speaks
+
+
 def _allowed(methods: Mapping[str, Endpoint]) -> list[str]:
     return sorted({*methods, "HEAD"} if "GET" in methods else methods)
 
 
 def _log_refusal(error: RequestError | Unavailable, route: Route, request_id: str) -> None:
-    """One line; the detail escaped, because parts of it may be the caller's words. Not that of a body: it names fields,
-    and where a field is unknown its name may be anything, a password too.
+    """One line; the detail escaped, because parts of it may be the caller's words. Not that of a body
+    or query: it names fields, and where a field is unknown its name may be anything, a password too.
 
     A refusal that is not in the document is answered all the same: it is right, and what the route states is wrong.
     """
@@ -120,7 +144,7 @@ def _log_refusal(error: RequestError | Unavailable, route: Route, request_id: st
     name = type(error).__name__
     if not is_stated(error, route):
         _LOG.error("%s %s: %s is not stated by the route", route.method, route.path, name, extra=extra)
-    detail = "" if isinstance(error, InvalidBody) else error.detail
+    detail = "" if isinstance(error, InvalidBody | InvalidQuery) else error.detail
     said = (route.method, route.path, request_id, name, detail)
     _LOG.log(level, "%s %s refused, request %s: %s %a", *said, extra=extra)
 

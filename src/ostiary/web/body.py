@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections.abc import Collection
+from enum import Enum
 from typing import Any, Final
 
 import msgspec
@@ -9,22 +11,31 @@ from starlette.types import Receive, Scope
 
 from ostiary.errors import BodyTooLarge, InvalidBody, InvalidRequest, MalformedJson, UnsupportedMediaType
 from ostiary.jose import strict_json
+from ostiary.web.reason import reason
+from ostiary.web.storable import unstorable
 
 SECONDS_TO_ARRIVE: Final = 10.0
 """A caller who dribbles a body holds a connection for nothing (slowloris)."""
 
-_JSON: Final = b"application/json"
-# RFC 8259 §11 defines no parameter, but clients send charset; §8.1: JSON is UTF-8
-_JSON_AS_SENT: Final = re.compile(rb'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?[ \t]*', re.IGNORECASE)
+# RFC 8259 §11 defines no parameter, but clients send charset; §8.1: JSON is UTF-8. WHATWG URL §5: and so is a form
+_UTF8: Final = re.compile(rb'(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?[ \t]*', re.IGNORECASE)
 
 _LONGEST_LENGTH: Final = 18  # digits: more than any body, few enough for int()
 
-_INT64: Final = 1 << 63  # beyond it no row can hold a number
-_NUL: Final = "\0"  # no PostgreSQL text can hold it
+
+class Media(Enum):
+    """What a body may be announced as."""
+
+    JSON = b"application/json"
+    FORM = b"application/x-www-form-urlencoded"
+
+    def is_announced_by(self, content_type: bytes) -> bool:
+        size = len(self.value)
+        return content_type[:size].lower() == self.value and _UTF8.fullmatch(content_type, size) is not None
 
 
-async def read_json(scope: Scope, receive: Receive, *, limit: int) -> bytes:
-    """The whole body, at most ``limit`` bytes, announced as JSON; empty where there is none.
+async def read(scope: Scope, receive: Receive, *, media: Collection[Media], limit: int) -> tuple[Media, bytes]:
+    """Which of ``media`` the body is, and the whole of it, at most ``limit`` bytes; JSON where there is none.
 
     Raises:
         UnsupportedMediaType: announced as something else, or not at all. A form or ``text/plain`` can be sent by any
@@ -32,16 +43,24 @@ async def read_json(scope: Scope, receive: Receive, *, limit: int) -> bytes:
         BodyTooLarge: by its announced length, or while counting.
         InvalidRequest: the length is no number, the body did not come in time, or the caller went away.
     """
+    announced = _announced(scope, media)
+    data = await _read_whole(scope, receive, limit)
+    if announced is None and data:
+        raise UnsupportedMediaType
+    return announced or Media.JSON, data
+
+
+def _announced(scope: Scope, media: Collection[Media]) -> Media | None:
     types = [value for name, value in scope["headers"] if name == b"content-type"]
-    if types and types != [_JSON] and (len(types) > 1 or not _JSON_AS_SENT.fullmatch(types[0])):
-        raise UnsupportedMediaType
-    data = await _read(scope, receive, limit)
-    if data and not types:
-        raise UnsupportedMediaType
-    return data
+    if not types:
+        return None
+    for each in media:
+        if len(types) == 1 and each.is_announced_by(types[0]):
+            return each
+    raise UnsupportedMediaType
 
 
-async def _read(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def _read_whole(scope: Scope, receive: Receive, limit: int) -> bytes:
     for name, value in scope["headers"]:
         if name == b"content-length":
             _check_length(value, limit)
@@ -80,47 +99,23 @@ def parse(data: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
         MalformedJson: not strict JSON: repeated names, other encodings, NaN, lone surrogates, deep nesting.
         InvalidBody: JSON with other fields, types or values. Its reason names the field and never quotes a value.
     """
+    return fit(load(data), shape)
+
+
+def load(data: bytes) -> Any:
+    """The JSON value; an object without members where there is none. Raises MalformedJson."""
     try:
-        value = strict_json.loads(data) if data else {}
+        return strict_json.loads(data) if data else {}
     except ValueError as problem:
         raise MalformedJson(str(problem)) from None
+
+
+def fit(value: Any, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    """The JSON value as ``shape``. Raises InvalidBody."""
     try:
         body = msgspec.convert(value, shape)
     except msgspec.ValidationError as problem:
-        raise InvalidBody(_reason(str(problem))) from None
-    _check_storable(value)
+        raise InvalidBody(reason(str(problem), whole="the body")) from None
+    if why := unstorable(value):
+        raise InvalidBody(why)
     return body
-
-
-def _check_storable(value: Any) -> None:
-    if isinstance(value, str):
-        if _NUL in value:
-            raise InvalidBody("a text has a NUL character")
-    elif isinstance(value, int):
-        if not -_INT64 <= value < _INT64:
-            raise InvalidBody("a number is too large")
-    elif isinstance(value, dict):
-        for name, member in value.items():
-            _check_storable(name)
-            _check_storable(member)
-    elif isinstance(value, list):
-        for member in value:
-            _check_storable(member)
-
-
-# msgspec's words. They may quote what was sent ("Invalid enum value 'hunter2'"), so only known parts are passed on
-_FIELD: Final = re.compile(r"Object (missing required|contains unknown) field `([A-Za-z0-9_-]{1,64})`")
-_EXPECTED: Final = re.compile(r"Expected ([^'\"]+?)(?:, got [a-z` ]+)?(?: - at `.*`)?")
-_PLACE: Final = re.compile(r".* - at `\$\.?([A-Za-z0-9_.\[\]-]{1,128})`", re.DOTALL)
-
-
-def _reason(problem: str) -> str:
-    """What msgspec found wrong, in words that hold no value of the caller's."""
-    place = _PLACE.fullmatch(problem)
-    where = f"`{place[1]}`" if place else "the body"
-    if field := _FIELD.match(problem):
-        what = "is missing" if field[1] == "missing required" else "is not a field here"
-        return f"`{field[2]}` {what}" + (f", in {where}" if place else "")
-    if expected := _EXPECTED.fullmatch(problem):
-        return f"{where} must be {expected[1]}"
-    return f"{where} is not accepted as it is"

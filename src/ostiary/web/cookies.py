@@ -6,6 +6,9 @@ from typing import Final
 from ostiary.core.plug import CookieRole, SetCookie
 from ostiary.verifier.credential import ACCESS_COOKIE, REFRESH_COOKIE
 
+DEVICE_COOKIE: Final = "__Host-ostiary_device"
+"""By which a browser is known again. It signs nobody in."""
+
 _MAX_SIZE: Final = 4096  # RFC 6265bis §5.6: a browser drops a longer name and value without a word
 
 _COOKIE_TEXT: Final = re.compile(r"[!#-+\--:<-\[\]-~]*")
@@ -13,8 +16,12 @@ _COOKIE_TEXT: Final = re.compile(r"[!#-+\--:<-\[\]-~]*")
 
 # __Host-: set by this host alone, over https, for every path (RFC 6265bis §4.1.3.2). With Lax a link from elsewhere
 # arrives signed in; what renews a session never travels with a request from another site.
-_NAMES: Final = {CookieRole.ACCESS: ACCESS_COOKIE, CookieRole.REFRESH: REFRESH_COOKIE}
-_SAME_SITE: Final = {CookieRole.ACCESS: "Lax", CookieRole.REFRESH: "Strict"}
+_NAMES: Final = {
+    CookieRole.ACCESS: ACCESS_COOKIE,
+    CookieRole.REFRESH: REFRESH_COOKIE,
+    CookieRole.DEVICE: DEVICE_COOKIE,
+}
+_SAME_SITE: Final = {CookieRole.ACCESS: "Lax", CookieRole.REFRESH: "Strict", CookieRole.DEVICE: "Lax"}
 
 
 def set_cookie(cookie: SetCookie) -> str:

@@ -9,6 +9,7 @@ from ostiary.core.plug import Credential
 from ostiary.errors import MissingCredential, MissingToken, MultipleCredentials
 from ostiary.verifier import REFRESH_COOKIE, Headers, read_access_token, read_cookie
 from ostiary.verifier import Credential as Token
+from ostiary.web.cookies import DEVICE_COOKIE
 
 
 class Shown(NamedTuple):
@@ -63,4 +64,18 @@ READERS: Final[Mapping[Credential, Read]] = {
     Credential.ACCESS: _access,
     Credential.REFRESH: _refresh,
     Credential.ANY: _any,
+    Credential.CLIENT: _nothing,  # what a client shows is no token: see `ostiary.web.clients`
 }
+
+
+def read_device_token(headers: Headers, body: msgspec.Struct, *, with_cookies: bool) -> str | None:
+    """The field ``device_token``, or ``with_cookies`` the cookie, which is otherwise not looked at.
+
+    Raises:
+        MultipleCredentials: both, or two cookies.
+    """
+    given: str | None = getattr(body, "device_token", None)
+    cookie = read_cookie(headers, DEVICE_COOKIE) if with_cookies else None
+    if given is not None and cookie is not None:
+        raise MultipleCredentials("a device token in the body and one in a cookie")
+    return cookie if given is None else given

@@ -1,38 +1,59 @@
 """One route, served: its policy in a fixed order, then its handler. No route can leave a step out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 from starlette.types import Receive, Scope
 
-from ostiary.core.plug import Ambient, Answer, Call, Credential, Csrf, Empty, PerSource, Route, Source, count
+from ostiary.core.plug import (
+    Ambient,
+    Answer,
+    Call,
+    Client,
+    Credential,
+    Csrf,
+    PerSource,
+    Place,
+    Route,
+    Source,
+    count,
+)
 from ostiary.core.settings import Settings
-from ostiary.errors import CrossSiteRequest
+from ostiary.errors import CrossSiteRequest, InvalidClient
 from ostiary.store.hot import Rate
 from ostiary.verifier import Headers, Principal, check_same_origin
-from ostiary.web.body import parse, read_json
-from ostiary.web.credentials import READERS, Shown
+from ostiary.web.clients import read_client
+from ostiary.web.credentials import READERS, Shown, read_device_token
 from ostiary.web.edge import Edge
+from ostiary.web.reading import Body, body_reader, query_reader
 from ostiary.web.source import source_of
 
 _LONGEST_USER_AGENT: Final = 256  # characters; it is stored with sessions and audit events, and shown
 
 _ORIGIN_HEADERS: Final = frozenset({b"origin", b"sec-fetch-site"})
-_NO_BODY: Final = Empty()
 
 
 class Endpoint:
-    """Limit, body, credentials as they come, same origin, verification, handler: each step refuses by raising, and what
-    is cheap stands before what costs."""
+    """Limit, query, body, credentials as they come, same origin, verification, handler: each step refuses by raising,
+    and what is cheap stands before what costs."""
 
     def __init__(self, route: Route, *, edge: Edge, settings: Settings) -> None:
         """Raises TypeError where the route's limit or body cannot be."""
         self.route: Final = route
         self._edge = edge
         self._rate = _rate_of(route, settings)
+        self._read_query = query_reader(route)
+        self._read_body = body_reader(route, limit=edge.body_limit)
         self._read_credentials = READERS[route.credential]
-        _check_closed(route)
+        self._knows_devices = "device_token" in route.body.__struct_fields__
+
+    @property
+    def is_public(self) -> bool:
+        """Whether an answer may be about nobody, and so be kept: what is at the root, and what anybody reads."""
+        route = self.route
+        return route.place is Place.ROOT or (route.method == "GET" and route.credential is Credential.NONE)
 
     async def answer(
         self, scope: Scope, receive: Receive, *, ambient: Ambient, path: Mapping[str, str], request_id: str
@@ -40,8 +61,11 @@ class Endpoint:
         """What the handler answers. Raises what a step or the handler refuses with."""
         source = source_of(scope, proxies=self._edge.proxies)
         await self._count(ambient, source)
-        body = await self._read_body(scope, receive)
-        call = self._call(scope["headers"], body, ambient=ambient, path=path, source=source, request_id=request_id)
+        query, body = self._read_query(scope), await self._read_body(scope, receive)
+        headers = scope["headers"]
+        call = self._call(headers, body.struct, query, ambient=ambient, path=path, source=source, request_id=request_id)
+        if self.route.credential is Credential.CLIENT:
+            call = replace(call, client=await _authenticated(ambient, headers, body))
         return self._checked(await self.route.handler(call), call)
 
     async def _count(self, ambient: Ambient, source: Source) -> None:
@@ -50,15 +74,11 @@ class Endpoint:
         name, rate = self._rate
         await count(ambient, f"{name}:{source.bucket}", rate)
 
-    async def _read_body(self, scope: Scope, receive: Receive) -> msgspec.Struct:
-        if self.route.method == "GET":
-            return _NO_BODY
-        return parse(await read_json(scope, receive, limit=self._edge.body_limit), self.route.body)
-
     def _call(
         self,
         headers: Headers,
         body: msgspec.Struct,
+        query: msgspec.Struct,
         *,
         ambient: Ambient,
         path: Mapping[str, str],
@@ -72,10 +92,13 @@ class Endpoint:
         return Call(
             ambient=ambient,
             body=body,
+            query=query,
             path=path,
             principal=_verified(ambient, shown) if self.route.credential is Credential.ACCESS else None,
+            client=None,
             access_token=shown.access.token if shown.access else None,
             refresh_token=shown.refresh.token if shown.refresh else None,
+            device_token=read_device_token(headers, body, with_cookies=wants_cookies) if self._knows_devices else None,
             transport="cookie" if wants_cookies else "token",
             from_own_site=from_own_site,
             source=source,
@@ -112,6 +135,14 @@ def _verified(ambient: Ambient, shown: Shown) -> Principal | None:
     return Principal.of(ambient.verifier.verify(shown.access.token))
 
 
+async def _authenticated(ambient: Ambient, headers: Headers, body: Body) -> Client:
+    shown = read_client(headers, body.members)
+    client = await ambient.clients.authenticate(shown.id, shown.secret)
+    if client is None:
+        raise InvalidClient("no such client, or not its secret")
+    return client
+
+
 def _if_none_match(headers: Headers) -> str | None:
     """Several such lines are one list (RFC 9110 §5.3)."""
     lines = [value.decode("latin-1") for name, value in headers if name == b"if-none-match"]
@@ -134,11 +165,3 @@ def _rate_of(route: Route, settings: Settings) -> tuple[str, Rate] | None:
     if not isinstance(rate, Rate):
         raise TypeError(f"{route.path}: there is no setting limit_{route.limit.name}")
     return route.limit.name, rate
-
-
-def _check_closed(route: Route) -> None:
-    """A body that lets unknown fields pass would drop a mistyped one in silence, and hide a mass assignment."""
-    _, components = msgspec.json.schema_components((route.body,))
-    for name, schema in components.items():
-        if "properties" in schema and schema.get("additionalProperties") is not False:
-            raise TypeError(f"{route.path}: {name} must be declared with forbid_unknown_fields")

@@ -8,56 +8,36 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from ostiary.core.plug import Credential, Csrf, Empty, Page, Place, Route, Unlimited
+from ostiary.core.plug import Credential, Empty, Page, Place, Route, SignedText, Speaks
 from ostiary.core.settings import Settings
-from ostiary.errors import (
-    BodyTooLarge,
-    CrossSiteRequest,
-    InvalidBody,
-    InvalidRequest,
-    InvalidToken,
-    MalformedCredential,
-    MalformedJson,
-    MissingCredential,
-    MissingToken,
-    MultipleCredentials,
-    NotFound,
-    OstiaryError,
-    RateLimited,
-    RevocationsUnknown,
-    Unavailable,
-    UnsupportedMediaType,
-)
 from ostiary.verifier import ACCESS_COOKIE, REFRESH_COOKIE
+from ostiary.web.body import Media
 from ostiary.web.edge import WELL_KNOWN, placed
+from ostiary.web.oauth import MEDIA, told
+from ostiary.web.stated import errors_of
 from ostiary.web.table import PARAMETER
 
 Json: TypeAlias = dict[str, Any]
 Struct: TypeAlias = type[msgspec.Struct]
 References: TypeAlias = Mapping[Struct, Json]
 
+_REFERENCE: Final = "#/components/schemas/{name}"
+_NO_JSON: Final = frozenset({None, Page, SignedText})
+
 _SCHEMES: Final[Json] = {
     "accessCookie": {"type": "apiKey", "in": "cookie", "name": ACCESS_COOKIE},
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "client": {"type": "http", "scheme": "basic"},
     "refreshCookie": {"type": "apiKey", "in": "cookie", "name": REFRESH_COOKIE},
 }
-# any one entry suffices; the empty one stands for a token in the body
+# any one entry suffices; the empty one stands for a token or a client's secret in the body
 _SECURITY: Final[dict[Credential, list[Json]]] = {
     Credential.NONE: [],
     Credential.ACCESS: [{"bearer": []}, {"accessCookie": []}],
     Credential.REFRESH: [{"refreshCookie": []}, {}],
     Credential.ANY: [{"bearer": []}, {"accessCookie": []}, {"refreshCookie": []}, {}],
+    Credential.CLIENT: [{"client": []}, {}],
 }
-
-_OF_CREDENTIAL: Final[dict[Credential, tuple[type[OstiaryError], ...]]] = {
-    Credential.NONE: (),
-    Credential.ACCESS: (
-        MissingCredential, InvalidToken, MalformedCredential, MultipleCredentials, RevocationsUnknown,
-    ),
-    Credential.REFRESH: (MissingToken, MultipleCredentials),
-    Credential.ANY: (MalformedCredential, MultipleCredentials),
-}  # fmt: skip
-_OF_BODY: Final = (InvalidRequest, MalformedJson, BodyTooLarge, UnsupportedMediaType, InvalidBody)
 
 _PROBLEM: Final[Json] = {
     "title": "Problem",
@@ -74,6 +54,19 @@ _PROBLEM: Final[Json] = {
     },
     "required": ["type", "title", "status", "code"],
 }
+_OAUTH_ERROR: Final[Json] = {
+    "title": "OAuthError",
+    "description": "The error object of RFC 6749 §5.2. Compare `error`; the description is for people.",
+    "type": "object",
+    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    "required": ["error", "error_description"],
+}
+_REFUSALS: Final[Json] = {"Problem": _PROBLEM, "OAuthError": _OAUTH_ERROR}
+_CLIENT_IN_BODY: Final[Json] = {
+    "description": "Instead of HTTP Basic (RFC 6749 §2.3.1).",
+    "type": "object",
+    "properties": {"client_id": {"type": "string"}, "client_secret": {"type": "string"}},
+}
 _HEADER_OF_STATUS: Final[dict[int, Json]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": {"schema": {"type": "string"}}},
     HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}},
@@ -85,7 +78,7 @@ def document(routes: Sequence[Route], *, settings: Settings, version: str) -> Js
     """The document, as JSON values. The same routes give the same text."""
     ordered = sorted(routes, key=lambda route: (placed(route, settings), route.method))
     structs = _structs(ordered)
-    references, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    references, schemas = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
     reference_of = dict(zip(structs, references, strict=True))
     paths: Json = {}
     for route in ordered:
@@ -96,7 +89,7 @@ def document(routes: Sequence[Route], *, settings: Settings, version: str) -> Js
         "info": {"title": "Ostiary", "version": version},
         "servers": [{"url": settings.issuer}],
         "paths": paths,
-        "components": {"schemas": dict(sorted({**schemas, "Problem": _PROBLEM}.items())), "securitySchemes": _SCHEMES},
+        "components": {"schemas": dict(sorted({**schemas, **_REFUSALS}.items())), "securitySchemes": _SCHEMES},
     }
 
 
@@ -109,7 +102,7 @@ def _at_host(route: Route, settings: Settings) -> Json:
 def _structs(routes: Sequence[Route]) -> list[Struct]:
     """Every struct that travels as JSON, once."""
     bodies = [route.body for route in routes if route.body is not Empty]
-    answers = [body for route in routes for body in route.answers.values() if body is not None and body is not Page]
+    answers = [body for route in routes for body in route.answers.values() if body is not None and body not in _NO_JSON]
     return list(dict.fromkeys(bodies + answers))
 
 
@@ -120,17 +113,38 @@ def _operation(route: Route, reference_of: References) -> Json:
         "tags": [_tag(route)],
         "security": _SECURITY[route.credential],
     }
-    if parameters := PARAMETER.findall(route.path):
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in parameters
-        ]
+    if parameters := [*_path_parameters(route), *_query_parameters(route)]:
+        operation["parameters"] = parameters
     if route.body is not Empty:
-        operation["requestBody"] = {
-            "required": any(field.required for field in msgspec.structs.fields(route.body)),
-            "content": {"application/json": {"schema": reference_of[route.body]}},
-        }
+        operation["requestBody"] = _request_body(route, reference_of)
     operation["responses"] = {**_answers(route, reference_of), **_refusals(route)}
     return operation
+
+
+def _path_parameters(route: Route) -> list[Json]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in PARAMETER.findall(route.path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[Json]:
+    described: Json = msgspec.json.schema_components((route.query,))[1][route.query.__name__]
+    return [
+        {"name": name, "in": "query", "required": name in described.get("required", ()), "schema": schema}
+        for name, schema in described["properties"].items()
+    ]
+
+
+def _request_body(route: Route, reference_of: References) -> Json:
+    media = MEDIA if route.speaks is Speaks.OAUTH else (Media.JSON,)
+    schema = reference_of[route.body]
+    if route.credential is Credential.CLIENT:
+        schema = {"allOf": [schema, _CLIENT_IN_BODY]}
+    return {
+        "required": any(field.required for field in msgspec.structs.fields(route.body)),
+        "content": {each.value.decode(): {"schema": schema} for each in media},
+    }
 
 
 def _operation_id(route: Route) -> str:
@@ -154,48 +168,31 @@ def _answer(status: int, body: Struct | None, reference_of: References) -> Json:
     described: Json = {"description": HTTPStatus(status).phrase}
     if body is Page:
         described["content"] = {"text/html": {"schema": {"type": "string"}}}
+    elif body is SignedText:
+        described["content"] = {"application/*": {"schema": {"type": "string"}}}
     elif body is not None:
         described["content"] = {"application/json": {"schema": reference_of[body]}}
     return described
 
 
 def _refusals(route: Route) -> Json:
-    title_of: dict[int, dict[str, str]] = {}
+    told_as: dict[int, dict[str, list[str]]] = {}
     for error in errors_of(route):
-        title_of.setdefault(error.status, {})[error.code] = error.title
-    return {str(status): _refusal(status, title_of[status]) for status in sorted(title_of)}
+        status, code = told(error) if route.speaks is Speaks.OAUTH else (error.status, error.code)
+        told_as.setdefault(status, {}).setdefault(code, []).append(error.title)
+    return {str(status): _refusal(status, told_as[status], route.speaks) for status in sorted(told_as)}
 
 
-def _refusal(status: int, title_of: Mapping[str, str]) -> Json:
-    codes = sorted(title_of)
-    problem = {
-        "allOf": [
-            {"$ref": "#/components/schemas/Problem"},
-            {"properties": {"status": {"const": status}, "code": {"enum": codes}}},
-        ]
-    }
+def _refusal(status: int, titles_of: Mapping[str, Sequence[str]], speaks: Speaks) -> Json:
+    codes = sorted(titles_of)
+    media, name = "application/problem+json", "Problem"
+    said: Json = {"status": {"const": status}, "code": {"enum": codes}}
+    if speaks is Speaks.OAUTH:
+        media, name, said = "application/json", "OAuthError", {"error": {"enum": codes}}
     described: Json = {
-        "description": " ".join(dict.fromkeys(title_of[code] for code in codes)),
-        "content": {"application/problem+json": {"schema": problem}},
+        "description": " ".join(dict.fromkeys(title for code in codes for title in titles_of[code])),
+        "content": {media: {"schema": {"allOf": [{"$ref": _REFERENCE.format(name=name)}, {"properties": said}]}}},
     }
     if header := _HEADER_OF_STATUS.get(status):
         described["headers"] = header
     return described
-
-
-def errors_of(route: Route) -> tuple[type[OstiaryError], ...]:
-    """What a route may refuse with: what it states, and what its policy and the parsing of requests add."""
-    of_body = () if route.method == "GET" else _OF_BODY
-    of_limit = () if isinstance(route.limit, Unlimited) else (RateLimited,)
-    of_csrf = (CrossSiteRequest,) if route.csrf is Csrf.SAME_ORIGIN and _meets_cookies(route) else ()
-    of_path = (NotFound,) if "{" in route.path else ()
-    return (*route.errors, *of_body, *_OF_CREDENTIAL[route.credential], *of_limit, *of_csrf, *of_path, Unavailable)
-
-
-def is_stated(error: OstiaryError, route: Route) -> bool:
-    """Whether the document tells a caller of this refusal: by its status and code, which subclasses may share."""
-    return (error.status, error.code) in {(stated.status, stated.code) for stated in errors_of(route)}
-
-
-def _meets_cookies(route: Route) -> bool:
-    return route.credential is not Credential.NONE or "transport" in route.body.__struct_fields__

@@ -7,10 +7,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from ostiary.core.plug import Answer, Page, Place
+from ostiary.core.plug import Answer, Page, SignedText, Speaks
 from ostiary.errors import OstiaryError
 from ostiary.verifier import refusal
 from ostiary.web.cookies import set_cookie
+from ostiary.web.oauth import error_object
 
 Fields: TypeAlias = dict[bytes, bytes]
 
@@ -45,21 +46,21 @@ class Renderer:
     def __init__(self, *, is_https: bool) -> None:
         self._always = {**_ALWAYS, **_OVER_HTTPS} if is_https else _ALWAYS
 
-    def answer(self, answer: Answer, *, place: Place, request_id: str) -> Response:
-        """The answer's own headers replace its content type and how long it may be kept, the latter only outside the
-        prefix: what is under it is about somebody, and never stored."""
+    def answer(self, answer: Answer, *, may_be_kept: bool, request_id: str) -> Response:
+        """The answer's own headers replace its content type and, where it ``may_be_kept`` at all, for how long it is.
+        Unless they say so it is not stored."""
         body, fields = _content(answer.body)
         fields[b"cache-control"] = b"no-store"
         if answer.headers:
             fields |= {name.encode("ascii"): value.encode("ascii") for name, value in answer.headers}
-            if place is Place.PREFIX:
+            if not may_be_kept:
                 fields[b"cache-control"] = b"no-store"
         cookies = [(b"set-cookie", set_cookie(cookie).encode("ascii")) for cookie in answer.cookies]
         return self._complete(answer.status, fields, body, request_id, cookies)
 
-    def problem(self, error: OstiaryError, *, request_id: str, allow: Sequence[str] = ()) -> Response:
-        """A refusal (RFC 9457); ``allow`` are the methods that a 405 names (RFC 9110 §15.5.6)."""
-        refused = refusal(error)
+    def refusal(self, error: OstiaryError, *, speaks: Speaks, request_id: str, allow: Sequence[str] = ()) -> Response:
+        """Problem details or an OAuth error; ``allow`` are the methods that a 405 names (RFC 9110 §15.5.6)."""
+        refused = error_object(error) if speaks is Speaks.OAUTH else refusal(error)
         fields = {name.encode("ascii"): value.encode("ascii") for name, value in refused.headers}
         if allow:
             fields[b"allow"] = ", ".join(allow).encode("ascii")
@@ -84,6 +85,8 @@ def _content(body: msgspec.Struct | None) -> tuple[bytes, Fields]:
             b"content-security-policy": _page_policy(body.nonce),
             b"cross-origin-opener-policy": b"same-origin",
         }
+    if isinstance(body, SignedText):
+        return body.text.encode("ascii"), {b"content-type": body.media_type.encode("ascii")}
     return _encode(body), {b"content-type": _JSON}
 
 

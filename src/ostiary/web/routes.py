@@ -8,7 +8,7 @@ import msgspec
 
 from ostiary._version import __version__
 from ostiary.core.clock import MICROSECONDS
-from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, Unlimited
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, Speaks, Unlimited
 from ostiary.core.settings import Settings
 from ostiary.errors import NotReady, StoreUnavailable
 from ostiary.web.openapi import document
@@ -52,6 +52,8 @@ def with_own(routes: Sequence[Route], *, settings: Settings, alone: bool) -> tup
         summary="This document",
         handler=describe,
         body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.NONE,
         csrf=Csrf.SAFE,
         limit=Unlimited(because="public data, from memory"),
@@ -88,6 +90,8 @@ PROBES: Final = (
         summary="Whether the process lives",
         handler=alive,
         body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.NONE,
         csrf=Csrf.SAFE,
         limit=Unlimited(because="a constant"),
@@ -101,6 +105,8 @@ PROBES: Final = (
         summary="Whether the process can serve: database reachable, clock right, revocations known",
         handler=ready,
         body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.NONE,
         csrf=Csrf.SAFE,
         limit=Unlimited(because="one read that touches no table; whoever balances load asks often"),

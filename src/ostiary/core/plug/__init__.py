@@ -6,6 +6,7 @@ a `Call`. This folder knows no slice, no HTTP library and no SQL.
 
 from ostiary.core.plug.actor import Actor, ActorKind, Source
 from ostiary.core.plug.ambient import Ambient, Keys, Mail, Post
+from ostiary.core.plug.clients import Client, Clients
 from ostiary.core.plug.feature import Feature
 from ostiary.core.plug.limit import count
 from ostiary.core.plug.route import (
@@ -22,6 +23,8 @@ from ostiary.core.plug.route import (
     Place,
     Route,
     SetCookie,
+    SignedText,
+    Speaks,
     Transport,
     Unlimited,
 )
@@ -35,6 +38,8 @@ __all__ = [
     "Attempt",
     "Call",
     "Check",
+    "Client",
+    "Clients",
     "CookieRole",
     "Credential",
     "Csrf",
@@ -54,7 +59,9 @@ __all__ = [
     "Proof",
     "Route",
     "SetCookie",
+    "SignedText",
     "Source",
+    "Speaks",
     "Transport",
     "Unlimited",
     "count",

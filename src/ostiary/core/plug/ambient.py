@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from ostiary.core.clock import MICROSECONDS, Clock
 from ostiary.core.entropy import Random
 from ostiary.core.hashing import Hashing
+from ostiary.core.plug.clients import Clients
 from ostiary.core.settings import Settings
 from ostiary.core.vault import Vault
 from ostiary.jose import KeySet, SigningKey
@@ -14,6 +15,7 @@ from ostiary.store.hot import Hot
 from ostiary.verifier import KnownRevocations, Verifier
 
 if TYPE_CHECKING:
+    from ostiary.core.plug.feature import Ending
     from ostiary.core.plug.sign_in import Check, Factor
 
 
@@ -61,10 +63,12 @@ class Ambient:
     hashing: Hashing
     mail: Post
     keys: Keys
+    clients: Clients
     verifier: Verifier
     revocations: KnownRevocations
     factors: "tuple[Factor, ...]"
     checks: "tuple[Check, ...]"
+    endings: "tuple[Ending, ...]"
 
     def now(self) -> int:
         """Microseconds since the epoch."""

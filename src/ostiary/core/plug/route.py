@@ -9,7 +9,8 @@ import msgspec
 
 from ostiary.core.plug.actor import Actor, ActorKind, Source
 from ostiary.core.plug.ambient import Ambient
-from ostiary.errors import MissingCredential, OstiaryError
+from ostiary.core.plug.clients import Client
+from ostiary.errors import InvalidClient, MissingCredential, OstiaryError
 from ostiary.verifier import Principal
 
 B = TypeVar("B", bound=msgspec.Struct)
@@ -25,6 +26,18 @@ class Credential(Enum):
     """A refresh token, from the body's field or the cookie. Without one: 400."""
     ANY = "any"
     """Access and refresh token as they come, not verified: for ending what they stand for."""
+    CLIENT = "client"
+    """The id and secret of a service, from the Authorization header (Basic) or the body's ``client_id`` and
+    ``client_secret`` (RFC 6749 §2.3.1). Without them, or with wrong ones: 401."""
+
+
+class Speaks(Enum):
+    """How a route takes its body and tells its refusals."""
+
+    JSON = "json"
+    """JSON to the letter; problem details (RFC 9457)."""
+    OAUTH = "oauth"
+    """A form, or JSON; parameters that it does not know are ignored (RFC 6749 §3.2). The OAuth error object (§5.2)."""
 
 
 class Csrf(Enum):
@@ -67,7 +80,7 @@ Transport: TypeAlias = Literal["token", "cookie"]
 
 
 class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A route that takes no body (or an empty object)."""
+    """A route that takes no body (or an empty object), or whose query string is never looked at."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -77,9 +90,17 @@ class Page(msgspec.Struct, frozen=True):
     nonce: str
 
 
+class SignedText(msgspec.Struct, frozen=True):
+    """A text that proves by itself who wrote it: a JWS in compact form, of the media type ``application/…``."""
+
+    text: str
+    media_type: str
+
+
 class CookieRole(StrEnum):
     ACCESS = "access"
     REFRESH = "refresh"
+    DEVICE = "device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +119,17 @@ class Call(Generic[B]):
 
     ambient: Ambient
     body: B
+    query: Any
+    """The route's ``query`` struct."""
     path: Mapping[str, str]
     principal: Principal | None
+    client: Client | None
+    """Which service calls, on a route with `Credential.CLIENT`."""
     access_token: str | None
     refresh_token: str | None
+    device_token: str | None
+    """As it came, on a route whose body has the field ``device_token``: from the field, or with cookie transport from
+    the cookie."""
     transport: Transport
     from_own_site: bool
     source: Source
@@ -118,9 +146,19 @@ class Call(Generic[B]):
         return self.principal
 
     @property
+    def service(self) -> Client:
+        """Which service calls, on a route with `Credential.CLIENT`."""
+        if self.client is None:
+            raise InvalidClient
+        return self.client
+
+    @property
     def actor(self) -> Actor:
-        kind = ActorKind.ACCOUNT if self.principal else ActorKind.ANONYMOUS
-        identifier = self.principal.account_id if self.principal else ""
+        kind, identifier = ActorKind.ANONYMOUS, ""
+        if self.principal is not None:
+            kind, identifier = ActorKind.ACCOUNT, self.principal.account_id
+        elif self.client is not None:
+            kind, identifier = ActorKind.CLIENT, self.client.id
         return Actor(kind, identifier, self.source, self.user_agent, self.request_id)
 
 
@@ -139,8 +177,9 @@ Handler: TypeAlias = Callable[[Call[Any]], Awaitable[Answer]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """``body`` is the struct that the JSON must fit; ``answers`` has one struct (or None) for each status; ``errors``
-    are those the handler raises itself: what policy and parsing can refuse is added to the document by the edge."""
+    """``body`` and ``query`` are the structs that body and query string must fit; a query's fields are texts, whole
+    numbers and truth values. ``answers`` has one struct (or None) for each status; ``errors`` are those the handler
+    raises itself: what policy and parsing can refuse is added to the document by the edge."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     place: Place
@@ -148,6 +187,8 @@ class Route:
     summary: str
     handler: Handler
     body: type[msgspec.Struct]
+    query: type[msgspec.Struct]
+    speaks: Speaks
     credential: Credential
     csrf: Csrf
     limit: Limit

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, InChecks, Place, Route, Unlimited
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, InChecks, Place, Route, Speaks, Unlimited
 from ostiary.errors import (
     Busy,
     Conflict,
@@ -60,6 +60,8 @@ ROUTES: Final = (
         summary="Begin to enrol an authenticator app",
         handler=enrol,
         body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.ACCESS,
         csrf=Csrf.SAME_ORIGIN,
         limit=InChecks(),
@@ -73,6 +75,8 @@ ROUTES: Final = (
         summary="Confirm the authenticator app with one of its codes; the answer has the recovery codes",
         handler=confirm,
         body=ConfirmTotp,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.ACCESS,
         csrf=Csrf.SAME_ORIGIN,
         limit=InChecks(),
@@ -86,6 +90,8 @@ ROUTES: Final = (
         summary="Remove the authenticator app and its recovery codes",
         handler=remove,
         body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.ACCESS,
         csrf=Csrf.SAME_ORIGIN,
         limit=Unlimited(because="it needs a sign-in with a second factor in the last five minutes, which is limited"),

@@ -1,0 +1,62 @@
+"""How a client shows who it is: HTTP Basic, or two parameters of the body (RFC 6749 §2.3.1). Never both, never the URL.
+
+A header of a form that is not right is the same refusal as a secret that is not.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from ostiary.errors import InvalidClient, InvalidRequest, MultipleCredentials
+from ostiary.verifier import Headers
+from ostiary.web.parameters import unquote
+
+_BASIC: Final = b"basic"
+_LONGEST: Final = 1024  # bytes of a header; ours have about 150
+
+
+class ClientCredential(NamedTuple):
+    id: str
+    secret: str
+
+
+def read_client(headers: Headers, members: Mapping[str, Any]) -> ClientCredential:
+    """What a client shows.
+
+    Args:
+        members: the parameters of the body.
+
+    Raises:
+        MultipleCredentials: two Authorization headers, or one and a secret or another id in the body.
+        InvalidClient: it shows nothing, or not the whole of it.
+    """
+    values = [value for name, value in headers if name == b"authorization"]
+    if len(values) > 1:
+        raise MultipleCredentials("two Authorization headers")
+    client_id, secret = members.get("client_id"), members.get("client_secret")
+    if not values:
+        return _checked(client_id, secret)
+    if secret is not None:
+        raise MultipleCredentials("an Authorization header and a secret in the body")
+    shown = _basic(values[0])
+    if client_id not in {None, shown.id}:
+        raise MultipleCredentials("one client in the Authorization header and another in the body")
+    return shown
+
+
+def _basic(value: bytes) -> ClientCredential:
+    scheme, _, encoded = value.strip(b" \t").partition(b" ")
+    if scheme.lower() != _BASIC or len(encoded) > _LONGEST:
+        raise InvalidClient("not HTTP Basic")
+    try:
+        user, _, password = base64.b64decode(encoded.lstrip(b" "), validate=True).partition(b":")
+        return _checked(unquote(user), unquote(password))
+    except (binascii.Error, InvalidRequest):
+        raise InvalidClient("not Basic as RFC 6749 writes it") from None
+
+
+def _checked(client_id: Any, secret: Any) -> ClientCredential:
+    if not isinstance(client_id, str) or not isinstance(secret, str) or not client_id or not secret:
+        raise InvalidClient("no id, or no secret")
+    return ClientCredential(client_id, secret)

@@ -1,0 +1,69 @@
+"""What a route that speaks OAuth takes and tells: forms, and the error object (RFC 6749 §3.2, §5.2)."""
+
+import re
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+from ostiary.errors import Forbidden, InvalidBody, InvalidQuery, OstiaryError, RateLimited, RequestError, Unavailable
+from ostiary.verifier import Refusal, refusal
+from ostiary.web.body import Media, load
+from ostiary.web.parameters import read_parameters
+
+MEDIA: Final = (Media.FORM, Media.JSON)
+
+# RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2, RFC 9470 §3: where one of our own codes is a word of theirs, it stays
+_THEIRS: Final = frozenset(
+    {"invalid_client", "invalid_target", "invalid_token", "insufficient_scope", "insufficient_user_authentication"}
+)
+_DESCRIPTION: Final = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*")  # RFC 6749 §5.2
+
+
+class Told(NamedTuple):
+    status: int
+    code: str
+
+
+def told(error: type[OstiaryError]) -> Told:
+    """As what a caller who knows RFC 6749 is told of an error."""
+    if error.code in _THEIRS:
+        return Told(error.status, error.code)
+    if issubclass(error, RateLimited | Unavailable):
+        return Told(error.status, "temporarily_unavailable")
+    if issubclass(error, Forbidden):
+        return Told(error.status, "access_denied")
+    if issubclass(error, InvalidBody):
+        return Told(HTTPStatus.BAD_REQUEST, "invalid_request")  # §5.2: 400, where nothing else is said
+    if issubclass(error, RequestError):
+        return Told(error.status, "invalid_request")
+    return Told(HTTPStatus.INTERNAL_SERVER_ERROR, "server_error")
+
+
+def error_object(error: OstiaryError) -> Refusal:
+    """The whole answer to a request that failed with ``error``."""
+    status, code = told(type(error))
+    problem = refusal(error)
+    headers = {**dict(problem.headers), "content-type": "application/json"}
+    if status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        headers.pop("www-authenticate", None)  # it would ask for an access token
+    return Refusal(status, list(headers.items()), {"error": code, "error_description": _description(error, problem)})
+
+
+def _description(error: OstiaryError, problem: Refusal) -> str:
+    title: str = problem.body["title"]
+    named = f"{title} {error.reason}" if isinstance(error, InvalidBody | InvalidQuery) and error.reason else title
+    return named if _DESCRIPTION.fullmatch(named) else title
+
+
+def members(media: Media, data: bytes) -> dict[str, Any]:
+    """The parameters of a body. One without a value counts as left out (RFC 6749 §3.2).
+
+    Raises:
+        InvalidRequest: no form or no JSON, or a parameter comes twice.
+        InvalidBody: JSON, but no object.
+    """
+    if media is Media.FORM:
+        return {name: value for name, value in read_parameters(data).items() if value}
+    value = load(data)
+    if not isinstance(value, dict):
+        raise InvalidBody("the body must be `object`")
+    return {name: member for name, member in value.items() if member is not None}

@@ -1,0 +1,20 @@
+"""What no row can hold, refused before anybody looks a row up by it."""
+
+from typing import Any, Final
+
+_INT64: Final = 1 << 63  # beyond it no column can hold a number
+_NUL: Final = "\0"  # no PostgreSQL text can hold it
+
+
+def unstorable(value: Any) -> str | None:
+    """Why the value, or one inside of it, cannot be stored; None where all of them can."""
+    if isinstance(value, str):
+        return "a text has a NUL character" if _NUL in value else None
+    if isinstance(value, int):
+        return None if -_INT64 <= value < _INT64 else "a number is too large"
+    inner: list[Any] = []
+    if isinstance(value, dict):
+        inner = [*value.keys(), *value.values()]
+    elif isinstance(value, list):
+        inner = value
+    return next(filter(None, map(unstorable, inner)), None)
