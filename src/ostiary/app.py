@@ -39,6 +39,7 @@ from ostiary.core.tokens.keys.keeper import KeyKeeper
 from ostiary.core.tokens.keys.model import Timing
 from ostiary.core.vault import Vault
 from ostiary.errors import ConfigurationError, Unavailable
+from ostiary.features.introspection import feature as introspection
 from ostiary.features.totp import feature as totp
 from ostiary.jose import KeySet
 from ostiary.store.database import SWEEP_ROWS, Database, Transaction
@@ -56,7 +57,7 @@ _LOG: Final = logging.getLogger("ostiary")
 CORE: Final = (audit, accounts, clients, devices, sessions, tokens, sign_in)
 """In the order of their migrations."""
 
-FEATURES: Final[tuple[Feature, ...]] = (totp,)
+FEATURES: Final[tuple[Feature, ...]] = (introspection, totp)
 """The optional slices: one import above and one line here. Without them the rest assembles and does the main job."""
 
 _SWEEP_EVERY: Final = 600.0  # seconds

@@ -1,0 +1,21 @@
+"""Whether a token is good, for whoever may know."""
+
+from ostiary.core.plug import Ambient, Client
+from ostiary.errors import InvalidToken
+from ostiary.features.introspection.model import INACTIVE, Introspection, active
+
+
+def introspect(ambient: Ambient, client: Client, token: str) -> Introspection:
+    """What the client is told. Why a token is not active, nobody is told: expired, revoked, of another resource or
+    issuer, a refresh token and noise are one answer (RFC 7662 §4).
+
+    Raises:
+        RevocationsUnknown: it cannot be known whether the token was revoked. Only told of a token that is good but for
+            that.
+    """
+    try:
+        claims = ambient.verifier.verify_for(token, client.resources)
+    except InvalidToken:
+        return INACTIVE
+    # with several audiences it would also tell one resource of what is meant for another
+    return active(claims, audience=claims.aud) if isinstance(claims.aud, str) else INACTIVE
