@@ -16,8 +16,9 @@ from ostiary.verifier import (
     Verifier,
     encode_access_token,
 )
-from ostiary.verifier.remote import keys as remote
-from ostiary.verifier.remote.keys import COOL_DOWN, COOL_DOWN_WITHOUT_KEYS, MAX_AGE, MOST_LIFETIME, OUTAGE
+from ostiary.verifier.remote import flights
+from ostiary.verifier.remote.kept import ABANDONED, COOL_DOWN_WITHOUT, OUTAGE
+from ostiary.verifier.remote.keys import COOL_DOWN, MAX_AGE, MOST_LIFETIME
 from tests.verifier.issuers import JWKS, METADATA, Issuer, json_answer
 from tests.verifier.material import AUDIENCE, KEY, NOW, access_token, revocations
 
@@ -60,7 +61,7 @@ class Setting:
     def settle(self):
         """Waits until no fetch is under way."""
         deadline = time.monotonic() + 10
-        while self.keys._flight is not None:
+        while self.keys._kept._flight is not None:
             assert time.monotonic() < deadline
             time.sleep(0.005)
 
@@ -215,7 +216,7 @@ def test_keys_that_could_not_be_renewed_verify_nothing_in_the_end(setting):
         setting.pass_by(COOL_DOWN)
         with pytest.raises(Unavailable):
             setting.verify()
-    setting.pass_by(COOL_DOWN_WITHOUT_KEYS)
+    setting.pass_by(COOL_DOWN_WITHOUT)
     assert setting.verify().sub == "acc_1"
 
 
@@ -223,8 +224,8 @@ def test_without_keys_it_tries_again_after_a_short_pause_and_says_so(setting):
     with setting.issuer.away():
         with pytest.raises(Unavailable) as caught:
             setting.verifier.refresh()
-        assert caught.value.retry_after == COOL_DOWN_WITHOUT_KEYS
-        setting.pass_by(COOL_DOWN_WITHOUT_KEYS - 1)
+        assert caught.value.retry_after == COOL_DOWN_WITHOUT
+        setting.pass_by(COOL_DOWN_WITHOUT - 1)
         with pytest.raises(Unavailable) as caught:
             setting.verify()
         assert caught.value.retry_after == 1
@@ -401,7 +402,7 @@ async def test_in_an_event_loop_verify_does_not_wait(setting):
     with pytest.raises(Unavailable, match="event loop") as caught:
         setting.verify()
     assert caught.value.retry_after == 1
-    assert setting.keys._flight is not None
+    assert setting.keys._kept._flight is not None
     let_go.set()
     await setting.verifier.refresh_async()
     assert setting.verify().sub == "acc_1"
@@ -434,25 +435,25 @@ async def test_verify_async_refuses_as_verify_does(setting):
 
 def test_a_fetch_that_never_ends_is_given_up_and_what_it_brings_later_is_not_believed(setting, monkeypatch):
     """A name server that never answers, or a fork in the middle, must not be the last fetch that there was."""
-    monkeypatch.setattr(remote, "PATIENCE", 0.2)
-    stuck, release, load = threading.Event(), threading.Event(), setting.keys._load
+    monkeypatch.setattr(flights, "PATIENCE", 0.2)
+    stuck, release, load = threading.Event(), threading.Event(), setting.keys._kept._load
 
     def hang():
         stuck.set()
         release.wait(10)
-        return load()._replace(keys=old)
+        return load()._replace(value=old)
 
     setting.verify()
-    old = setting.keys._held.keys
-    setting.keys._load = hang
+    old = setting.keys._kept.value
+    setting.keys._kept._load = hang
     setting.pass_by(COOL_DOWN)
     with pytest.raises(Unavailable):
         setting.verify(NEXT)
     assert stuck.is_set()
-    flight = setting.keys._flight
-    setting.keys._load = load
+    flight = setting.keys._kept._flight
+    setting.keys._kept._load = load
     setting.issuer.publish(NEXT)
-    setting.pass_by(remote.ABANDONED)
+    setting.pass_by(ABANDONED)
     monkeypatch.undo()
     assert setting.verify(NEXT).sub == "acc_1"
     release.set()

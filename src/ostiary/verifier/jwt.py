@@ -12,7 +12,7 @@ from ostiary.errors import ClaimRejected, ConfigurationError, MalformedToken, To
 from ostiary.jose import MAX_TOKEN, Key, KeySet, base64url, strict_json, verify
 from ostiary.verifier.access_token import Identifier, Seconds, frozen
 from ostiary.verifier.remote import RemoteKeys
-from ostiary.verifier.remote.keys import Steps, finish, finish_async
+from ostiary.verifier.remote.flights import Steps, finish, finish_async
 from ostiary.verifier.verifier import LEEWAY, MAX_LIFETIME, check_parameters
 
 

@@ -8,7 +8,8 @@ from ostiary.jose import KeySet
 from ostiary.verifier.authenticator import TokenAuthenticator
 from ostiary.verifier.credential import Headers
 from ostiary.verifier.principal import Principal
-from ostiary.verifier.remote.keys import RemoteKeys, finish, finish_async
+from ostiary.verifier.remote.flights import finish, finish_async
+from ostiary.verifier.remote.keys import RemoteKeys
 
 if TYPE_CHECKING:
     from ostiary.verifier.access_token import AccessToken
