@@ -1,4 +1,4 @@
-"""One small JSON document by HTTP, from a server that may do its worst.
+"""One small document by HTTP, from a server that may do its worst.
 
 No redirect is followed, nothing is decompressed, no more than the cap is read, and one deadline holds for everything.
 The name is resolved once, its addresses are judged, and the connection goes to such an address, so that a second answer
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_HEADERS: Final = 64 * 1024  # bytes, with the marks of chunks
 STEP_SECONDS: Final = 3.0
 """How long one address has to answer, and a server to send anything at all."""
+
+JSON: Final = "application/json"
 
 Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
 """(host, port) → its IP addresses as text. Raises OSError."""
@@ -75,8 +77,15 @@ class Fetcher:
         self._resolve = resolve
         self._tls = _client_context(ca_file)
 
-    def get(self, url: Url, *, until: float) -> Document:
+    def get(
+        self, url: Url, *, until: float, media_type: str = JSON, authorization: str | None = None, pause: float = 0.0
+    ) -> Document:
         """The document at ``url``, before ``until`` (`time.monotonic`).
+
+        Args:
+            media_type: What is asked for, and what the answer must be. For JSON, also a kind of it (``…+json``).
+            authorization: A credential for this server, of visible ASCII characters and spaces.
+            pause: Seconds for which the server was asked to wait before it answers.
 
         Raises:
             FetchFailed: for any reason there is.
@@ -87,11 +96,12 @@ class Fetcher:
         try:
             with self._connect(url, until) as connection:
                 connection.settimeout(_remaining(until))
-                connection.sendall(_request(url))
-                response = http.client.HTTPResponse(_Stream(connection, until), method="GET")  # type: ignore[arg-type]
+                connection.sendall(_request(url, media_type, authorization))
+                stream = _Stream(connection, until, STEP_SECONDS + pause)
+                response = http.client.HTTPResponse(stream, method="GET")  # type: ignore[arg-type]
                 with response:
                     response.begin()
-                    return _read(response)
+                    return _read(response, media_type)
         except (OSError, ValueError, http.client.HTTPException) as problem:
             raise FetchFailed(f"{type(problem).__name__} while asking {url.host}") from None
 
@@ -124,9 +134,10 @@ class Fetcher:
 class _Stream(io.RawIOBase):
     """What comes from a connection, until the deadline and up to the cap."""
 
-    def __init__(self, connection: "socket.socket", until: float) -> None:
+    def __init__(self, connection: "socket.socket", until: float, step: float) -> None:
         self._connection = connection
         self._until = until
+        self._step = step
         self._left = MAX_HEADERS + MAX_DOCUMENT
 
     def makefile(self, _mode: str) -> io.BufferedReader:
@@ -136,7 +147,7 @@ class _Stream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._connection.settimeout(_remaining(self._until))
+        self._connection.settimeout(_remaining(self._until, self._step))
         received = self._connection.recv_into(buffer)
         self._left -= received
         if self._left < 0:
@@ -154,20 +165,22 @@ def _client_context(ca_file: str | os.PathLike[str] | None) -> "ssl.SSLContext":
         raise ConfigurationError(f"no certificates in {os.fspath(ca_file or '')!r}") from None
 
 
-def _request(url: Url) -> bytes:
-    lines = (
+def _request(url: Url, media_type: str, authorization: str | None) -> bytes:
+    lines = [
         f"GET {url.target} HTTP/1.1",
         f"Host: {url.authority}",
-        "Accept: application/json",
+        f"Accept: {media_type}",
         "Accept-Encoding: identity",
         "User-Agent: ostiary",
         "Connection: close",
-    )
+    ]
+    if authorization is not None:
+        lines.append(f"Authorization: {authorization}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
-def _read(response: Any) -> Document:
-    _check_answer(response)
+def _read(response: Any, media_type: str) -> Document:
+    _check_answer(response, media_type)
     length = response.length
     body = response.read(MAX_DOCUMENT + 1)  # never without a number: then a buffer of the length that was said is made
     if len(body) > MAX_DOCUMENT:
@@ -177,7 +190,7 @@ def _read(response: Any) -> Document:
     return Document(body, _max_age(response.getheader("cache-control", "")))
 
 
-def _check_answer(response: Any) -> None:
+def _check_answer(response: Any, expected: str) -> None:
     if response.status in _REDIRECTS:
         raise FetchFailed("a redirect, which is not followed")
     if response.status != _OK:
@@ -185,8 +198,8 @@ def _check_answer(response: Any) -> None:
     if response.getheader("content-encoding", "identity").strip().lower() != "identity":
         raise FetchFailed("compressed, though we asked for it as it is")
     media_type = response.getheader("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        raise FetchFailed("not JSON by its content type")
+    if media_type != expected and not (expected == JSON and media_type.endswith("+json")):
+        raise FetchFailed(f"not {expected} by its content type")
 
 
 def _max_age(cache_control: str) -> int | None:
@@ -197,9 +210,9 @@ def _max_age(cache_control: str) -> int | None:
     return min(ages, default=None)
 
 
-def _remaining(until: float) -> float:
+def _remaining(until: float, step: float | None = None) -> float:
     """Seconds for the next step. Raises FetchFailed when there are none."""
     remaining = until - time.monotonic()
     if remaining <= 0:
         raise FetchFailed("not within the deadline")
-    return min(remaining, STEP_SECONDS)
+    return min(remaining, STEP_SECONDS if step is None else step)

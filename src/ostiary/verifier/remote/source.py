@@ -1,4 +1,4 @@
-"""Where an issuer's keys are, and what they are at this moment."""
+"""Where an issuer publishes what it publishes, and what its keys are at this moment."""
 
 import os
 import time
@@ -14,14 +14,15 @@ from ostiary.verifier.remote.url import Url, openid_configuration_url, read_issu
 DEADLINE: Final = 5.0  # seconds for everything: names, connections, metadata, keys
 
 
-class Loaded(NamedTuple):
+class PublishedKeys(NamedTuple):
     keys: KeySet
     max_age: int | None
     """Seconds for which the issuer says that they may be kept; None where it says nothing."""
 
 
 class IssuerSource:
-    """Loads an issuer's JWK Set: from ``jwks_uri`` if given, else from where the issuer's metadata says (RFC 8414).
+    """Loads an issuer's JWK Set: from ``jwks_uri`` if given, else from where the issuer's metadata says (RFC 8414). And
+    what else is at the issuer's own origin.
 
     The metadata must be about this issuer to the letter (§3.3), and may name only the issuer's own origin. The
     parameters are those of `ostiary.verifier.RemoteKeys`, and raise as there.
@@ -45,24 +46,34 @@ class IssuerSource:
         self._development = development
         rule = AddressRule(loopback=self._url.is_loopback, networks=networks)
         self._fetcher = Fetcher(rule, ca_file=ca_file, resolve=resolve)
+        self.get: Final = self._fetcher.get
 
-    def load(self) -> Loaded:
+    def load(self) -> PublishedKeys:
         """The keys, within `DEADLINE`. Raises FetchFailed."""
         until = time.monotonic() + DEADLINE
-        url = self._jwks_url or self._discover(until)
-        document = self._fetcher.get(url, until=until)
-        return Loaded(_key_set(document), document.max_age)
+        url = self._jwks_url or self.endpoint("jwks_uri", until)
+        document = self.get(url, until=until)
+        return PublishedKeys(_key_set(document), document.max_age)
 
-    def _discover(self, until: float) -> Url:
+    def own_url(self, text: str) -> Url:
+        """The URL, if it is at the issuer's own origin. Raises ConfigurationError for any other, as `read_url`."""
+        url = read_url(text, development=self._development)
+        if url.origin != self._url.origin:  # else a token could make us call anybody
+            raise ConfigurationError("not at the issuer's own origin")
+        return url
+
+    def endpoint(self, name: str, until: float) -> Url:
+        """What the issuer's metadata calls ``name``. Raises FetchFailed."""
         metadata = _json_object(self._get_metadata(until))
         if metadata.get("issuer") != self._issuer:
             raise FetchFailed("the metadata is about another issuer")
         try:
-            url = read_url(metadata.get("jwks_uri", ""), development=self._development)
+            url = read_url(metadata.get(name, ""), development=self._development)
         except ConfigurationError:
-            raise FetchFailed("the metadata names no usable jwks_uri") from None
+            raise FetchFailed(f"the metadata names no usable {name}") from None
         if url.origin != self._url.origin:
-            raise FetchFailed("the metadata names a jwks_uri at another origin: to permit it, pass jwks_uri=…")
+            hint = ": to permit it, pass jwks_uri=…" if name == "jwks_uri" else ""
+            raise FetchFailed(f"the metadata names a {name} at another origin{hint}")
         return url
 
     def _get_metadata(self, until: float) -> Document:
@@ -74,7 +85,7 @@ class IssuerSource:
         return self._get(openid_configuration_url(self._issuer), until)
 
     def _get(self, text: str, until: float) -> Document:
-        return self._fetcher.get(read_url(text, development=self._development), until=until)
+        return self.get(read_url(text, development=self._development), until=until)
 
 
 def _key_set(document: Document) -> KeySet:
