@@ -1,6 +1,8 @@
 """A small installation to test the edge with: toy routes, a clock that stands still, real keys and a real verifier."""
 
-from typing import Annotated, Any
+from dataclasses import fields
+from enum import StrEnum
+from typing import Annotated, Any, Literal
 
 import httpx
 import msgspec
@@ -9,6 +11,7 @@ from ostiary.core.plug import (
     Ambient,
     Answer,
     Call,
+    Client,
     CookieRole,
     Credential,
     Csrf,
@@ -18,6 +21,7 @@ from ostiary.core.plug import (
     Place,
     Route,
     SetCookie,
+    SignedText,
     Speaks,
     Transport,
     Unlimited,
@@ -40,6 +44,8 @@ SECRET = "correct-horse-battery-staple"  # what must never come back
 ISSUER = "https://auth.example.com"
 KEY = SigningKey.generate("ES256")
 NOTHING = Unlimited(because="a toy")
+CLIENT = Client("client_a:b c%", "orders", frozenset({"https://orders.example.com"}))  # what escaping is about
+CLIENT_SECRET = "s+cret/ü:&="
 
 
 class Clock:
@@ -76,12 +82,27 @@ class Rows:
         return Clock().now() + self.ahead
 
 
+class Directory:
+    """Knows one client: the real one, which asks the database, is tested with its slice."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    async def authenticate(self, client_id: str, secret: str) -> Client | None:
+        self.asked.append((client_id, secret))
+        return CLIENT if (client_id, secret) == (CLIENT.id, CLIENT_SECRET) else None
+
+    async def have_resource(self, resource: str) -> bool:
+        return resource in CLIENT.resources
+
+
 class World:
     def __init__(self, *routes: Route, alone: bool = True, **settings: Any) -> None:
         self.settings, _ = load({"issuer": ISSUER, **settings})
         self.fresh = True
         self.hot = Counters()
         self.database = Rows()
+        self.clients = Directory()
         self.revocations = KnownRevocations(fresh=lambda: self.fresh)
         self.ambient = _ambient(self)
         self.routes = routes or ROUTES
@@ -95,29 +116,22 @@ class World:
 
 
 def _ambient(world: World) -> Ambient:
-    unused: Any = None
+    """What routes of the edge use; the rest is not there."""
     verifier = Verifier(
         keys=[KEY.public], issuer=ISSUER, audience=ISSUER, revocations=world.revocations, clock=lambda: NOW
     )
-    hot: Any = world.hot
-    database: Any = world.database
-    return Ambient(
-        settings=world.settings,
-        clock=Clock(),
-        random=Random(),
-        database=database,
-        hot=hot,
-        vault=unused,
-        hashing=unused,
-        mail=unused,
-        keys=unused,
-        clients=unused,
-        verifier=verifier,
-        revocations=world.revocations,
-        factors=(),
-        checks=(),
-        endings=(),
-    )
+    parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(Ambient))
+    parts |= {
+        "settings": world.settings,
+        "clock": Clock(),
+        "random": Random(),
+        "database": world.database,
+        "hot": world.hot,
+        "clients": world.clients,
+        "verifier": verifier,
+        "revocations": world.revocations,
+    }
+    return Ambient(**parts)
 
 
 def access_token(**changes: Any) -> str:
@@ -142,6 +156,36 @@ class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refresh_token: str | None = None
 
 
+class DeviceLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    device_token: str | None = None
+    transport: Transport = "token"
+
+
+class DeviceRefresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    refresh_token: str | None = None
+    device_token: str | None = None
+
+
+class Order(StrEnum):
+    ASCENDING = "asc"
+    DESCENDING = "desc"
+
+
+class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    after: str
+    limit: Annotated[int, msgspec.Meta(ge=-5, le=100)] = 10
+    since: int | None = None
+    deep: bool = False
+    order: Order = Order.ASCENDING
+    type: Literal["a", "b"] | None = None
+
+
+class Ask(msgspec.Struct, frozen=True):
+    token: str
+    token_type_hint: str | None = None
+    size: int = 0
+
+
 class Seen(msgspec.Struct, frozen=True):
     """What the handler was given."""
 
@@ -154,6 +198,15 @@ class Seen(msgspec.Struct, frozen=True):
     user_agent: str
     request_id: str
     path: dict[str, str]
+    query: Any
+    client: str | None
+    device_token: str | None
+    body: Any
+
+
+class Actors(msgspec.Struct, frozen=True):
+    kind: str
+    id: str
 
 
 def seen(call: Call[Any]) -> Seen:
@@ -167,6 +220,10 @@ def seen(call: Call[Any]) -> Seen:
         user_agent=call.user_agent,
         request_id=call.request_id,
         path=dict(call.path),
+        query=call.query,
+        client=call.client.id if call.client else None,
+        device_token=call.device_token,
+        body=call.body,
     )
 
 
@@ -209,6 +266,14 @@ async def answer_unstated(_call: Call[Any]) -> Answer:
 async def document(_call: Call[Any]) -> Answer:
     headers = (("cache-control", "public, max-age=300"), ("access-control-allow-origin", "*"))
     return Answer(200, Empty(), headers=headers)
+
+
+async def signed(_call: Call[Any]) -> Answer:
+    return Answer(200, SignedText("aGVhZA.Ym9keQ.c2ln", "application/statuslist+jwt"))
+
+
+async def who(call: Call[Any]) -> Answer:
+    return Answer(200, Actors(call.actor.kind, call.actor.id))
 
 
 async def page(_call: Call[Any]) -> Answer:
@@ -263,6 +328,17 @@ ROUTES = (
     route("GET", "/document", document, answers={200: Empty}),
     route("GET", "/document/mine", document, credential=Credential.ACCESS, answers={200: Empty}),
     route("POST", "/document", document, answers={200: Empty}),
+    route("GET", "/list", show, query=Filter),
+    route("POST", "/list", show, query=Filter, body=Refresh),
+    route("POST", "/device", show, body=DeviceLogin),
+    route("POST", "/device/refresh", show, body=DeviceRefresh, credential=Credential.REFRESH),
+    route("POST", "/oauth", show, body=Ask, speaks=Speaks.OAUTH, credential=Credential.CLIENT),
+    route("GET", "/oauth/feed", show, query=Filter, speaks=Speaks.OAUTH, credential=Credential.CLIENT),
+    route("POST", "/oauth/open", show, body=Ask, speaks=Speaks.OAUTH, limit=PerSource("register")),
+    route("POST", "/oauth/lost", lose_the_store, body=Ask, speaks=Speaks.OAUTH),
+    route("POST", "/oauth/crash", crash, body=Ask, speaks=Speaks.OAUTH),
+    route("GET", "/who", who, credential=Credential.CLIENT, answers={200: Actors}),
+    route("GET", "/signed", signed, answers={200: SignedText}),
     route("GET", "/page", page, answers={200: Page}),
     route("GET", "/.well-known/jwks.json", document, place=Place.ROOT, answers={200: Empty}),
 )

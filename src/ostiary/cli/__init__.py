@@ -13,7 +13,7 @@ from typing import Any, Final
 from cyclopts import App
 
 from ostiary._version import __version__
-from ostiary.cli import keys, token, users
+from ostiary.cli import clients, keys, token, users
 from ostiary.cli.doctor import doctor
 from ostiary.cli.migrate import migrate
 from ostiary.cli.openapi import openapi
@@ -64,6 +64,7 @@ def _command_line() -> App:
     for command in (serve, migrate, doctor, openapi):
         app.command(command)
     app.command(_group("users", "Accounts.", users.COMMANDS))
+    app.command(_group("clients", "Services that ask in their own name.", clients.COMMANDS))
     app.command(_group("keys", "Signing keys.", keys.COMMANDS))
     app.command(_group("token", "Looking at tokens.", token.COMMANDS))
     return app

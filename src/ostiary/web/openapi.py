@@ -30,7 +30,6 @@ _SCHEMES: Final[Json] = {
     "client": {"type": "http", "scheme": "basic"},
     "refreshCookie": {"type": "apiKey", "in": "cookie", "name": REFRESH_COOKIE},
 }
-# any one entry suffices; the empty one stands for a token or a client's secret in the body
 _SECURITY: Final[dict[Credential, list[Json]]] = {
     Credential.NONE: [],
     Credential.ACCESS: [{"bearer": []}, {"accessCookie": []}],
@@ -80,10 +79,12 @@ def document(routes: Sequence[Route], *, settings: Settings, version: str) -> Js
     structs = _structs(ordered)
     references, schemas = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
     reference_of = dict(zip(structs, references, strict=True))
+    # a query is written as parameters: its struct is no component, but what that refers to is
+    query_of = {query: schemas.pop(_named(reference_of[query])) for query in _queries(ordered)}
     paths: Json = {}
     for route in ordered:
         path = paths.setdefault(placed(route, settings), _at_host(route, settings))
-        path[route.method.lower()] = _operation(route, reference_of)
+        path[route.method.lower()] = _operation(route, reference_of, query_of.get(route.query))
     return {
         "openapi": "3.1.0",
         "info": {"title": "Ostiary", "version": version},
@@ -100,25 +101,40 @@ def _at_host(route: Route, settings: Settings) -> Json:
 
 
 def _structs(routes: Sequence[Route]) -> list[Struct]:
-    """Every struct that travels as JSON, once."""
+    """Every struct that is read or written, once."""
     bodies = [route.body for route in routes if route.body is not Empty]
     answers = [body for route in routes for body in route.answers.values() if body is not None and body not in _NO_JSON]
-    return list(dict.fromkeys(bodies + answers))
+    return list(dict.fromkeys([*bodies, *answers, *_queries(routes)]))
 
 
-def _operation(route: Route, reference_of: References) -> Json:
+def _queries(routes: Sequence[Route]) -> list[Struct]:
+    return list(dict.fromkeys(route.query for route in routes if route.query is not Empty))
+
+
+def _named(reference: Json) -> str:
+    name: str = reference["$ref"].rpartition("/")[2]
+    return name
+
+
+def _operation(route: Route, reference_of: References, query: Json | None) -> Json:
     operation: Json = {
         "operationId": _operation_id(route),
         "summary": route.summary,
         "tags": [_tag(route)],
-        "security": _SECURITY[route.credential],
+        "security": _security(route),
     }
-    if parameters := [*_path_parameters(route), *_query_parameters(route)]:
+    if parameters := [*_path_parameters(route), *(_query_parameters(query) if query else ())]:
         operation["parameters"] = parameters
     if route.body is not Empty:
         operation["requestBody"] = _request_body(route, reference_of)
     operation["responses"] = {**_answers(route, reference_of), **_refusals(route)}
     return operation
+
+
+def _security(route: Route) -> list[Json]:
+    """Any one of them suffices; the empty one stands for a token or a client's secret in the body."""
+    schemes = _SECURITY[route.credential]
+    return schemes if route.method != "GET" else [scheme for scheme in schemes if scheme]
 
 
 def _path_parameters(route: Route) -> list[Json]:
@@ -128,12 +144,17 @@ def _path_parameters(route: Route) -> list[Json]:
     ]
 
 
-def _query_parameters(route: Route) -> list[Json]:
-    described: Json = msgspec.json.schema_components((route.query,))[1][route.query.__name__]
+def _query_parameters(query: Json) -> list[Json]:
     return [
-        {"name": name, "in": "query", "required": name in described.get("required", ()), "schema": schema}
-        for name, schema in described["properties"].items()
+        {"name": name, "in": "query", "required": name in query["required"], "schema": _of_text(schema)}
+        for name, schema in query["properties"].items()
     ]
+
+
+def _of_text(schema: Json) -> Json:
+    """Without null, which no text is: a parameter is left out."""
+    options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
+    return options[0] if len(options) == 1 else schema
 
 
 def _request_body(route: Route, reference_of: References) -> Json:

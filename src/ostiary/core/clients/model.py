@@ -14,6 +14,7 @@ from ostiary.verifier.remote.url import Url, read_issuer
 MOST_RESOURCES: Final = 100
 _LONGEST_NAME: Final = 100  # characters
 _LONGEST_RESOURCE: Final = 256  # characters: it becomes the `aud` of access tokens, which a verifier bounds
+_WHAT_A_RESOURCE_IS: Final = "A resource is an https URL without user, query and fragment; http on loopback only."
 
 _ID: Final = re.compile(CLIENT_PREFIX + r"[a-z2-7]{26}")
 """As `ostiary.core.entropy.identifier` makes it."""
@@ -63,7 +64,7 @@ def _read(resource: str) -> Url:
     try:
         return read_issuer(resource, development=True)
     except ConfigurationError:
-        raise InvalidBody("A resource is an https URL without user, query and fragment.") from None
+        raise InvalidBody(_WHAT_A_RESOURCE_IS) from None
 
 
 def _place(url: Url) -> tuple[tuple[str, str, int], str]:
