@@ -1,4 +1,4 @@
-"""Devices: what an account signs in from, recognised by a random token; and what its owner sees of them and its sessions.
+"""Devices: what an account signs in from, recognised by a random token; and what its owner sees of them and sessions.
 
 Owns the table ``devices``, the mail about a new one with the link that forgets it, and the routes under ``/devices``
 and ``/sessions``: a session is shown with its device, which `sessions` does not know. Knows nothing of how somebody

@@ -57,10 +57,7 @@ async def forget(ambient: Ambient, actor: Actor, account_id: str, device_id: str
     event = Event("devices.forgotten", account_id=account_id, detail={"device": device_id})
 
     async def body(tx: Transaction) -> Revoking[None]:
-        if actor.is_account(account_id):
-            await record(ambient, tx, actor, event)
-        else:
-            await act(ambient, tx, actor, USERS_WRITE, event)
+        await act(ambient, tx, actor, USERS_WRITE, event, own=account_id)
         if not await queries.hold(tx, device_id, account_id=account_id):
             raise NotFound(f"account {account_id} has no device {device_id}")
         return Revoking(None, await _remove(ambient, tx, actor, device_id))

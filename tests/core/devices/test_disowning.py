@@ -1,0 +1,179 @@
+"""The mail about a new device, and the link in it that ends what it tells of."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from ostiary.core.devices.model import ANNOUNCED, DISOWNABLE
+from ostiary.core.opaque import Purpose, new_token
+from tests.core.devices.signing_in import CHROME, LINK, devices, disown_tokens, seen, sign_in
+from tests.core.installation import EMAIL, ISSUER, PASSWORD, installation, told
+
+
+async def disown(house, token, **options):
+    return await house.post("/devices/disown", {"token": token}, **options)
+
+
+async def disowned_by_mail(house):
+    """A sign-in from a new device, and the token of the mail about it."""
+    made = await sign_in(house)
+    return made, (await disown_tokens(house))[-1]
+
+
+async def test_the_owner_is_told_when_with_what_and_from_where_and_how_to_end_it(database_url):
+    async with installation(database_url) as house:
+        await house.person("Ada@example.com")
+        await sign_in(house, headers={"user-agent": CHROME}, source="192.0.2.1")
+        (mail,) = await house.mails()
+        (token,) = LINK.findall(mail.text)
+        assert (mail.to, mail.subject) == (
+            "Ada@example.com",
+            "New device signed in to your account at auth.example.com",
+        )
+        assert "When: 2027-01-15 08:00 UTC\nDevice: Chrome on Windows\nAddress: 192.0.2.1\n" in mail.text
+        assert f"\n{ISSUER}/auth/devices/disown#{token}" in mail.text
+        assert "good for 7 days" in mail.text
+
+
+async def test_the_link_is_made_of_the_issuer_whatever_the_request_says_its_host_is(sqlite_url):
+    """R01, F5: Host header poisoning."""
+    forged = {"host": "evil.example", "x-forwarded-host": "evil.example", "forwarded": "host=evil.example"}
+    async with installation(sqlite_url, issuer=f"{ISSUER}/realm") as house:
+        await house.person()
+        transport = httpx.ASGITransport(house.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://evil.example", trust_env=False) as http:
+            body = {"email": EMAIL, "password": PASSWORD}
+            assert (await http.post("/auth/login", json=body, headers=forged)).status_code == 200
+        (mail,) = await house.mails()
+        assert "evil" not in mail.text + mail.subject
+        assert f"{ISSUER}/realm/auth/devices/disown#" in mail.text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Call us: https://evil.example/?a=b", "Call us https evil example a b"),
+        ("mail ada@evil.example, now", "mail ada evil example now"),
+        ("www.evil.example", "www evil example"),
+        ("Zoë's télé (große)", "Zoë's télé (große)"),
+        ("...", ""),
+        ("a\u2024b \uff0e \u3002 c", "a b c"),
+    ],
+)
+async def test_a_thief_writes_no_link_into_our_mail(sqlite_url, name, shown):
+    """The device's name is the caller's own words, and mail programs make links of whatever looks like one."""
+    async with installation(sqlite_url) as house:
+        await house.person()
+        await sign_in(house, device_name=name)
+        (mail,) = await house.mails()
+        assert f"\nDevice: {shown}\n" in mail.text
+
+
+async def test_the_link_signs_the_device_out_at_once_and_nothing_else(database_url):
+    async with installation(database_url) as house:
+        ada = await house.person()
+        mine = await sign_in(house)
+        thief, token = await disowned_by_mail(house)
+        again = await sign_in(house, device_token=thief.device_token)
+        answer = await disown(house, token, source="192.0.2.9")
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert "set-cookie" not in answer.headers
+        for session in (thief.tokens, again.tokens):
+            assert not await house.is_let_in(session.access)
+            assert (await house.refresh(session.refresh)).status_code == 401
+        assert await house.is_let_in(mine.tokens.access)
+        assert await devices(house) == {mine.device_id}
+        (event,) = await house.events("devices.disowned")
+        assert (event["account_id"], event["actor_kind"], event["source"]) == (ada.id, "anonymous", "192.0.2.9")
+        assert json.loads(event["detail"]) == {"device": thief.device_id}
+
+
+async def test_a_link_is_good_once_also_for_twenty_at_once(database_url):
+    """R02, R03."""
+    async with installation(database_url) as house:
+        await house.person()
+        _, token = await disowned_by_mail(house)
+        answers = await asyncio.gather(*(disown(house, token) for _ in range(20)))
+        assert sorted(answer.status_code for answer in answers) == [204] + [401] * 19
+        assert len(await house.events("devices.disowned")) == 1
+        assert len(await house.events("sessions.ended")) == 1
+
+
+async def test_a_link_expires_to_the_second(sqlite_url):
+    async with installation(sqlite_url) as house:
+        await house.person()
+        made, token = await disowned_by_mail(house)
+        house.clock.advance(DISOWNABLE)
+        assert (await disown(house, token)).status_code == 401
+        assert await devices(house) == {made.device_id}
+        other, newer = await disowned_by_mail(house)
+        house.clock.advance(DISOWNABLE - 0.001)
+        assert (await disown(house, newer)).status_code == 204
+        assert other.device_id not in await devices(house)
+
+
+async def test_what_is_wrong_used_or_of_a_forgotten_device_is_told_alike(sqlite_url):
+    async with installation(sqlite_url) as house:
+        await house.person()
+        made, token = await disowned_by_mail(house)
+        forgotten, of_forgotten = await disowned_by_mail(house)
+        await house.ask("DELETE", f"/auth/devices/{forgotten.device_id}", token=made.tokens.access)
+        await disown(house, token)
+        random = house.ambient.random
+        wrong = ["", "x", new_token(Purpose.DISOWN, random).text, new_token(Purpose.VERIFY, random).text]
+        wrong += [token[:-1], token.upper(), token + "\n", made.device_token, made.tokens.refresh, made.tokens.access]
+        answers = [await disown(house, each) for each in [token, of_forgotten, *wrong]]
+        assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(401, "invalid_token")}
+        assert {told(answer)[1] for answer in answers} == {told(answers[0])[1]}
+
+
+async def test_opening_the_link_changes_nothing_and_its_page_leaks_nothing(sqlite_url):
+    """R06, F7: mail scanners open links, and the token is in the fragment, which no request carries."""
+    async with installation(sqlite_url) as house:
+        await house.person()
+        made, token = await disowned_by_mail(house)
+        page = await house.get("/devices/disown")
+        assert page.status_code == 200
+        assert page.headers["referrer-policy"] == "no-referrer"
+        assert page.headers["cache-control"] == "no-store"
+        policy = page.headers["content-security-policy"]
+        nonce = policy.partition("script-src 'nonce-")[2].partition("'")[0]
+        assert page.text.count(f'nonce="{nonce}"') == 2
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert (await house.get(f"/devices/disown?token={token}")).status_code == 200
+        assert (await house.ask("HEAD", "/auth/devices/disown")).status_code == 200
+        assert await devices(house) == {made.device_id}
+        assert (await disown(house, token)).status_code == 204
+
+
+async def test_a_known_device_brings_no_mail(sqlite_url):
+    async with installation(sqlite_url) as house:
+        await house.person()
+        made = await sign_in(house)
+        await sign_in(house, device_token=made.device_token)
+        assert len(await house.mails()) == 1
+
+
+async def test_nobody_fills_the_owners_mailbox_by_signing_in(sqlite_url):
+    """R10: whoever has the password can sign in as often as they like."""
+    async with installation(sqlite_url) as house:
+        await house.person()
+        for _ in range(ANNOUNCED + 2):
+            await sign_in(house)
+        assert len(await house.mails()) == ANNOUNCED
+        house.clock.advance(3600)
+        await sign_in(house)
+        assert len(await house.mails()) == ANNOUNCED + 1
+
+
+async def test_only_the_hash_of_the_links_token_is_stored_and_it_is_in_no_answer(sqlite_url):
+    async with installation(sqlite_url) as house:
+        ada = await house.person()
+        made, token = await disowned_by_mail(house)
+        stored = str(await house.rows("select * from devices")) + str(await house.events())
+        shown = (await house.get("/devices", token=made.tokens.access)).text
+        assert token not in stored + shown
+        assert (await seen(house, ada)).disown not in {None, token}
