@@ -39,7 +39,7 @@ def claims_of(verifier: Verifier, text: str) -> AccessToken | None:
     """None where the token is refused as it should be: with an error of its family."""
     try:
         claims = verifier.verify(text)
-        assert verifier.session_of(text) == claims.sid
+        assert verifier.issued(text) == claims
         Principal.of(claims)
     except InvalidToken:
         return None

@@ -490,16 +490,16 @@ def test_l22_a_bound_token_is_told_to_others_without_a_proof_and_lets_nobody_in(
 # -- ending a session with a token that is over ------------------------------------------------------------------------
 
 
-def test_the_session_of_a_token_is_told_also_when_it_has_expired_or_was_revoked():
+def test_what_a_token_was_issued_for_is_told_also_when_it_has_expired_or_was_revoked():
     known = revocations()
     known.end_session("session-1", NOW + 1000)
     checking = verifier(revocations=known)
-    assert checking.session_of(issue()) == "session-1"
-    assert checking.session_of(issue(exp=NOW - 100, iat=NOW - 200, sid="session-2")) == "session-2"
-    assert checking.session_of(issue(aud="https://files.example.com")) == "session-1"
+    assert checking.issued(issue()).sid == "session-1"
+    assert checking.issued(issue(exp=NOW - 100, iat=NOW - 200, sid="session-2")).sid == "session-2"
+    assert checking.issued(issue(aud="https://files.example.com")).sid == "session-1"
 
 
-def test_the_session_of_a_token_that_is_not_ours_is_not_told():
+def test_of_a_token_that_is_not_ours_nothing_is_told():
     for token, error in (
         (malformed := "a.b.c", MalformedToken),
         (issue()[:-4] + "AAAA", BadSignature),
@@ -508,7 +508,7 @@ def test_the_session_of_a_token_that_is_not_ours_is_not_told():
         (malformed + ".d", MalformedToken),
     ):
         with pytest.raises(error):
-            verifier().session_of(token)
+            verifier().issued(token)
 
 
 def test_asking_for_a_session_does_not_make_an_expired_token_good():

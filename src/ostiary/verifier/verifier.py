@@ -5,15 +5,15 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Final, final
 
-from ostiary.errors import ClaimRejected, ConfigurationError, MalformedToken, TokenExpired
+from ostiary.errors import ClaimRejected, MalformedToken, TokenExpired
 from ostiary.jose import MAX_TOKEN, Key, KeySet, verify
 from ostiary.verifier.access_token import ACCESS_TOKEN_TYPE, AccessToken, decode_access_token
+from ostiary.verifier.limits import LEEWAY, MAX_LEEWAY, MAX_LIFETIME, check_parameters
 from ostiary.verifier.remote import RemoteKeys, RemoteVerifier
 from ostiary.verifier.revocations import Revocations
 
-LEEWAY: Final = 30  # seconds by which clocks may differ, unless told otherwise
-MAX_LEEWAY: Final = 120  # seconds; more is not a clock's inaccuracy
-MAX_LIFETIME: Final = 24 * 3600  # seconds; no access token of ours lives longer
+__all__ = ["LEEWAY", "MAX_LEEWAY", "MAX_LIFETIME", "Verifier"]
+
 CACHED_TOKENS: Final = 8192
 
 
@@ -141,14 +141,14 @@ class Verifier:
             self._revocations.check(claims, at)
         return claims
 
-    def session_of(self, token: str) -> str:
-        """The session of a token that the issuer signed, for whatever audience, though it may have expired or been
-        revoked: to end it.
+    def issued(self, token: str) -> AccessToken:
+        """The claims of a token that the issuer signed, for whatever audience, though it may have expired or been
+        revoked: to end what it stands for. It lets nobody in.
 
         Raises:
             InvalidToken: as `verify`, but for what audience, time and revocations say.
         """
-        return self._verify_signed(token, self._known.keys).sid
+        return self._verify_signed(token, self._known.keys)
 
     def _claims_of(self, token: str) -> AccessToken:
         if not isinstance(token, str) or len(token) > MAX_TOKEN:  # to look a giant up is to hash it
@@ -203,12 +203,3 @@ class _KnownTokens:
         if len(self.young) >= CACHED_TOKENS // 2:
             self.old, self.young = self.young, {}
         self.young[token] = claims
-
-
-def check_parameters(issuer: str, audience: str, leeway: int) -> None:
-    """Raises ConfigurationError for what no verifier may be made with."""
-    for name, value in (("issuer", issuer), ("audience", audience)):
-        if not isinstance(value, str) or not value:
-            raise ConfigurationError(f"{name} must be a text that is not empty")
-    if type(leeway) is not int or not 0 <= leeway <= MAX_LEEWAY:
-        raise ConfigurationError(f"leeway must be a whole number of seconds from 0 to {MAX_LEEWAY}")
