@@ -13,15 +13,27 @@ USERS_READ: Final = "users:read"
 USERS_WRITE: Final = "users:write"
 
 
-async def act(ambient: Ambient, tx: Transaction, actor: Actor, permission: str, event: Event) -> None:
+async def act(
+    ambient: Ambient, tx: Transaction, actor: Actor, permission: str, event: Event, *, own: str | None = None
+) -> None:
     """Records ``event`` if ``actor`` holds ``permission`` by the roles that the database has in this transaction.
+
+    Args:
+        own: the account that is acted on, where its owner needs no permission.
 
     Raises:
         Forbidden: it does not; raised inside the transaction, so nothing else of it stays.
     """
-    if not await _may(tx, actor, permission):
+    if not await _is_own(tx, actor, own) and not await _may(tx, actor, permission):
         raise Forbidden(f"{actor.kind} {actor.id} has no permission {permission}")
     await record(ambient, tx, actor, event)
+
+
+async def _is_own(tx: Transaction, actor: Actor, account_id: str | None) -> bool:
+    if account_id is None or not actor.is_account(account_id):
+        return False
+    standing = await queries.standing(tx, account_id)
+    return standing is not None and standing.active
 
 
 async def _may(tx: Transaction, actor: Actor, permission: str) -> bool:

@@ -5,7 +5,7 @@ from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.devices import queries
-from ostiary.core.devices.model import DISOWNABLE, REMEMBERED, Device, Recognised, superfluous
+from ostiary.core.devices.model import ADDED, DISOWNABLE, REMEMBERED, Device, Recognised, superfluous
 from ostiary.core.entropy import identifier
 from ostiary.core.opaque import Purpose, fingerprint, new_token
 from ostiary.core.plug import Actor, Ambient
@@ -111,7 +111,7 @@ async def _add(ambient: Ambient, tx: Transaction, actor: Actor, account_id: str,
         disown_hash=disowning.fingerprint,
         disown_until=now + DISOWNABLE * MICROSECONDS,
     )
-    event = Event("devices.added", account_id=account_id, detail={"device": device.id, "name": name})
+    event = Event(ADDED, account_id=account_id, detail={"device": device.id, "name": name})
     await record(ambient, tx, actor, event)
     return Recognised(device.id, name, token=token.text, disown=disowning.text)
 

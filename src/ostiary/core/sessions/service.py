@@ -133,10 +133,7 @@ async def sign_out_everywhere(ambient: Ambient, actor: Actor, account_id: str) -
     event = Event("sessions.ended_all", account_id=account_id)
 
     async def body(tx: Transaction) -> Revoking[int]:
-        if actor.is_account(account_id):
-            await record(ambient, tx, actor, event)
-        else:
-            await act(ambient, tx, actor, USERS_WRITE, event)
+        await act(ambient, tx, actor, USERS_WRITE, event, own=account_id)
         raised = await raise_epoch(ambient, tx, account_id)
         ended = await end_all_of(ambient, tx, account_id, EndReason.SIGNED_OUT_EVERYWHERE)
         # the epoch refuses every access token at once: no entry for each session is needed
