@@ -73,6 +73,7 @@ class EndReason(StrEnum):
     SIGNED_OUT_EVERYWHERE = "signed_out_everywhere"
     ACCOUNT_DISABLED = "account_disabled"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 — a reason
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 — a reason
     LIMIT = "too_many_sessions"
     ENDED_BY_OWNER = "ended_by_owner"
     DEVICE_FORGOTTEN = "device_forgotten"

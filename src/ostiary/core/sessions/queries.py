@@ -60,10 +60,13 @@ async def keep_slot(tx: Transaction, session_id: str, slot: Slot) -> None:
     )
 
 
-async def leave_slot(tx: Transaction, *, list_number: int, index: int) -> None:
-    """The session whose slot this is takes another one with its next access token."""
+async def leave_slot(tx: Transaction, session_id: str, *, list_number: int, index: int) -> None:
+    """If this is the session's slot, it takes another one with its next access token."""
     await tx.execute(
-        "update sessions set status_ver = null where status_list = $1 and status_index = $2", list_number, index
+        "update sessions set status_ver = null where id = $1 and status_list = $2 and status_index = $3",
+        session_id,
+        list_number,
+        index,
     )
 
 

@@ -16,20 +16,20 @@ from ostiary.core.clock import MICROSECONDS
 from ostiary.core.devices import queries as devices
 from ostiary.core.opaque import Purpose, fingerprint, new_token
 from ostiary.core.plug import Actor, Ambient
-from ostiary.core.revocations import Revoking, transact
+from ostiary.core.revocations import Revoking, status_set, token_revoked, transact
+from ostiary.core.sessions import queries as sessions
 from ostiary.core.sessions.model import EndReason, Session, Slot
 from ostiary.core.sessions.service import end, hold
-from ostiary.core.settings import Settings
 from ostiary.core.tokens import grace, queries
 from ostiary.core.tokens.mails import reused
 from ostiary.core.tokens.model import Granted, NotAlive, Reused
 from ostiary.core.tokens.queries import Family
+from ostiary.core.tokens.status.claim import claim, own_entry
 from ostiary.core.tokens.status.service import slot_for
-from ostiary.errors import InvalidTarget, InvalidToken, RefreshTokenReused, RevocationsUnknown
+from ostiary.errors import InvalidTarget, InvalidToken, RefreshTokenReused, RevocationsUnknown, TokenRevoked
 from ostiary.jose import sign
 from ostiary.store.database import Transaction
-from ostiary.verifier import ACCESS_TOKEN_TYPE, AccessToken, encode_access_token
-from ostiary.verifier.access_token import Status, StatusListEntry
+from ostiary.verifier import ACCESS_TOKEN_TYPE, LEEWAY, AccessToken, encode_access_token
 
 _JTI_SIZE: Final = 16  # bytes; RFC 7519 §4.1.7: no two tokens may ever share one
 _FIRST: Final = 1
@@ -96,7 +96,7 @@ def sign_access_token(ambient: Ambient, granted: Granted) -> tuple[str, int]:
     session, standing, settings = granted.session, granted.standing, ambient.settings
     now = ambient.seconds()
     # no token outlives its session: what it was issued for would be gone
-    expires = min(now + settings.access_lifetime, session.expires_at // MICROSECONDS)
+    expires = min(now + settings.access_lifetime, session.ends_at // MICROSECONDS)
     claims = AccessToken(
         iss=settings.issuer,
         sub=standing.account_id,
@@ -112,17 +112,9 @@ def sign_access_token(ambient: Ambient, granted: Granted) -> tuple[str, int]:
         auth_time=session.auth_time,
         acr=session.acr,
         amr=session.amr,
-        status=None if granted.slot is None else _status(settings, granted.slot),
+        status=claim(settings, granted.slot),
     )
     return sign(encode_access_token(claims), granted.key, typ=ACCESS_TOKEN_TYPE), expires - now
-
-
-def status_list_uri(settings: Settings, number: int) -> str:
-    return f"{settings.issuer}{settings.prefix}/status/{number}"
-
-
-def _status(settings: Settings, slot: Slot) -> Status:
-    return Status(StatusListEntry(idx=slot.index, uri=status_list_uri(settings, slot.list)))
 
 
 async def refresh(
@@ -180,11 +172,19 @@ class _Asked:
     resource: str | None
 
 
-async def logout(ambient: Ambient, actor: Actor, *, access_token: str | None, refresh_token: str | None) -> None:
+async def logout(
+    ambient: Ambient,
+    actor: Actor,
+    *,
+    access_token: str | None,
+    refresh_token: str | None,
+    reason: EndReason = EndReason.LOGOUT,
+) -> None:
     """Ends the session that either token belongs to, also when the token has expired or was spent. Never refuses: a
     token that is none of ours ends nothing."""
     token_hash = fingerprint(refresh_token, Purpose.REFRESH) if refresh_token else None
-    named = _session_named_by(ambient, access_token) if access_token else None
+    issued = _issued(ambient, access_token) if access_token else None
+    named = issued and issued.sid
     if token_hash is None and named is None:
         return
 
@@ -194,11 +194,47 @@ async def logout(ambient: Ambient, actor: Actor, *, access_token: str | None, re
         entries = [
             entry
             for session_id in sorted(session_id for session_id in found if session_id)
-            for entry in await end(ambient, tx, actor, session_id, EndReason.LOGOUT)
+            for entry in await end(ambient, tx, actor, session_id, reason)
         ]
         return Revoking(None, tuple(entries))
 
     await transact(ambient, body)
+
+
+async def revoke(ambient: Ambient, actor: Actor, token: str) -> None:
+    """Ends what a token stands for, effective at once: a refresh token its session, with all its tokens, an access token
+    itself. Never refuses: a token that is none of ours ends nothing."""
+    if fingerprint(token, Purpose.REFRESH) is not None:
+        await logout(ambient, actor, access_token=None, refresh_token=token, reason=EndReason.TOKEN_REVOKED)
+    elif (issued := _issued(ambient, token)) is not None and not _is_over(ambient, issued):
+        await transact(ambient, partial(_revoke_access_token, ambient, actor, issued))
+
+
+def _is_over(ambient: Ambient, token: AccessToken) -> bool:
+    """Whether there is nothing left to revoke: whoever sends one token again and again fills neither feed nor audit."""
+    try:
+        ambient.revocations.check(token, ambient.seconds())
+    except TokenRevoked:
+        return True
+    except RevocationsUnknown:
+        return False
+    return ambient.seconds() >= token.exp + LEEWAY
+
+
+async def _revoke_access_token(
+    ambient: Ambient, actor: Actor, token: AccessToken, tx: Transaction
+) -> Revoking[None]:
+    now = ambient.now()
+    entries = [token_revoked(token.jti, now=now)]
+    if (entry := own_entry(ambient.settings, token)) is not None:
+        # a status list knows sessions and not single tokens: others of the session are refused with this one by those
+        # who go by the list, until they are refreshed
+        number, index = entry
+        await sessions.leave_slot(tx, token.sid, list_number=number, index=index)
+        entries.append(status_set(number, index, now=now))
+    event = Event("tokens.revoked", account_id=token.sub, session_id=token.sid, detail={"jti": token.jti})
+    await record(ambient, tx, actor, event)
+    return Revoking(None, tuple(entries))
 
 
 async def _rotate(ambient: Ambient, actor: Actor, asked: _Asked, tx: Transaction) -> Revoking[Rotation]:
@@ -268,9 +304,9 @@ async def _end_family(ambient: Ambient, tx: Transaction, actor: Actor, session: 
     return Revoking(Reused(session.id, mail), entries)
 
 
-def _session_named_by(ambient: Ambient, access_token: str) -> str | None:
-    """The session of an access token that we signed, expired or not; None for everything else."""
+def _issued(ambient: Ambient, access_token: str) -> AccessToken | None:
+    """An access token that we signed, expired or not; None for everything else."""
     try:
-        return ambient.verifier.session_of(access_token)
+        return ambient.verifier.issued(access_token)
     except InvalidToken:
         return None

@@ -1,0 +1,41 @@
+"""POST /auth/revoke."""
+
+from typing import Final
+
+import msgspec
+
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, Speaks, Unlimited
+from ostiary.core.tokens.service import revoke
+
+
+class Revoke(msgspec.Struct, frozen=True):
+    """RFC 7009 §2.1. The hint may be anything: a token is recognised by itself."""
+
+    token: str
+    token_type_hint: str | None = None
+
+
+async def answer(call: Call[Revoke]) -> Answer:
+    # unknown, foreign, expired, ended before: one answer (§2.2)
+    await revoke(call.ambient, call.actor, call.body.token)
+    return Answer(200)
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        place=Place.PREFIX,
+        path="/revoke",
+        summary="End what a token stands for",
+        handler=answer,
+        body=Revoke,
+        query=Empty,
+        speaks=Speaks.OAUTH,
+        # the tokens are those of the first-party client, which has no secret: who holds one may end it
+        credential=Credential.NONE,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=Unlimited(because="without one of our tokens it does nothing"),
+        answers={200: None},
+        errors=(),
+    ),
+)
