@@ -21,6 +21,7 @@ from ostiary.core.plug import (
     Transport,
 )
 from ostiary.core.sign_in import service
+from ostiary.core.sign_in.change import change_password
 from ostiary.core.sign_in.model import Continues, SignedIn, Wanted
 from ostiary.core.tokens.model import TokenSet
 from ostiary.core.tokens.routes import hand_out
@@ -31,6 +32,8 @@ from ostiary.errors import (
     InvalidCode,
     InvalidCredentials,
     InvalidTarget,
+    InvalidToken,
+    PasswordRejected,
     RateLimited,
     TooManySessions,
 )
@@ -45,6 +48,11 @@ class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device_token: str | None = None
     resource: str | None = None
     transport: Transport = "token"
+
+
+class ChangePassword(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    current_password: str
+    new_password: str
 
 
 class NextStep(msgspec.Struct, frozen=True):
@@ -72,6 +80,13 @@ async def login(call: Call[Login]) -> Answer:
         ),
     )
     return _render(call.ambient, step)
+
+
+async def password_change(call: Call[ChangePassword]) -> Answer:
+    await change_password(
+        call.ambient, call.actor, call.me, current=call.body.current_password, new=call.body.new_password
+    )
+    return Answer(204)
 
 
 def route_for(factor: Factor) -> Route:
@@ -119,5 +134,20 @@ ROUTES: Final = (
         limit=InChecks(),
         answers={200: TokenSet, 202: NextStep},
         errors=(InvalidCredentials, RateLimited, Busy, InvalidTarget, TooManySessions),
+    ),
+    Route(
+        method="POST",
+        place=Place.PREFIX,
+        path="/password/change",
+        summary="Choose another password; every other session ends",
+        handler=password_change,
+        body=ChangePassword,
+        query=Empty,
+        speaks=Speaks.JSON,
+        credential=Credential.ACCESS,
+        csrf=Csrf.SAME_ORIGIN,
+        limit=InChecks(),
+        answers={204: None},
+        errors=(InvalidCredentials, InvalidToken, PasswordRejected, RateLimited, Busy),
     ),
 )

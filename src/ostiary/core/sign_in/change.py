@@ -1,0 +1,80 @@
+"""Changing the password: who knows the current one chooses another, and everybody else is signed out."""
+
+from typing import Final
+
+from ostiary.core.accounts import queries as accounts
+from ostiary.core.accounts.email import parse_email
+from ostiary.core.accounts.model import Account
+from ostiary.core.accounts.registration import hash_new_password
+from ostiary.core.accounts.service import raise_epoch
+from ostiary.core.audit.model import Event, Outcome
+from ostiary.core.audit.service import record
+from ostiary.core.mail import render_mail
+from ostiary.core.plug import Actor, Ambient, Mail, count
+from ostiary.core.revocations import Revoking, transact
+from ostiary.core.sessions.model import EndReason
+from ostiary.core.sessions.service import end_all_of, hold
+from ostiary.core.sign_in.password import prove
+from ostiary.errors import InvalidCredentials, TokenRevoked
+from ostiary.store.database import Transaction
+from ostiary.store.hot import Rate
+from ostiary.verifier import Principal
+
+_PACKAGE: Final = "ostiary.core.sign_in"
+
+_GUESSES: Final = Rate(10, 3600)
+"""For one account, by whoever holds one of its access tokens: a stolen one must not find out the password."""
+
+
+async def change_password(ambient: Ambient, actor: Actor, me: Principal, *, current: str, new: str) -> None:
+    """Replaces the caller's password, effective at once: the other sessions end, and every access token is refused, so
+    that this session goes on with a refresh.
+
+    Raises:
+        InvalidCredentials: the current password is another one.
+        PasswordRejected: the new one breaks the policy.
+        TokenRevoked: the session has ended, or its account is gone. RateLimited, Busy
+    """
+    counted = f"password/change:{me.account_id}"
+    await count(ambient, counted, _GUESSES)
+    account = await accounts.by_id(ambient.database, me.account_id)
+    proof = await prove(ambient, account, current)
+    if account is None or account.password_hash is None or proof is None:
+        await _record_failure(ambient, actor, me)
+        raise InvalidCredentials("the current password is another one")
+    await ambient.hot.give_back(counted, _GUESSES, now=ambient.now())
+    replacing = await hash_new_password(ambient, parse_email(account.email), new)
+    seen = account.password_hash
+
+    async def body(tx: Transaction) -> Revoking[bool]:
+        if await hold(ambient, tx, me.session_id) is None:
+            return Revoking(result=False)
+        # hashing took a while: what was proved is the password that is still there
+        if not await accounts.replace_password_hash(tx, me.account_id, seen=seen, new=replacing):
+            return Revoking(result=False)
+        raised = await raise_epoch(ambient, tx, me.account_id)
+        await end_all_of(ambient, tx, me.account_id, EndReason.PASSWORD_CHANGED, but=me.session_id)
+        event = Event("accounts.password_changed", account_id=me.account_id, session_id=me.session_id)
+        await record(ambient, tx, actor, event)
+        return Revoking(True, (raised,))
+
+    if not await transact(ambient, body):
+        raise TokenRevoked("the session has ended, or the password was changed meanwhile")
+    ambient.mail.post(_changed(ambient, account, actor))
+
+
+async def _record_failure(ambient: Ambient, actor: Actor, me: Principal) -> None:
+    event = Event(
+        "accounts.password_change_failed", Outcome.REFUSED, account_id=me.account_id, session_id=me.session_id
+    )
+    await ambient.database.transaction(lambda tx: record(ambient, tx, actor, event))
+
+
+def _changed(ambient: Ambient, account: Account, actor: Actor) -> Mail:
+    return render_mail(
+        _PACKAGE,
+        "password_changed.txt",
+        to=account.email,
+        host=ambient.settings.issuer_host,
+        source=actor.source.address,
+    )
