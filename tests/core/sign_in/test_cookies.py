@@ -6,7 +6,7 @@ import pytest
 
 from tests.core.installation import ISSUER, SAME_ORIGIN, installation, tokens_of, told
 
-ACCESS, REFRESH = "__Host-ostiary_access", "__Host-ostiary_refresh"
+ACCESS, REFRESH, DEVICE = "__Host-ostiary_access", "__Host-ostiary_refresh", "__Host-ostiary_device"
 TRUSTED = "https://app.example.com"
 
 FROM_HERE = [
@@ -58,17 +58,18 @@ async def sign_in(house, **headers):
     return answer
 
 
-async def test_signing_in_for_cookies_sets_two_and_says_no_token(database_url):
+async def test_signing_in_for_cookies_sets_three_and_says_no_token(database_url):
     """I9, I10: HttpOnly, Secure, __Host-, and each as far-reaching as it must be."""
     async with installation(database_url) as house:
         await house.person()
         answer = await sign_in(house)
         assert set(answer.json()) == {"expires_in", "session_id"}
         cookies = cookies_of(answer)
-        assert set(cookies) == {ACCESS, REFRESH}
-        strict = ["httponly", "max-age=2592000", "path=/", "samesite=strict", "secure"]
+        assert set(cookies) == {ACCESS, REFRESH, DEVICE}
+        strict = ["httponly", "max-age=1209600", "path=/", "samesite=strict", "secure"]
         assert cookies[ACCESS][1] == ["httponly", "max-age=900", "path=/", "samesite=lax", "secure"]
         assert cookies[REFRESH][1] == strict
+        assert cookies[DEVICE][1] == ["httponly", "max-age=34560000", "path=/", "samesite=lax", "secure"]
         for value, _ in cookies.values():
             assert value not in answer.text
             assert len(value) < 4000
@@ -104,7 +105,7 @@ async def test_another_word_for_the_transport_is_refused(sqlite_url):
 
 
 async def test_refreshing_with_the_cookie_sets_both_anew_and_says_no_token(database_url):
-    async with installation(database_url) as house:
+    async with installation(database_url, session_idle=30 * 86400, refresh_grace=0) as house:
         await house.person()
         first = await sign_in(house)
         house.clock.advance(3600)

@@ -353,7 +353,7 @@ async def test_a_sign_in_for_cookies_is_finished_from_our_own_site_only(sqlite_u
         if headers not in FROM_ELSEWHERE:
             assert answer.status_code == 200
             assert set(answer.json()) == {"expires_in", "session_id"}
-            assert len(answer.headers.get_list("set-cookie")) == 2
+            assert len(answer.headers.get_list("set-cookie")) == 3
         else:
             assert (answer.status_code, answer.json()["code"]) == (403, "cross_site_request")
             assert "set-cookie" not in answer.headers

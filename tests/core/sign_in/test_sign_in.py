@@ -37,6 +37,7 @@ async def test_the_right_password_gives_tokens_that_open_the_door(database_url):
             "access_token": tokens.access,
             "token_type": "Bearer",
             "refresh_token": tokens.refresh,
+            "device_token": answer.json()["device_token"],
             "expires_in": 900,
             "session_id": tokens.session_id,
         }

@@ -24,6 +24,9 @@ async def test_the_claims_are_exactly_those_of_rfc_9068_and_of_the_session(datab
         tokens = tokens_of(await house.login())
         claims = tokens.claims
         assert claims.pop("jti")
+        entry = claims.pop("status")["status_list"]
+        assert entry["uri"] == f"{ISSUER}/auth/status/1"
+        assert 0 <= entry["idx"] < 2**20
         assert claims == {
             "iss": ISSUER,
             "sub": person.id,

@@ -51,7 +51,7 @@ async def test_an_access_token_that_has_expired_suffices(database_url):
     """Nobody who was away for an hour should be told that they cannot log out."""
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
-        house.clock.advance(20 * 86400)
+        house.clock.advance(13 * 86400)
         assert not await house.is_let_in(tokens.access)
         await logout(house, token=tokens.access)
         assert not await is_alive(house, tokens)
