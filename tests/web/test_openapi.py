@@ -11,7 +11,9 @@ from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 from ostiary.core.plug import InChecks
 from ostiary.errors import Busy
 from ostiary.web import document, with_own
-from tests.web.toy import ROUTES, SECRET, World, access_token, route, show
+from tests.web.toy import CLIENT, CLIENT_SECRET, ROUTES, SECRET, World, access_token, route, show
+
+CLIENT_FORM = {"client_id": CLIENT.id, "client_secret": CLIENT_SECRET}
 
 
 def described(*routes, **settings):
@@ -168,6 +170,54 @@ def test_two_structs_of_one_name_stay_two():
     OpenAPIV31SpecValidator(json.loads(json.dumps(both))).validate()
 
 
+def test_a_query_is_described_as_parameters():
+    parameters = operation("GET", "/auth/list")["parameters"]
+    assert [(each["name"], each["in"], each["required"]) for each in parameters] == [
+        ("after", "query", True),
+        *((name, "query", False) for name in ("limit", "since", "deep", "order", "type")),
+    ]
+    schema_of = {each["name"]: each["schema"] for each in parameters}
+    assert schema_of["limit"] == {"type": "integer", "minimum": -5, "maximum": 100, "default": 10}
+    assert schema_of["since"] == {"type": "integer"}  # not null: no text is
+    assert DOCUMENT["components"]["schemas"]["Order"]["enum"] == ["asc", "desc"]
+    assert "Filter" not in DOCUMENT["components"]["schemas"]
+    assert codes("GET", "/auth/list")[400] == {"invalid_request"}
+
+
+def test_an_oauth_route_is_described_with_both_bodies_and_its_error_object():
+    described = operation("POST", "/auth/oauth")
+    form, read = (
+        described["requestBody"]["content"][media]["schema"]
+        for media in ("application/x-www-form-urlencoded", "application/json")
+    )
+    assert form == read
+    assert form["allOf"][0] == {"$ref": "#/components/schemas/Ask"}
+    assert set(form["allOf"][1]["properties"]) == {"client_id", "client_secret"}
+    assert described["security"] == [{"client": []}, {}]
+    assert operation("GET", "/auth/oauth/feed")["security"] == [{"client": []}]
+    assert {
+        int(status): set(response["content"]["application/json"]["schema"]["allOf"][1]["properties"]["error"]["enum"])
+        for status, response in described["responses"].items()
+        if status != "200"
+    } == {
+        400: {"invalid_request"},
+        401: {"invalid_client"},
+        413: {"invalid_request"},
+        415: {"invalid_request"},
+        503: {"temporarily_unavailable"},
+    }
+
+
+def test_a_signed_text_is_described_by_what_all_of_them_are():
+    content = operation("GET", "/auth/signed")["responses"]["200"]["content"]
+    assert content == {"application/*": {"schema": {"type": "string"}}}
+
+
+def test_two_device_tokens_are_among_the_refusals_of_a_route_that_knows_devices():
+    assert "multiple_credentials" in codes("POST", "/auth/device")[400]
+    assert "multiple_credentials" not in codes("POST", "/auth/login")[400]
+
+
 BEARER = {"authorization": f"Bearer {access_token()}"}
 
 
@@ -188,6 +238,15 @@ BEARER = {"authorization": f"Bearer {access_token()}"}
         ("DELETE", "/auth/sessions/{id}", "/auth/sessions/ses_1", {"headers": BEARER}),
         ("DELETE", "/auth/sessions/{id}", "/auth/sessions/ses_2", {"headers": BEARER}),
         ("GET", "/auth/lost", "/auth/lost", {}),
+        ("GET", "/auth/list", "/auth/list?after=x", {}),
+        ("GET", "/auth/list", "/auth/list?limit=x", {}),
+        ("POST", "/auth/oauth", "/auth/oauth", {"data": {"token": "x", **CLIENT_FORM}}),
+        ("POST", "/auth/oauth", "/auth/oauth", {"data": {"token": "x"}}),
+        ("POST", "/auth/oauth", "/auth/oauth", {"data": CLIENT_FORM}),
+        ("POST", "/auth/oauth", "/auth/oauth", {"content": b"x", "headers": {"content-type": "text/plain"}}),
+        ("POST", "/auth/oauth", "/auth/oauth", {"data": {"token": "a" * 70_000}}),
+        ("POST", "/auth/oauth/lost", "/auth/oauth/lost", {"data": {"token": "x"}}),
+        ("GET", "/auth/who", "/auth/who", {}),
         ("GET", "/auth/openapi.json", "/auth/openapi.json", {}),
         ("GET", "/healthz", "/healthz", {}),
         ("GET", "/readyz", "/readyz", {}),

@@ -1,0 +1,71 @@
+"""The token by which a device is known again: from the field, or with cookies from its cookie, and never from both."""
+
+import pytest
+
+from ostiary.core.plug import CookieRole, SetCookie
+from ostiary.verifier import REFRESH_COOKIE
+from ostiary.web.cookies import DEVICE_COOKIE, set_cookie
+from tests.web.toy import World
+
+SAME_ORIGIN = {"sec-fetch-site": "same-origin"}
+
+
+async def post(path, body, *, cookie=None, headers=SAME_ORIGIN):
+    sent = {**headers, **({"cookie": cookie} if cookie else {})}
+    async with World().client() as client:
+        return await client.post(f"/auth/{path}", json=body, headers=sent)
+
+
+async def device_token(*arguments, **options):
+    answer = await post(*arguments, **options)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["device_token"]
+
+
+async def test_it_comes_in_the_field():
+    assert await device_token("device", {"device_token": "d1"}) == "d1"
+    assert await device_token("device/refresh", {"refresh_token": "r1", "device_token": "d1"}) == "d1"
+    assert await device_token("device", {}) is None
+
+
+async def test_it_comes_in_the_cookie_where_cookies_are_asked_for_or_renew_a_session():
+    cookie = f"{DEVICE_COOKIE}=d2"
+    assert await device_token("device", {"transport": "cookie"}, cookie=cookie) == "d2"
+    assert await device_token("device/refresh", {}, cookie=f"{REFRESH_COOKIE}=r1; {cookie}") == "d2"
+
+
+async def test_with_tokens_in_the_body_the_cookie_is_not_looked_at():
+    """A page of another site makes a browser send it: it must not decide what such a request may do."""
+    for cookie in (f"{DEVICE_COOKIE}=d2", f"{DEVICE_COOKIE}=d2; {DEVICE_COOKIE}=d3"):
+        assert await device_token("device", {}, cookie=cookie, headers={}) is None
+        assert await device_token("device", {"device_token": "d1"}, cookie=cookie, headers={}) == "d1"
+        assert await device_token("device/refresh", {"refresh_token": "r1"}, cookie=cookie, headers={}) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "cookie"),
+    [
+        ("device", {"transport": "cookie", "device_token": "d1"}, f"{DEVICE_COOKIE}=d1"),
+        ("device", {"transport": "cookie"}, f"{DEVICE_COOKIE}=d1; {DEVICE_COOKIE}=d2"),
+        ("device/refresh", {"device_token": "d1"}, f"{REFRESH_COOKIE}=r1; {DEVICE_COOKIE}=d1"),
+    ],
+)
+async def test_two_device_tokens_are_never_chosen_from(path, body, cookie):
+    answer = await post(path, body, cookie=cookie)
+    assert (answer.status_code, answer.json()["code"]) == (400, "multiple_credentials")
+
+
+async def test_with_cookies_the_request_must_come_from_our_site():
+    answer = await post("device", {"transport": "cookie"}, cookie=f"{DEVICE_COOKIE}=d1", headers={})
+    assert (answer.status_code, answer.json()["code"]) == (403, "cross_site_request")
+
+
+async def test_a_route_that_knows_no_devices_is_shown_none():
+    answer = await post("refresh", {}, cookie=f"{REFRESH_COOKIE}=r1; {DEVICE_COOKIE}=d1; {DEVICE_COOKIE}=d2")
+    assert (answer.status_code, answer.json()["device_token"]) == (200, None)
+
+
+def test_its_cookie_is_out_of_reach_of_scripts_and_neighbours():
+    assert set_cookie(SetCookie(CookieRole.DEVICE, "d1", 34_560_000)) == (
+        "__Host-ostiary_device=d1; Max-Age=34560000; Path=/; Secure; HttpOnly; SameSite=Lax"
+    )

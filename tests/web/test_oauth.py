@@ -1,0 +1,342 @@
+"""Routes that speak OAuth: forms or JSON in, the error object of RFC 6749 §5.2 for every refusal; clients that call."""
+
+import base64
+import re
+import urllib.parse
+
+import httpx
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ostiary import errors
+from ostiary.core.plug import Credential, Speaks
+from ostiary.web.oauth import error_object
+from tests.web.toy import CLIENT, CLIENT_SECRET, ISSUER, SECRET, World, access_token, route, show
+
+FORM = "application/x-www-form-urlencoded"
+IN_BODY = {"client_id": CLIENT.id, "client_secret": CLIENT_SECRET}
+CROSS_SITE = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
+
+
+def basic(client_id=CLIENT.id, secret=CLIENT_SECRET):
+    """RFC 6749 §2.3.1: each is encoded as in a form, then both as HTTP Basic has it."""
+    return plain_basic(f"{urllib.parse.quote_plus(client_id)}:{urllib.parse.quote_plus(secret)}")
+
+
+def plain_basic(text):
+    return {"authorization": f"Basic {base64.b64encode(text.encode()).decode()}"}
+
+
+async def ask(path="/oauth", *, method="POST", world=None, content=None, headers=(), media=FORM, **request):
+    sent = [*(headers.items() if isinstance(headers, dict) else headers)]
+    if content is not None:
+        request["content"] = content
+        sent.append(("content-type", media))
+    async with (world or World()).client() as client:
+        return await client.request(method, f"/auth{path}", headers=sent, **request)
+
+
+def refused(answer):
+    """The refusal, if it is one as RFC 6749 writes it."""
+    body = answer.json()
+    assert set(body) == {"error", "error_description"}
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert re.fullmatch(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+", body["error_description"])
+    return answer.status_code, body["error"]
+
+
+# --- bodies -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("form", "fields"),
+    [
+        ("token=x", {}),
+        ("token=x&token_type_hint=access_token&size=7", {"token_type_hint": "access_token", "size": 7}),
+        ("token=a%2Bb+c%C3%A9", {"token": "a+b cé"}),
+        ("%74oken=x", {}),
+        ("token=x&token_type_hint=&size=", {}),
+        ("token=x&resource=https%3A%2F%2Felsewhere&a=1&b=2", {}),
+    ],
+)
+async def test_a_form_is_read_without_empty_and_unknown_parameters(form, fields):
+    """RFC 6749 §3.2: the former count as left out, the latter are ignored."""
+    answer = await ask(content=form, headers=basic())
+    assert (answer.status_code, answer.json()["body"]) == (
+        200, {"token": "x", "token_type_hint": None, "size": 0, **fields},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("media", [FORM, f"{FORM};charset=UTF-8", f'{FORM} ; charset="utf-8"', FORM.upper()])
+async def test_a_form_is_announced_in_any_usual_spelling(media):
+    assert (await ask(content="token=x", headers=basic(), media=media)).status_code == 200
+
+
+async def test_json_is_read_too():
+    body = {"token": "x", "token_type_hint": None, "size": 7, "unknown": {"a": 1}}
+    answer = await ask(json=body, headers=basic())
+    assert (answer.status_code, answer.json()["body"]) == (200, {"token": "x", "token_type_hint": None, "size": 7})
+
+
+BROKEN = [
+    ("token=x&token=x", FORM),
+    ("token=x&token=y", FORM),
+    ("token=x&%74oken=y", FORM),
+    ("token=&token=x", FORM),
+    ("token=x&a=1&a=1", FORM),
+    ("token", FORM),
+    ("token=x&", FORM),
+    ("token=%zz", FORM),
+    ("token=%ff", FORM),
+    (b"token=\xff", FORM),
+    ("&".join(["token=x", *(f"p{number}=1" for number in range(64))]), FORM),
+    ("", FORM),
+    ("token=", FORM),
+    ("token=x%00", FORM),
+    ("token=x&size=1e1", FORM),
+    ("token=x&size=9223372036854775808", FORM),
+    ('{"token": "x"}', FORM),
+    ("token=x", "application/json"),
+    ('{"token": "x", "token": "y"}', "application/json"),
+    ('{"token": 1}', "application/json"),
+    ('{"token": null}', "application/json"),
+    ('["x"]', "application/json"),
+    ("{", "application/json"),
+    ("{}", "application/json"),
+]
+
+
+@pytest.mark.parametrize(("content", "media"), BROKEN)
+async def test_o21_what_cannot_be_read_in_one_way_only_is_an_invalid_request(content, media):
+    assert refused(await ask(content=content, media=media, headers=basic())) == (400, "invalid_request")
+
+
+async def test_o21_a_parameter_of_the_url_is_not_one_of_the_body():
+    """J10: body and query are not merged, and the body's parameter is the one."""
+    answer = await ask("/oauth?token=y&client_id=z", content="token=x", headers=basic())
+    assert answer.json()["body"]["token"] == "x"
+    assert refused(await ask("/oauth?token=y", content="", headers=basic())) == (400, "invalid_request")
+
+
+async def test_the_field_that_is_wrong_is_named_and_its_value_is_not():
+    answer = await ask(content=f"token=x&size={SECRET}", headers=basic())
+    assert answer.json()["error_description"].endswith("`size` must be `int`")
+    assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize(
+    "media", ["text/plain", "multipart/form-data; boundary=x", f"{FORM}; charset=latin-1", f"{FORM}x"]
+)
+async def test_other_media_types_are_refused(media):
+    assert refused(await ask(content="token=x", media=media, headers=basic())) == (415, "invalid_request")
+
+
+async def test_a_form_beyond_the_limit_is_refused():
+    assert refused(await ask(content=f"token={'x' * 70_000}", headers=basic())) == (413, "invalid_request")
+
+
+async def test_a_form_is_no_json_elsewhere():
+    """Only routes that say so read forms: any site can send one without asking."""
+    answer = await ask("/login", content="email=a&password=b", headers=CROSS_SITE)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+# --- every refusal ------------------------------------------------------------------------------------------------
+
+
+async def test_every_refusal_of_such_a_route_is_an_error_object():
+    world = World(limit_register="1/minute")
+    assert refused(await ask("/oauth", method="GET")) == (405, "invalid_request")
+    assert refused(await ask("/oauth/lost", content="token=x")) == (503, "temporarily_unavailable")
+    assert refused(await ask("/oauth/crash", content="token=x")) == (500, "server_error")
+    assert (await ask("/oauth/open", content="token=x", world=world)).status_code == 200
+    limited = await ask("/oauth/open", content="token=x", world=world)
+    assert refused(limited) == (429, "temporarily_unavailable")
+    assert int(limited.headers["retry-after"]) >= 1
+    assert refused(await ask("/oauth/feed", method="GET", headers=basic())) == (400, "invalid_request")
+    assert (await ask("/oauth", method="GET")).headers["allow"] == "POST"
+
+
+async def test_before_it_is_open_it_is_an_error_object_too():
+    world, sent = World(), []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/auth/oauth", "headers": []}
+    await world.app.refuse(errors.Unavailable("not open"), scope, send)
+    assert sent[0]["status"] == 503
+    assert b'"error":"temporarily_unavailable"' in sent[1]["body"]
+
+
+EVERY = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.OstiaryError)
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_error_has_a_word_of_oauth_and_no_private_detail(name):
+    kind = EVERY[name]
+    error = kind(("hush",)) if kind is errors.PasswordRejected else kind("hush")
+    status, headers, body = error_object(error)
+    assert body["error"] in {
+        "invalid_request", "invalid_client", "invalid_target", "invalid_token", "insufficient_scope", "access_denied",
+        "insufficient_user_authentication", "temporarily_unavailable", "server_error",
+    }  # fmt: skip
+    assert status == (400 if issubclass(kind, errors.InvalidBody) else kind.status)
+    if not issubclass(kind, errors.InvalidBody | errors.InvalidQuery):  # whose detail is made to be read
+        assert "hush" not in str(body)
+    assert ("www-authenticate" in dict(headers)) is (status == 401 or name == "InsufficientScope")
+
+
+def test_a_description_that_rfc_6749_does_not_allow_is_left_out():
+    for words in ('a "quote"', "back\\slash", "ü", "line\nbreak"):
+        assert error_object(errors.InvalidBody(words)).body["error_description"] == errors.InvalidBody.title
+    assert error_object(errors.InvalidBody("plain")).body["error_description"].endswith(" plain")
+
+
+# --- clients ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
+async def test_a_client_shows_its_secret_by_http_basic(scheme):
+    headers = {"authorization": basic()["authorization"].replace("Basic", scheme)}
+    assert (await ask(content="token=x", headers=headers)).json()["client"] == CLIENT.id
+
+
+async def test_a_client_shows_its_secret_in_the_body():
+    assert (await ask(data={"token": "x", **IN_BODY})).json()["client"] == CLIENT.id
+    assert (await ask(json={"token": "x", **IN_BODY})).json()["client"] == CLIENT.id
+
+
+async def test_a_client_may_name_itself_beside_http_basic():
+    answer = await ask(data={"token": "x", "client_id": CLIENT.id}, headers=basic())
+    assert (answer.status_code, answer.json()["client"]) == (200, CLIENT.id)
+
+
+async def test_a_client_asks_without_a_body_too():
+    answer = await ask("/oauth/feed?after=x", method="GET", headers=basic())
+    assert (answer.json()["client"], answer.json()["query"]["after"]) == (CLIENT.id, "x")
+    assert (await ask("/who", method="GET", headers=basic())).json() == {"kind": "client", "id": CLIENT.id}
+
+
+WRONG = {
+    "nothing": ({}, {}),
+    "id alone": ({}, {"client_id": CLIENT.id}),
+    "secret alone": ({}, {"client_secret": CLIENT_SECRET}),
+    "empty secret": ({}, {**IN_BODY, "client_secret": ""}),
+    "empty id": ({}, {**IN_BODY, "client_id": ""}),
+    "wrong secret": ({}, {**IN_BODY, "client_secret": "x"}),
+    "unknown id": ({}, {**IN_BODY, "client_id": "client_x"}),
+    "basic: wrong secret": (basic(secret="x"), {}),
+    "basic: unknown id": (basic("client_x"), {}),
+    "basic: empty secret": (basic(secret=""), {}),
+    "basic: empty id": (basic(""), {}),
+    "basic: not encoded": (plain_basic(f"{CLIENT.id}:{CLIENT_SECRET}"), {}),
+    "basic: broken escape": (plain_basic("client%zz:x"), {}),
+    "basic: no colon": (plain_basic("client"), {}),
+    "basic: no base64": ({"authorization": "Basic !!!"}, {}),
+    "basic: nothing": ({"authorization": "Basic"}, {}),
+    "basic: long": (plain_basic("x" * 2000), {}),
+    "an access token": ({"authorization": f"Bearer {access_token()}"}, {}),
+    "in another header": ({"x-client-id": CLIENT.id, "x-client-secret": "x"}, {}),
+    "in a cookie": ({"cookie": f"client_id={CLIENT.id}; client_secret=x"}, {}),
+}
+
+
+@pytest.mark.parametrize(("headers", "form"), WRONG.values(), ids=WRONG)
+async def test_o07_whoever_is_not_the_client_is_told_one_thing(headers, form):
+    answer = await ask(data={"token": "x", **form}, headers=headers)
+    assert refused(answer) == (401, "invalid_client")
+    assert answer.headers["www-authenticate"] == 'Basic realm="ostiary"'
+    assert answer.content == (await ask(data={"token": "x"})).content
+
+
+async def test_o07_a_secret_in_the_url_is_no_secret():
+    query = urllib.parse.urlencode(IN_BODY)
+    assert refused(await ask(f"/oauth?{query}", content="token=x")) == (401, "invalid_client")
+    assert refused(await ask(f"/oauth?{query}", data={"token": "x", "client_id": CLIENT.id})) == (401, "invalid_client")
+
+
+TWICE = {
+    "basic and body": ([*basic().items()], {"client_secret": CLIENT_SECRET, "client_id": CLIENT.id}),
+    "basic and a secret": ([*basic().items()], {"client_secret": CLIENT_SECRET}),
+    "basic and another id": ([*basic().items()], {"client_id": "client_x"}),
+    "two headers": ([*basic().items(), *basic().items()], {}),
+    "bearer and body": ([("authorization", "Bearer x")], IN_BODY),
+}
+
+
+@pytest.mark.parametrize(("headers", "form"), TWICE.values(), ids=TWICE)
+async def test_l9_a_client_shows_its_secret_in_one_way_only(headers, form):
+    world = World()
+    answer = await ask(data={"token": "x", **form}, headers=headers, world=world)
+    assert refused(answer) == (400, "invalid_request")
+    assert world.clients.asked == []
+
+
+async def test_o07_two_ids_in_one_body_are_an_invalid_request():
+    body = urllib.parse.urlencode([("token", "x"), *IN_BODY.items(), ("client_id", "client_x")])
+    assert refused(await ask(content=body)) == (400, "invalid_request")
+
+
+async def test_a_body_that_is_no_text_is_no_secret():
+    for odd in (1, True, ["x"], {"a": "b"}):
+        answer = await ask(json={"token": "x", **IN_BODY, "client_secret": odd})
+        assert refused(answer) == (401, "invalid_client")
+
+
+async def test_another_site_may_make_a_browser_send_the_form_and_learns_nothing_by_it():
+    """A client's secret is in no browser, so a form from another site is one from nobody."""
+    assert refused(await ask(content="token=x", headers=CROSS_SITE)) == (401, "invalid_client")
+
+
+async def test_on_a_route_that_speaks_json_a_client_is_refused_by_a_problem():
+    answer = await ask("/who", method="GET")
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_client")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["www-authenticate"] == 'Basic realm="ostiary"'
+
+
+@pytest.mark.parametrize(("headers", "form"), [({}, IN_BODY), (basic(), {})])
+async def test_no_secret_of_a_client_is_logged(headers, form, caplog):
+    with caplog.at_level("DEBUG"):
+        await ask(data={**form, CLIENT_SECRET: "x"}, headers=headers)
+        await ask(data={"token": "x", **form, "size": CLIENT_SECRET}, headers=headers)
+    own = "".join(record.getMessage() for record in caplog.records if record.name.startswith("ostiary"))
+    assert "InvalidBody" in own
+    assert CLIENT_SECRET not in own
+
+
+@given(st.binary(max_size=60), st.sampled_from([FORM, "application/json"]), st.binary(max_size=60))
+async def test_no_body_and_no_header_whatever_makes_the_server_fail(body, media, authorization):
+    headers = [("content-type", media), (b"authorization", b"Basic " + base64.b64encode(authorization))]
+    transport = httpx.ASGITransport(World().app)
+    async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as client:
+        answer = await client.post("/auth/oauth", content=body, headers=headers)
+    assert refused(answer)[0] in {400, 401}
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_signed_text_is_sent_as_it_is_under_its_own_name():
+    answer = await ask("/signed", method="GET")
+    assert answer.headers["content-type"] == "application/statuslist+jwt"
+    assert answer.text == "aGVhZA.Ym9keQ.c2ln"
+
+
+# --- mistakes of ours ---------------------------------------------------------------------------------------------
+
+
+def test_a_body_that_refuses_unknown_parameters_fails_when_the_app_is_made():
+    class Closed(msgspec.Struct, forbid_unknown_fields=True):
+        token: str
+
+    with pytest.raises(TypeError, match="Closed must let unknown parameters pass"):
+        World(route("POST", "/x", show, body=Closed, speaks=Speaks.OAUTH, credential=Credential.CLIENT))
