@@ -157,16 +157,31 @@ async def test_a_known_device_brings_no_mail(sqlite_url):
         assert len(await house.mails()) == 1
 
 
-async def test_nobody_fills_the_owners_mailbox_by_signing_in(sqlite_url):
-    """R10: whoever has the password can sign in as often as they like."""
-    async with installation(sqlite_url) as house:
+@pytest.mark.parametrize("forgetting", [False, True])
+async def test_nobody_fills_the_owners_mailbox_by_signing_in(database_url, forgetting):
+    """R10: whoever has the password can sign in as often as they like, and forget the device each time."""
+    async with installation(database_url) as house:
         await house.person()
         for _ in range(ANNOUNCED + 2):
-            await sign_in(house)
-        assert len(await house.mails()) == ANNOUNCED
+            made = await sign_in(house)
+            if forgetting:
+                await house.ask("DELETE", f"/auth/devices/{made.device_id}", token=made.tokens.access)
+        mails = await house.mails()
+        assert len(mails) == ANNOUNCED
+        assert ["sign out everywhere" in mail.text for mail in mails] == [False] * (ANNOUNCED - 1) + [True]
         house.clock.advance(3600)
         await sign_in(house)
         assert len(await house.mails()) == ANNOUNCED + 1
+
+
+async def test_what_happens_to_one_account_keeps_no_mail_from_another(sqlite_url):
+    async with installation(sqlite_url) as house:
+        await house.person("ada@example.com")
+        await house.person("bob@example.com")
+        for _ in range(ANNOUNCED + 1):
+            await sign_in(house, "ada@example.com")
+        await sign_in(house, "bob@example.com")
+        assert [mail.to for mail in await house.mails()] == ["ada@example.com"] * ANNOUNCED + ["bob@example.com"]
 
 
 async def test_only_the_hash_of_the_links_token_is_stored_and_it_is_in_no_answer(sqlite_url):

@@ -2,7 +2,7 @@
 
 from ostiary.core.audit.model import Event
 from ostiary.core.plug import Actor
-from ostiary.store.database import Transaction
+from ostiary.store.database import Reader, Transaction
 
 
 async def insert(tx: Transaction, event_id: str, at: int, event: Event, actor: Actor, *, detail: str) -> None:
@@ -23,3 +23,15 @@ async def insert(tx: Transaction, event_id: str, at: int, event: Event, actor: A
         actor.request_id,
         detail,
     )
+
+
+async def count(reader: Reader, account_id: str, type_: str, *, since: int, most: int) -> int:
+    """How many events of the type an account had after that, counted no further than ``most``."""
+    row = await reader.one(
+        "select count(*) from (select id from audit_events where account_id = $1 and type = $2 and at > $3 limit $4) e",
+        account_id,
+        type_,
+        since,
+        most,
+    )
+    return 0 if row is None else int(row[0])

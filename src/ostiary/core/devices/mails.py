@@ -4,9 +4,9 @@ import re
 from typing import Final
 
 from ostiary.core.accounts import queries as accounts
+from ostiary.core.audit.queries import count
 from ostiary.core.clock import MICROSECONDS, moment
-from ostiary.core.devices import queries
-from ostiary.core.devices.model import ANNOUNCED, DISOWNABLE, Recognised
+from ostiary.core.devices.model import ADDED, ANNOUNCED, DISOWNABLE, Recognised
 from ostiary.core.mail import render_mail
 from ostiary.core.plug import Actor, Ambient, Mail
 from ostiary.store.database import Transaction
@@ -21,14 +21,16 @@ _NO_PLAIN_WORDS: Final = re.compile(r"[^\w '()-]+")
 async def new_device(
     ambient: Ambient, tx: Transaction, actor: Actor, account_id: str, device: Recognised
 ) -> Mail | None:
-    """The mail that tells an account's owner when, with what and from where somebody signs in just now, and whose link
-    ends it; to be posted once that has committed. None for a device that is known, and when so many were new within the
-    last hour that the owner has been told often enough."""
+    """The mail that tells an account's owner when, with what and from where somebody signs in just now, and how to end
+    that; to be posted once it has committed. None for a device that is known, and when the owner was told of so many
+    within the last hour that they know."""
     if device.disown is None:
         return None
+    # by the audit log, since devices that were added may have been forgotten again, to add others
     since = ambient.now() - _HOUR * MICROSECONDS
+    added = await count(tx, account_id, ADDED, since=since, most=ANNOUNCED + 1)
     account = await accounts.by_id(tx, account_id)
-    if account is None or await queries.count_new(tx, account_id, since=since) > ANNOUNCED:
+    if account is None or added > ANNOUNCED:
         return None
     return render_mail(
         _PACKAGE,
@@ -40,6 +42,7 @@ async def new_device(
         source=actor.source.address,
         link=f"{ambient.settings.issuer}{ambient.settings.prefix}/devices/disown#{device.disown}",
         days=DISOWNABLE // _DAY,
+        many=added if added == ANNOUNCED else 0,
     )
 
 

@@ -10,6 +10,9 @@ MOST_DEVICES: Final = 50
 REMEMBERED: Final = 400 * 86400
 """Seconds without a sign-in after which a device is a new one. No browser keeps a cookie longer (RFC 6265bis §5.5)."""
 
+ADDED: Final = "devices.added"
+"""The type of the audit event of a new device."""
+
 ANNOUNCED: Final = 10
 """New devices in an hour about which the owner gets a mail: who has the password could otherwise fill the mailbox, by
 signing in again and again."""

@@ -65,14 +65,6 @@ async def of_account(reader: Reader, account_id: str) -> list[Device]:
     return [Device(*row) for row in rows]
 
 
-async def count_new(reader: Reader, account_id: str, *, since: int) -> int:
-    """How many devices of the account were first seen after that."""
-    row = await reader.one(
-        "select count(*) from devices where account_id = $1 and first_seen_at > $2", account_id, since
-    )
-    return 0 if row is None else int(row[0])
-
-
 async def token_hash(reader: Reader, device_id: str) -> bytes | None:
     """The SHA-256 of the token with which the device shows that it is the one, or None without such a device."""
     row = await reader.one("select token_hash from devices where id = $1", device_id)

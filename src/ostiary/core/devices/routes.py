@@ -1,6 +1,8 @@
 """GET and DELETE /auth/devices, and the link of the mail about a new one."""
 
 import base64
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -8,6 +10,7 @@ import msgspec
 
 from ostiary.core.clock import moment
 from ostiary.core.devices import queries, service
+from ostiary.core.devices.model import Device
 from ostiary.core.devices.own_sessions import signed_out
 from ostiary.core.mail import render_page
 from ostiary.core.plug import (
@@ -23,6 +26,7 @@ from ostiary.core.plug import (
     Speaks,
     Unlimited,
 )
+from ostiary.core.sessions.model import Listed
 from ostiary.core.sessions.queries import by_id, live_of
 from ostiary.errors import InvalidToken, NotFound
 
@@ -50,25 +54,13 @@ class Disown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def devices(call: Call[Empty]) -> Answer:
-    ambient, account_id = call.ambient, call.me.account_id
-    live = await live_of(ambient.database, account_id, now=ambient.now())
-    known = await queries.of_account(ambient.database, account_id)
-    used = {
-        listed.session.device_id: listed.last_seen_at for listed in sorted(live, key=lambda each: each.last_seen_at)
-    }
-    current = {listed.session.device_id for listed in live if listed.session.id == call.me.session_id}
-    listed = (
-        OwnDevice(
-            id=device.id,
-            name=device.name,
-            ip=device.source,
-            first_seen=moment(device.first_seen_at),
-            last_seen=moment(max(device.last_seen_at, used.get(device.id, 0))),
-            current=device.id in current,
-        )
-        for device in known
-    )
-    return Answer(200, OwnDevices(tuple(listed)))
+    ambient, caller = call.ambient, call.me
+    known = await queries.of_account(ambient.database, caller.account_id)
+    sessions = defaultdict[str | None, list[Listed]](list)
+    for listed in await live_of(ambient.database, caller.account_id, now=ambient.now()):
+        sessions[listed.session.device_id].append(listed)
+    shown = (_shown(device, sessions[device.id], current=caller.session_id) for device in known)
+    return Answer(200, OwnDevices(tuple(shown)))
 
 
 async def forget(call: Call[Empty]) -> Answer:
@@ -89,6 +81,17 @@ async def disowning_page(call: Call[Empty]) -> Answer:
     nonce = base64.b64encode(call.ambient.random.token(_NONCE_SIZE)).decode()
     html = render_page(__package__, "disown.html", nonce=nonce, host=call.ambient.settings.issuer_host)
     return Answer(200, Page(html=html, nonce=nonce))
+
+
+def _shown(device: Device, sessions: Sequence[Listed], *, current: str) -> OwnDevice:
+    return OwnDevice(
+        id=device.id,
+        name=device.name,
+        ip=device.source,
+        first_seen=moment(device.first_seen_at),
+        last_seen=moment(max([device.last_seen_at, *(listed.last_seen_at for listed in sessions)])),
+        current=any(listed.session.id == current for listed in sessions),
+    )
 
 
 ROUTES: Final = (
