@@ -11,9 +11,9 @@ from msgspec import Meta, Struct
 from ostiary.errors import ClaimRejected, ConfigurationError, MalformedToken, TokenExpired
 from ostiary.jose import MAX_TOKEN, Key, KeySet, base64url, strict_json, verify
 from ostiary.verifier.access_token import Identifier, Seconds, frozen
+from ostiary.verifier.limits import LEEWAY, MAX_LIFETIME, check_parameters
 from ostiary.verifier.remote import RemoteKeys
 from ostiary.verifier.remote.flights import Steps, finish, finish_async
-from ostiary.verifier.verifier import LEEWAY, MAX_LIFETIME, check_parameters
 
 
 class Claims(Struct, frozen=True, kw_only=True):

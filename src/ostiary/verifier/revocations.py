@@ -15,7 +15,8 @@ class Revocations(Protocol):
     """Asked about every token, also one that was verified before. One object serves one issuer."""
 
     def check(self, token: AccessToken, now: float, /) -> None:
-        """Returns if the token is still good. ``now`` is in seconds since the epoch. Does no I/O.
+        """Returns if the token is still good. ``now`` is in seconds since the epoch. Does no I/O, but may wait for what
+        is being fetched; never where an event loop runs.
 
         Raises:
             TokenRevoked: its session has ended, its account's epoch was raised, or it was revoked itself.

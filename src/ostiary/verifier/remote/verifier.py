@@ -4,11 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, final
 
+from ostiary.errors import BadSignature
 from ostiary.jose import KeySet
 from ostiary.verifier.authenticator import TokenAuthenticator
 from ostiary.verifier.credential import Headers
 from ostiary.verifier.principal import Principal
-from ostiary.verifier.remote.flights import finish, finish_async
+from ostiary.verifier.remote.flights import OnTheirWay, finish, finish_async
 from ostiary.verifier.remote.keys import RemoteKeys
 
 if TYPE_CHECKING:
@@ -45,13 +46,18 @@ class RemoteVerifier:
             InvalidToken: one of its family.
             Unavailable: the keys, or what is revoked, cannot be known.
         """
-        return finish(self._remote.steps(token, partial(self._verify_with, token, now, proven_key)))
+        known = self._verify_at_hand(token, now, proven_key)
+        return known or finish(self._remote.steps(token, partial(self._verify_with, token, now, proven_key)))
 
     async def verify_async(
         self, token: str, *, now: float | None = None, proven_key: str | None = None
     ) -> "AccessToken":
         """As `verify`, and never stops the event loop."""
-        return await finish_async(self._remote.steps(token, partial(self._verify_with, token, now, proven_key)))
+        try:
+            return await self._verify_async(token, now, proven_key)
+        except OnTheirWay as revocations:
+            await revocations.arrival()
+        return await self._verify_async(token, now, proven_key)
 
     def refresh(self) -> None:
         """Fetches the keys, so that a wrong setting shows at the start. Raises Unavailable where there are none."""
@@ -72,6 +78,24 @@ class RemoteVerifier:
     async def authenticate_async(self, headers: Headers, *, method: str) -> Principal | None:
         """As `ostiary.verifier.Authenticator.authenticate_async`."""
         return await self._authenticator.authenticate_async(headers, method=method)
+
+    async def _verify_async(self, token: str, now: float | None, proven_key: str | None) -> "AccessToken":
+        known = self._verify_at_hand(token, now, proven_key)
+        if known is not None:
+            return known
+        return await finish_async(self._remote.steps(token, partial(self._verify_with, token, now, proven_key)))
+
+    def _verify_at_hand(self, token: str, now: float | None, proven_key: str | None) -> "AccessToken | None":
+        """The short way: nearly always, no key has to be fetched. None: it has to be."""
+        keys = self._remote.at_hand()
+        if keys is None:
+            return None
+        try:
+            return self._verify_with(token, now, proven_key, keys)
+        except BadSignature:
+            if self._remote.names_another(token, keys):
+                return None
+            raise
 
     def _verify_with(self, token: str, now: float | None, proven_key: str | None, keys: KeySet) -> "AccessToken":
         # a pair, replaced as one: a thread that still has the former keys cannot bring them back for the others
