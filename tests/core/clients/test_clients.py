@@ -1,0 +1,286 @@
+"""Clients: who is one, who may make one, and which resources there are."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from ostiary.core.clients import queries, service
+from ostiary.core.clients.model import MOST_RESOURCES
+from ostiary.core.clients.service import StoredClients
+from ostiary.core.opaque import Purpose, new_token
+from ostiary.core.plug import Actor, Client, Source
+from ostiary.core.plug.actor import ActorKind
+from ostiary.core.sessions.model import FIRST_PARTY
+from ostiary.errors import Conflict, Forbidden, InvalidBody, NotFound
+from tests.core.installation import ISSUER, by, installation
+from tests.core.watching import WatchedDatabase
+
+OPERATOR = Actor.operator("test")
+ORDERS = "https://orders.example.com"
+
+
+async def made(house, name="orders", *resources):
+    return await service.create(house.ambient, OPERATOR, name=name, resources=resources or (ORDERS,))
+
+
+async def state(house):
+    return [
+        sorted(map(str, await house.rows(f"select * from {table}")))
+        for table in ("clients", "client_resources", "audit_events")
+    ]
+
+
+# --- authentication -----------------------------------------------------------------------------------------------
+
+
+async def test_a_client_is_whoever_shows_its_secret(database_url):
+    async with installation(database_url) as house:
+        one, other = await made(house), await made(house, "billing", "https://billing.example.com", ORDERS)
+        clients = house.ambient.clients
+        assert await clients.authenticate(one.client.id, one.secret) == one.client
+        assert one.client == Client(one.client.id, "orders", frozenset({ORDERS}))
+        assert (await clients.authenticate(other.client.id, other.secret)).resources == {
+            ORDERS, "https://billing.example.com",
+        }  # fmt: skip
+
+
+async def test_l9_every_other_secret_is_refused(database_url):
+    async with installation(database_url) as house:
+        one, other = await made(house), await made(house, "billing")
+        stored = (await house.rows("select secret_hash from clients where id = $1", one.client.id))[0][0]
+        refresh = new_token(Purpose.REFRESH, house.ambient.random).text
+        never_given = new_token(Purpose.CLIENT, house.ambient.random).text
+        wrong = [
+            (one.client.id, other.secret),
+            (one.client.id, one.secret[:-1]),
+            (one.client.id, one.secret + " "),
+            (one.client.id, one.secret.upper()),
+            (one.client.id, refresh),
+            (one.client.id, never_given),
+            (one.client.id, stored.hex()),
+            (one.client.id, ""),
+            (one.client.name, one.secret),
+            (one.client.id.upper(), one.secret),
+            (one.client.id + "\0", one.secret),
+            (one.client.id[:-1] + "a" if one.client.id[-1] != "a" else one.client.id[:-1] + "b", one.secret),
+            (FIRST_PARTY, one.secret),
+            ("", one.secret),
+            ("%", one.secret),
+            ("client_" + "a" * 100_000, one.secret),
+        ]
+        for client_id, secret in wrong:
+            assert await house.ambient.clients.authenticate(client_id, secret) is None, (client_id[:40], secret)
+
+
+async def test_o07_an_unknown_client_costs_what_a_known_one_does(sqlite_url):
+    """One look-up for either, and none for what cannot be an id or a secret."""
+    async with installation(sqlite_url) as house:
+        one = await made(house)
+        never_given = new_token(Purpose.CLIENT, house.ambient.random).text
+        seen = []
+        clients = StoredClients(WatchedDatabase(house.ambient.database, seen.append))
+
+        async def statements(client_id, secret):
+            seen.clear()
+            await clients.authenticate(client_id, secret)
+            return list(seen)
+
+        right = await statements(one.client.id, one.secret)
+        assert len(right) == 1
+        assert await statements(one.client.id, never_given) == right
+        assert await statements("client_" + "a" * 26, never_given) == right
+        assert await statements(one.client.id, "x") == await statements("client_x", never_given) == []
+
+
+async def test_a_secret_is_stored_as_its_hash_alone(sqlite_url):
+    """256 random bits: nobody guesses them, and nobody finds them by their SHA-256."""
+    async with installation(sqlite_url) as house:
+        one = await made(house)
+        assert one.secret.startswith("ostiary_client_")
+        assert len(one.secret) == len("ostiary_client_") + 64 + 8
+        rows = await house.rows("select secret_hash from clients")
+        assert [bytes(row[0]) for row in rows] == [hashlib.sha256(one.secret.encode()).digest()]
+        assert one.secret not in str(await state(house))
+        assert one.secret.split("_")[2][:64] not in str(await state(house))
+
+
+async def test_a_secret_that_was_replaced_is_refused_at_once(database_url):
+    async with installation(database_url) as house:
+        one = await made(house)
+        secret = await service.rotate(house.ambient, OPERATOR, one.client.id)
+        assert await house.ambient.clients.authenticate(one.client.id, one.secret) is None
+        assert await house.ambient.clients.authenticate(one.client.id, secret) == one.client
+
+
+async def test_a_client_that_was_removed_is_refused_at_once_and_its_resources_are_none(database_url):
+    async with installation(database_url) as house:
+        one, other = await made(house, "orders", ORDERS, "https://stock.example.com"), await made(house, "billing")
+        await service.delete(house.ambient, OPERATOR, one.client.id)
+        assert await house.ambient.clients.authenticate(one.client.id, one.secret) is None
+        assert await service.resources(house.ambient.database) == {ORDERS}  # which the other has too
+        await service.delete(house.ambient, OPERATOR, other.client.id)
+        assert await service.resources(house.ambient.database) == frozenset()
+        assert await house.rows("select * from client_resources") == []
+
+
+# --- resources ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_resources_are_those_of_all_clients(database_url):
+    async with installation(database_url) as house:
+        assert await service.resources(house.ambient.database) == frozenset()
+        await service.create(house.ambient, OPERATOR, name="nobody", resources=())
+        await made(house, "orders", ORDERS, "http://127.0.0.1:9000/api")
+        await made(house, "billing", ORDERS)
+        assert await service.resources(house.ambient.database) == {ORDERS, "http://127.0.0.1:9000/api"}
+        assert await house.ambient.clients.have_resource(ORDERS)
+        for other in (ORDERS + "/", ORDERS.upper(), "https://orders.example", "", "%", ISSUER):
+            assert not await house.ambient.clients.have_resource(other)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    ["https://a.example", "https://a.example/", "https://a.example:8443/api/v1", "http://127.0.0.1:1", "http://[::1]:1/a",
+     "http://localhost/x", "https://auth.example.com/api", "https://auth.example.com:8443", "https://xn--bcher-kva.example"],
+)  # fmt: skip
+async def test_a_resource_is_a_url_of_a_service(sqlite_url, resource):
+    async with installation(sqlite_url) as house:
+        assert (await made(house, "one", resource)).client.resources == {resource}
+
+
+@pytest.mark.parametrize(
+    "resource",
+    ["", "orders", "orders.example.com", "//orders.example.com", "http://orders.example.com", "ftp://a.example",
+     "javascript:alert(1)", "data:,x", "urn:orders", "https://", "https:///x", "https://a.example#x", "https://a.example/#",
+     "https://a.example?x=1", "https://a.example?", "https://me@a.example", "https://me:pw@a.example", "https://a.example:x",
+     "https://a b.example", "https://a.example/\n", "https://a.example\\@b.example", "https://a.example/\0",
+     "https://bücher.example", "https://a.example/" + "x" * 300],
+)  # fmt: skip
+async def test_what_is_no_url_of_a_service_is_refused(sqlite_url, resource):
+    async with installation(sqlite_url) as house:
+        before = await state(house)
+        with pytest.raises(InvalidBody):
+            await made(house, "one", ORDERS, resource)
+        assert await state(house) == before
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [ISSUER, f"{ISSUER}/", "https://AUTH.example.com", "https://auth.example.com:443", "HTTPS://auth.example.com",
+     "https://auth.example.com///"],
+)  # fmt: skip
+async def test_the_issuer_is_nobodys_resource(sqlite_url, resource):
+    """Its own tokens open /auth: a client that stood for it would be told of every one of them."""
+    async with installation(sqlite_url) as house:
+        with pytest.raises(InvalidBody, match="issuer"):
+            await made(house, "one", resource)
+
+
+async def test_an_issuer_with_a_path_is_nobodys_resource_and_its_host_may_have_others(sqlite_url):
+    async with installation(sqlite_url, issuer="https://example.com/auth") as house:
+        for same in ("https://example.com/auth", "https://example.com/auth/", "https://example.com/%61uth"):
+            with pytest.raises(InvalidBody, match="issuer"):
+                await made(house, "one", same)
+        assert (await made(house, "one", "https://example.com/orders")).client.resources
+
+
+async def test_a_client_has_no_more_resources_than_can_be_read_at_once(sqlite_url):
+    async with installation(sqlite_url) as house:
+        many = [f"https://s{number}.example" for number in range(MOST_RESOURCES + 1)]
+        assert (await made(house, "one", *many[1:])).client.resources == set(many[1:])
+        with pytest.raises(InvalidBody, match="at most"):
+            await made(house, "two", *many)
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\nb", "a\x1b[31mb", "\u202eabc", " a", "client_abc"])
+async def test_a_name_can_be_shown_and_is_not_taken_for_an_id(sqlite_url, name):
+    async with installation(sqlite_url) as house:
+        before = await state(house)
+        with pytest.raises(InvalidBody):
+            await made(house, name)
+        assert await state(house) == before
+
+
+async def test_a_name_is_given_once_however_many_ask_at_once(database_url):
+    async with installation(database_url) as house:
+        asked = await asyncio.gather(*(made(house) for _ in range(20)), return_exceptions=True)
+        assert sum(isinstance(answer, Conflict) for answer in asked) == 19
+        (one,) = [answer for answer in asked if not isinstance(answer, BaseException)]
+        assert [each.client for each in await queries.every(house.ambient.database)] == [one.client]
+        assert len(await house.events("clients.created")) == 1
+        assert await house.ambient.clients.authenticate(one.client.id, one.secret) == one.client
+
+
+async def test_the_list_is_by_name_and_knows_no_secret(database_url):
+    async with installation(database_url) as house:
+        for name in ("orders", "billing", "audit"):
+            await made(house, name)
+        listed = await queries.every(house.ambient.database)
+        assert [each.client.name for each in listed] == ["audit", "billing", "orders"]
+        assert {each.created_at for each in listed} == {house.clock.now()}
+
+
+# --- who may ------------------------------------------------------------------------------------------------------
+
+VERBS = {
+    "create": lambda ambient, actor, _: service.create(ambient, actor, name="new", resources=()),
+    "rotate": service.rotate,
+    "delete": service.delete,
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_k1_who_may_do_what(database_url, verb):
+    """No one without ``clients:write``; a client may not make others, nor change itself; and nothing of it stays."""
+    do = VERBS[verb]
+    async with installation(database_url) as house:
+        one = await made(house)
+        refused = [
+            Actor(ActorKind.ANONYMOUS, "", Source("192.0.2.7"), "", ""),
+            Actor(ActorKind.CLIENT, one.client.id, Source("192.0.2.7"), "", ""),
+            Actor(ActorKind.ACCOUNT, "acc_unknown", Source("192.0.2.7"), "", ""),
+            by(await house.person("user@example.com")),
+            by(await house.person("admin@example.com", "admin")),
+        ]
+        before = await state(house)
+        for actor in refused:
+            for client_id in (one.client.id, "client_unknown"):
+                with pytest.raises(Forbidden):
+                    await do(house.ambient, actor, client_id)
+        assert await state(house) == before
+        await do(house.ambient, OPERATOR, one.client.id)
+
+
+async def test_an_account_with_the_permission_may(sqlite_url):
+    async with installation(sqlite_url) as house:
+        await house.ambient.database.execute("insert into roles values ('integrator', '[\"clients:write\"]')")
+        person = await house.person("admin@example.com", "integrator")
+        one = await service.create(house.ambient, by(person), name="orders", resources=(ORDERS,))
+        await service.rotate(house.ambient, by(person), one.client.id)
+        await service.delete(house.ambient, by(person), one.client.id)
+        assert [event["actor_id"] for event in await house.events()] == [person.id] * 3
+
+
+@pytest.mark.parametrize("verb", ["rotate", "delete"])
+async def test_what_is_not_there_cannot_be_changed(database_url, verb):
+    async with installation(database_url) as house:
+        with pytest.raises(NotFound):
+            await VERBS[verb](house.ambient, OPERATOR, "client_unknown")
+        assert await house.events() == []
+
+
+async def test_everything_that_is_done_to_a_client_is_recorded_without_its_secret(sqlite_url):
+    async with installation(sqlite_url) as house:
+        one = await made(house)
+        secret = await service.rotate(house.ambient, OPERATOR, one.client.id)
+        await service.delete(house.ambient, OPERATOR, one.client.id)
+        events = await house.events()
+        assert {event["type"] for event in events} == {"clients.created", "clients.rotated", "clients.deleted"}
+        assert {event["actor_kind"] for event in events} == {"operator"}
+        for event in events:
+            assert one.client.id in event["detail"]
+            assert not {one.secret, secret} & set(event["detail"].split('"'))

@@ -1,0 +1,309 @@
+"""Introspection (RFC 7662): a client learns of good tokens for its own resources, and of everything else nothing."""
+
+import asyncio
+import base64
+
+import httpx
+import pytest
+from msgspec import structs
+
+from ostiary.core.accounts.service import set_roles
+from ostiary.core.clients import service as clients
+from ostiary.core.opaque import Purpose, new_token
+from ostiary.core.plug import Actor
+from ostiary.core.sessions.model import Wanted
+from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
+from ostiary.jose import SigningKey, sign
+from ostiary.verifier import ACCESS_TOKEN_TYPE, AccessToken, Confirmation, Verifier, encode_access_token
+from ostiary.verifier.access_token import decode_access_token
+from tests.core.installation import ISSUER, installation, new_address, tokens_of
+
+OPERATOR = Actor.operator("test")
+ORDERS, STOCK, BILLING = (f"https://{name}.example.com" for name in ("orders", "stock", "billing"))
+INACTIVE = b'{"active":false}'
+
+
+class Service:
+    """A client with the resources orders and stock, asking over HTTP."""
+
+    def __init__(self, house, made):
+        self.house = house
+        self.client = made.client
+        self.secret = made.secret
+
+    async def post(self, *, headers=(), **request):
+        transport = httpx.ASGITransport(self.house.app, client=(new_address(), 50_000))
+        async with httpx.AsyncClient(transport=transport, base_url=ISSUER, trust_env=False) as http:
+            return await http.post("/auth/introspect", headers=dict(headers), **request)
+
+    async def ask(self, token, **parameters):
+        basic = base64.b64encode(f"{self.client.id}:{self.secret}".encode()).decode()
+        form = {"token": token, **parameters}
+        answer = await self.post(data=form, headers={"authorization": f"Basic {basic}"})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["content-type"] == "application/json"
+        return answer
+
+    async def is_told(self, token, **parameters):
+        """Whether the token is active; of one that is not, nothing else is told."""
+        answer = await self.ask(token, **parameters)
+        active = answer.json()["active"]
+        assert active is True or answer.content == INACTIVE
+        return active
+
+
+async def service_of(house, name="orders", resources=(ORDERS, STOCK)):
+    return Service(house, await clients.create(house.ambient, OPERATOR, name=name, resources=resources))
+
+
+async def token_for(house, resource=ORDERS, email="ada@example.com"):
+    person = await house.person(email)
+    return person, await house.session(person, Wanted(resource=resource))
+
+
+def altered(house, tokens, *, key=None, typ=ACCESS_TOKEN_TYPE, **claims):
+    """The same token with other claims, signed by the installation's own key unless told otherwise."""
+    text = tokens.access.split(".")[1]
+    token = decode_access_token(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return sign(encode_access_token(structs.replace(token, **claims)), key or house.ambient.keys.current, typ=typ)
+
+
+# --- what is told -------------------------------------------------------------------------------------------------
+
+
+async def test_a_client_is_told_what_a_token_for_its_resource_says(database_url):
+    async with installation(database_url) as house:
+        service, (person, tokens) = await service_of(house), await token_for(house)
+        claims = tokens.claims
+        assert (await service.ask(tokens.access)).json() == {
+            "active": True,
+            "iss": ISSUER,
+            "sub": person.id,
+            "aud": ORDERS,
+            "client_id": "client_first_party",
+            "exp": claims["exp"],
+            "iat": claims["iat"],
+            "jti": claims["jti"],
+            "token_type": "Bearer",
+            "scope": claims["scope"],
+            "sid": tokens.session_id,
+            "roles": ["user"],
+            "acr": claims["acr"],
+            "amr": ["pwd"],
+            "auth_time": claims["auth_time"],
+        }
+
+
+async def test_a_sign_in_that_names_the_resource_gives_a_token_that_its_service_is_told_of(sqlite_url):
+    async with installation(sqlite_url) as house:
+        service = await service_of(house)
+        await house.person()
+        tokens = tokens_of(await house.login(resource=STOCK))
+        assert (await service.ask(tokens.access)).json()["aud"] == STOCK
+
+
+@pytest.mark.parametrize("hint", ["access_token", "refresh_token", "nonsense", "x" * 1000])
+async def test_the_hint_is_only_a_hint(sqlite_url, hint):
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        assert await service.is_told(tokens.access, token_type_hint=hint)
+        assert not await service.is_told(tokens.refresh, token_type_hint=hint)
+
+
+async def test_l22_of_a_token_that_is_bound_the_key_is_told_and_not_checked(sqlite_url):
+    """RFC 9449 §6.2: the proof is made to whoever asks here."""
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        bound = altered(house, tokens, cnf=Confirmation(jkt="0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"))
+        told = (await service.ask(bound)).json()
+        assert (told["active"], told["token_type"]) == (True, "DPoP")
+        assert told["cnf"] == {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}
+
+
+async def test_a_client_shows_its_secret_in_the_body_and_asks_in_json_too(sqlite_url):
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        body = {"token": tokens.access, "client_id": service.client.id, "client_secret": service.secret}
+        for request in ({"data": body}, {"json": body}):
+            answer = await service.post(**request)
+            assert (answer.status_code, answer.json()["active"]) == (200, True)
+
+
+# --- what is not --------------------------------------------------------------------------------------------------
+
+
+async def test_o14_of_every_other_token_a_client_is_told_one_and_the_same_nothing(database_url):
+    """Keycloak CVE-2026-18208: neither status, headers nor a member of the body says why."""
+    async with installation(database_url) as house:
+        service, (person, tokens) = await service_of(house), await token_for(house)
+        other_key = SigningKey.generate("ES256", kid=house.ambient.keys.current.kid)
+        now = house.ambient.seconds()
+        head, payload, _ = tokens.access.split(".")
+        dead = {
+            "of the issuer itself": (await house.session(person)).access,
+            "of a foreign resource": altered(house, tokens, aud=BILLING),
+            "of two resources": altered(house, tokens, aud=(ORDERS, STOCK)),
+            "of a resource in another spelling": altered(house, tokens, aud=ORDERS + "/"),
+            "expired": altered(house, tokens, exp=now - 60, iat=now - 120, auth_time=now - 120),
+            "not yet valid": altered(house, tokens, nbf=now + 600),
+            "from the future": altered(house, tokens, iat=now + 600, exp=now + 900),
+            "of another issuer": altered(house, tokens, iss="https://evil.example"),
+            "of another type": altered(house, tokens, typ="JWT"),
+            "by another key": altered(house, tokens, key=other_key),
+            "with too long a life": altered(house, tokens, exp=now + 90_000),
+            "without a signature": f"{head}.{payload}.",
+            "with a cut signature": tokens.access[:-2],
+            "with two segments": f"{head}.{payload}",
+            "unsigned": "eyJhbGciOiJub25lIn0." + payload + ".",
+            "a refresh token": tokens.refresh,
+            "a token of another purpose": new_token(Purpose.ATTEMPT, house.ambient.random).text,
+            "the client's own secret": service.secret,
+            "a session's id": tokens.session_id,
+            "noise": "x",
+            "spaces": "  ",
+            "letters": "é" * 40,
+            "a giant": "a" * 60_000,
+            "one with spaces around": f" {tokens.access} ",
+        }
+        reference = _seen(await service.ask("nothing"))
+        for why, token in dead.items():
+            answer = await service.ask(token)
+            assert answer.content == INACTIVE, why
+            assert _seen(answer) == reference, why
+        assert await service.is_told(tokens.access)
+
+
+def _seen(answer):
+    return answer.status_code, {name: value for name, value in answer.headers.items() if name != "x-request-id"}
+
+
+async def test_what_was_revoked_is_inactive_at_once(database_url):
+    async with installation(database_url) as house:
+        service = await service_of(house)
+        endings = {
+            "logout": lambda person, tokens: house.post("/logout", {"refresh_token": tokens.refresh}),
+            "everywhere": lambda person, tokens: sign_out_everywhere(house.ambient, OPERATOR, person.id),
+            "disabled": lambda person, tokens: set_disabled(house.ambient, OPERATOR, person.id, disabled=True),
+            "roles": lambda person, tokens: set_roles(house.ambient, OPERATOR, person.id, add={"moderator"}),
+        }
+        for name, end in endings.items():
+            person, tokens = await token_for(house, email=f"{name}@example.com")
+            assert await service.is_told(tokens.access)
+            await end(person, tokens)
+            assert not await service.is_told(tokens.access), name
+
+
+async def test_a_token_is_inactive_when_its_time_is_over(sqlite_url):
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        house.clock.advance(tokens.claims["exp"] - house.ambient.seconds() + 29)
+        assert await service.is_told(tokens.access)
+        house.clock.advance(1)
+        assert not await service.is_told(tokens.access)
+
+
+async def test_o14_a_client_without_the_resource_is_told_nothing(sqlite_url):
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        foreign = await service_of(house, "billing", (BILLING,))
+        without = await service_of(house, "without", ())
+        assert await service.is_told(tokens.access)
+        assert not await foreign.is_told(tokens.access)
+        assert not await without.is_told(tokens.access)
+        assert await service.is_told(tokens.access)  # nothing was remembered of the others
+
+
+async def test_what_is_good_for_a_resource_does_not_open_what_is_the_issuers(sqlite_url):
+    """Having been asked about is no way around the audience: nothing is remembered of it."""
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        assert await service.is_told(tokens.access)
+        assert not await house.is_let_in(tokens.access)
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Basic Og=="}, {"authorization": "Basic eDp4"}])
+async def test_o14_nobody_else_may_ask(sqlite_url, headers):
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        for token in (tokens.access, "noise"):
+            answer = await service.post(data={"token": token}, headers=headers)
+            assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+            assert answer.headers["www-authenticate"] == 'Basic realm="ostiary"'
+
+
+async def test_o14_a_token_is_not_a_client(sqlite_url):
+    """Neither the one that is asked about nor the one of an admin."""
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        admin = await house.session(await house.person("admin@example.com", "admin"))
+        for token in (tokens.access, admin.access):
+            answer = await service.post(data={"token": token}, headers={"authorization": f"Bearer {token}"})
+            assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+async def test_without_any_client_it_is_off(sqlite_url):
+    async with installation(sqlite_url) as house:
+        _, tokens = await token_for(house)
+        answer = await house.post("/introspect", {"token": tokens.access, "client_id": "x", "client_secret": "y"})
+        assert answer.status_code == 401
+
+
+async def test_a_client_that_was_removed_is_told_nothing_more(database_url):
+    async with installation(database_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        await clients.delete(house.ambient, OPERATOR, service.client.id)
+        body = {"token": tokens.access, "client_id": service.client.id, "client_secret": service.secret}
+        assert (await service.post(data=body)).status_code == 401
+
+
+@pytest.mark.parametrize("form", ["", "token=", "token_type_hint=access_token", "token=x&token=x", "token=%zz"])
+async def test_o21_a_request_without_one_token_is_an_invalid_request(sqlite_url, form):
+    async with installation(sqlite_url) as house:
+        service = await service_of(house)
+        basic = base64.b64encode(f"{service.client.id}:{service.secret}".encode()).decode()
+        headers = {"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"}
+        answer = await service.post(content=form, headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+async def test_s13_a_token_in_the_url_is_not_asked_about(sqlite_url):
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        assert (await house.get(f"/introspect?token={tokens.access}")).status_code == 405
+        body = {"client_id": service.client.id, "client_secret": service.secret}
+        answer = await house.post(f"/introspect?token={tokens.access}", body)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+async def test_while_revocations_cannot_be_known_nobody_is_told_that_a_token_is_good(sqlite_url, monkeypatch):
+    """503, never an answer: neither that it is active, which nobody knows, nor that it is not."""
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        monkeypatch.setattr(house.ambient.revocations, "_fresh", lambda: False)
+        body = {"token": tokens.access, "client_id": service.client.id, "client_secret": service.secret}
+        answer = await service.post(data=body)
+        assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_service_that_asks_and_one_that_verifies_agree(sqlite_url):
+    """The other way to know: with the published keys, without asking."""
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        verifier = Verifier(
+            keys=house.ambient.keys.published, issuer=ISSUER, audience=ORDERS, clock=house.ambient.seconds
+        )
+        claims: AccessToken = verifier.verify(tokens.access)
+        told = (await service.ask(tokens.access)).json()
+        assert {name: told[name] for name in ("sub", "sid", "jti", "exp", "scope")} == {
+            name: getattr(claims, name) for name in ("sub", "sid", "jti", "exp", "scope")
+        }
+
+
+async def test_many_may_ask_at_once(sqlite_url):
+    async with installation(sqlite_url) as house:
+        service, (_, tokens) = await service_of(house), await token_for(house)
+        asked = [tokens.access if number % 2 else "noise" for number in range(50)]
+        told = await asyncio.gather(*map(service.is_told, asked))
+        assert told == [token != "noise" for token in asked]
