@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, NoReturn
 
-from ostiary.store.database import SWEEP_ROWS, Database, Row, Transaction
+from ostiary.store.database import SWEEP_ROWS, Database, Reader, Row, Transaction
 from ostiary.trace import trace
 
 POLL_SECONDS: Final = 0.25
@@ -30,10 +30,18 @@ BREATH_SECONDS: Final = 0.01
 INSERT_ROWS: Final = 100
 """Rows appended by one statement: on PostgreSQL each statement is a round trip, during which others wait."""
 
+MOST_WAITING: Final = 1000
+"""So many may wait for progress at once: each holds a connection."""
+
 # One statement, so that entries, head and generation are of the same moment on both engines.
 _READ: Final = (
     "select h.seq, g.generation, f.seq, f.kind, f.key, f.value, f.until"
     " from feed_head h cross join store_generation g left join feed f on f.seq > $1 order by f.seq"
+)
+_READ_SOME: Final = (
+    "select h.seq, g.generation, f.seq, f.kind, f.key, f.value, f.until"
+    " from feed_head h cross join store_generation g"
+    " left join (select * from feed where seq > $1 order by seq limit $2) f on f.seq > $1 order by f.seq"
 )
 
 _log = logging.getLogger("ostiary.store")
@@ -55,6 +63,14 @@ class Position(NamedTuple):
     seq: int
 
 
+class Portion(NamedTuple):
+    """Some of the feed: ``entries`` are all up to the number ``last``; ``end`` is where the feed ended just then."""
+
+    end: Position
+    last: int
+    entries: list[Entry]
+
+
 async def append(tx: Transaction, entries: Sequence[Entry]) -> int:
     """Appends as the last thing that a transaction does, and returns the number of the last entry.
 
@@ -64,11 +80,11 @@ async def append(tx: Transaction, entries: Sequence[Entry]) -> int:
     row = await tx.one("update feed_head set seq = seq + $1 returning seq", len(entries))
     if row is None:
         raise LookupError("feed_head has no row")
-    head = int(row[0])
-    numbered = list(enumerate(entries, start=head - len(entries) + 1))
+    last = int(row[0])
+    numbered = list(enumerate(entries, start=last - len(entries) + 1))
     for some in (numbered[at : at + INSERT_ROWS] for at in range(0, len(numbered), INSERT_ROWS)):
         await tx.execute(_insert(len(some)), *(value for number, entry in some for value in (number, *entry)))
-    return head
+    return last
 
 
 async def sweep(tx: Transaction, now: int) -> int:
@@ -76,6 +92,64 @@ async def sweep(tx: Transaction, now: int) -> int:
     return await tx.execute(
         "delete from feed where seq in (select seq from feed where until <= $1 order by seq limit $2)", now, SWEEP_ROWS
     )
+
+
+async def head(reader: Reader) -> Position:
+    """The feed's end."""
+    row = await reader.one("select g.generation, h.seq from feed_head h cross join store_generation g")
+    if row is None:
+        raise LookupError("feed_head or store_generation has no row")
+    return Position(*row)
+
+
+async def read_after(reader: Reader, seq: int, *, limit: int) -> Portion:
+    """The first ``limit`` entries after the number ``seq``, as one consistent look shows them."""
+    rows = await reader.all(_READ_SOME, seq, limit)
+    end, entries = _parsed(rows)
+    return Portion(end, last=rows[-1][2] if len(entries) == limit else end.seq, entries=entries)
+
+
+class Progress:
+    """How far this process has read the feed, for those who wait until it has read more."""
+
+    def __init__(self) -> None:
+        self.position: Position = Position(0, 0)
+        self._moved = asyncio.Event()
+        self._waiting = 0
+        self._closed = False
+
+    def advance(self, position: Position) -> None:
+        if position != self.position:
+            self.position = position
+            self._wake()
+
+    def close(self) -> None:
+        """Nobody waits any longer."""
+        self._closed = True
+        self._wake()
+
+    def has_passed(self, position: Position) -> bool:
+        """Whether more was read than ``position``, or the feed is another one now."""
+        return self.position.generation != position.generation or self.position.seq > position.seq
+
+    async def wait(self, position: Position, timeout: float) -> None:
+        """Returns when it `has_passed` the position, after ``timeout`` seconds, and at once where it is closed or
+        `MOST_WAITING` wait already."""
+        if self._waiting >= MOST_WAITING:
+            return
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._closed and not self.has_passed(position):
+                    await self._moved.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting -= 1
+
+    def _wake(self) -> None:
+        self._moved.set()
+        self._moved.clear()
 
 
 class Follower:
@@ -86,10 +160,12 @@ class Follower:
         database: Database,
         apply: Callable[[Sequence[Entry]], None],
         *,
+        progress: Progress | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._apply = apply
+        self._progress = progress or Progress()
         self._monotonic = monotonic
         self._position: Position | None = None
         self._fresh_at = float("-inf")
@@ -136,6 +212,7 @@ class Follower:
         if entries:
             self._apply(entries)
         self._position = position
+        self._progress.advance(position)
 
 
 @functools.cache

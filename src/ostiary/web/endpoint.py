@@ -1,7 +1,8 @@
 """One route, served: its policy in a fixed order, then its handler. No route can leave a step out."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -63,7 +64,10 @@ class Endpoint:
         await self._count(ambient, source)
         query, body = self._read_query(scope), await self._read_body(scope, receive)
         headers = scope["headers"]
-        call = self._call(headers, body.struct, query, ambient=ambient, path=path, source=source, request_id=request_id)
+        gone = partial(_hung_up, receive)
+        call = self._call(
+            headers, body.struct, query, ambient=ambient, path=path, source=source, request_id=request_id, gone=gone
+        )
         if self.route.credential is Credential.CLIENT:
             call = replace(call, client=await _authenticated(ambient, headers, body))
         return self._checked(await self.route.handler(call), call)
@@ -84,6 +88,7 @@ class Endpoint:
         path: Mapping[str, str],
         source: Source,
         request_id: str,
+        gone: Callable[[], Awaitable[None]],
     ) -> Call[Any]:
         shown = self._read_credentials(headers, body)
         wants_cookies = shown.in_cookie or getattr(body, "transport", None) == "cookie"
@@ -104,6 +109,7 @@ class Endpoint:
             source=source,
             user_agent=_user_agent(headers),
             request_id=request_id,
+            gone=gone,
             if_none_match=_if_none_match(headers) if self.route.method == "GET" else None,
         )
 
@@ -127,6 +133,11 @@ class Endpoint:
         if answer.cookies and not call.from_own_site:
             raise CrossSiteRequest("cookies for a request that did not come from our site")
         return answer
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass  # the rest of a body that nobody reads
 
 
 def _verified(ambient: Ambient, shown: Shown) -> Principal | None:

@@ -5,7 +5,7 @@ a `Call`. This folder knows no slice, no HTTP library and no SQL.
 """
 
 from ostiary.core.plug.actor import Actor, ActorKind, Source
-from ostiary.core.plug.ambient import Ambient, Keys, Mail, Post
+from ostiary.core.plug.ambient import Ambient, Keys, Mail, Post, StatusLists
 from ostiary.core.plug.clients import Client, Clients
 from ostiary.core.plug.feature import Feature
 from ostiary.core.plug.limit import count
@@ -62,6 +62,7 @@ __all__ = [
     "SignedText",
     "Source",
     "Speaks",
+    "StatusLists",
     "Transport",
     "Unlimited",
     "count",

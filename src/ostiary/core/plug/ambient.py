@@ -11,11 +11,13 @@ from ostiary.core.settings import Settings
 from ostiary.core.vault import Vault
 from ostiary.jose import KeySet, SigningKey
 from ostiary.store.database import Database
+from ostiary.store.feed import Progress
 from ostiary.store.hot import Hot
 from ostiary.verifier import KnownRevocations, Verifier
 
 if TYPE_CHECKING:
     from ostiary.core.plug.feature import Ending
+    from ostiary.core.plug.route import Route
     from ostiary.core.plug.sign_in import Check, Factor
 
 
@@ -52,6 +54,17 @@ class Keys(Protocol):
         """Reads the keys again. Raises StoreUnavailable."""
 
 
+class StatusLists(Protocol):
+    """The published status lists, as this process knows them."""
+
+    @property
+    def size(self) -> int:
+        """How many entries each has: a power of two."""
+
+    async def signed(self, number: int) -> str | None:
+        """A list as a Status List Token, or None where there is no such list. Raises Unavailable."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ambient:
     settings: Settings
@@ -66,6 +79,9 @@ class Ambient:
     clients: Clients
     verifier: Verifier
     revocations: KnownRevocations
+    feed: Progress
+    status_lists: StatusLists
+    routes: "tuple[Route, ...]"
     factors: "tuple[Factor, ...]"
     checks: "tuple[Check, ...]"
     endings: "tuple[Ending, ...]"

@@ -135,6 +135,8 @@ class Call(Generic[B]):
     source: Source
     user_agent: str
     request_id: str
+    gone: Callable[[], Awaitable[None]]
+    """Returns when the caller has hung up: for handlers that wait."""
     if_none_match: str | None
     """What the caller has already (RFC 9110 §13.1.2), as it came; None on routes that change something."""
 

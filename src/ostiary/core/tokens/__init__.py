@@ -7,12 +7,13 @@ from ostiary.core.plug import Feature
 from ostiary.core.tokens import routes
 from ostiary.core.tokens.keys.service import rewrap
 from ostiary.core.tokens.queries import forget_successors
+from ostiary.core.tokens.status import routes as status_routes
 from ostiary.core.tokens.sweep import sweep
 from ostiary.store.migrations import Migrations
 
 feature = Feature(
     name="tokens",
-    routes=routes.ROUTES,
+    routes=(*routes.ROUTES, *status_routes.ROUTES),
     migrations=Migrations.of("tokens", package=__name__),
     sweep=sweep,
     rewrap=rewrap,

@@ -2,10 +2,11 @@
 
 import hashlib
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, structs
+from msgspec import UNSET, UnsetType, structs
 
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import (
@@ -41,6 +42,16 @@ _DEVICE_COOKIE_LIFETIME: Final = 400 * 86400  # seconds; browsers keep none long
 
 _TAG_LENGTH: Final = 32  # hexadecimal digits
 
+_ENDPOINTS: Final = {
+    "/revoke": "revocation_endpoint",
+    "/introspect": "introspection_endpoint",
+    "/feed": "ostiary_feed_endpoint",
+}
+_AUTH_METHODS: Final[Mapping[Credential, tuple[str, ...]]] = {
+    Credential.NONE: ("none",),
+    Credential.CLIENT: ("client_secret_basic", "client_secret_post"),
+}
+
 
 class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``device_token``: from those who show it at sign-in. ``resource``: for whom the access token is."""
@@ -68,6 +79,12 @@ class Metadata(msgspec.Struct, frozen=True):
     jwks_uri: str
     response_types_supported: tuple[str, ...] = ()
     grant_types_supported: tuple[str, ...] = ()
+    revocation_endpoint: str | UnsetType = UNSET
+    revocation_endpoint_auth_methods_supported: tuple[str, ...] | UnsetType = UNSET
+    introspection_endpoint: str | UnsetType = UNSET
+    introspection_endpoint_auth_methods_supported: tuple[str, ...] | UnsetType = UNSET
+    ostiary_feed_endpoint: str | UnsetType = UNSET
+    """The signed change feed, of which RFC 8414 knows nothing."""
 
 
 def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport, device_token: str | None = None) -> Answer:
@@ -136,7 +153,20 @@ def _has_already(if_none_match: str | None, tag: str) -> bool:
 
 async def metadata(call: Call[Empty]) -> Answer:
     issuer = call.ambient.settings.issuer
-    return Answer(200, Metadata(issuer, well_known_url(issuer, "jwks.json")), headers=_FOR_EVERYBODY)
+    found = Metadata(issuer, well_known_url(issuer, "jwks.json"), **_endpoints(call.ambient))
+    return Answer(200, found, headers=_FOR_EVERYBODY)
+
+
+def _endpoints(ambient: Ambient) -> dict[str, Any]:
+    """What the metadata says of those routes that optional slices may have."""
+    found: dict[str, Any] = {}
+    for route in ambient.routes:
+        name = _ENDPOINTS.get(route.path) if route.place is Place.PREFIX else None
+        if name is not None:
+            found[name] = f"{ambient.settings.issuer}{ambient.settings.prefix}{route.path}"
+            if name != "ostiary_feed_endpoint":
+                found[f"{name}_auth_methods_supported"] = _AUTH_METHODS[route.credential]
+    return found
 
 
 ROUTES: Final = (

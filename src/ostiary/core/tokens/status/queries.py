@@ -1,7 +1,24 @@
-"""Every statement on ``status_lists`` and ``status_slots``."""
+"""Every statement on ``status_lists`` and ``status_slots``, and on what the feed says of them."""
 
+from typing import Final
+
+from ostiary.core.revocations import EPOCH_RAISED, EVERYTHING, SESSION_ENDED, STATUS_SET
 from ostiary.core.sessions.model import Session, Slot
-from ostiary.store.database import SWEEP_ROWS, Reader, Transaction
+from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
+
+INDEXES: Final = 2**16
+"""Of one list, looked at by one statement."""
+
+# $1 and $2: the first and the last number of the feed; $3: slots that are free before are left out
+_REFUSED: Final = " union all ".join(
+    f"select s.list, s.idx from feed f join status_slots s on {named}"  # noqa: S608 — constants
+    f" where f.seq >= $1 and f.seq <= $2 and s.until > $3 and f.kind = '{kind}'"
+    for kind, named in (
+        (SESSION_ENDED, "s.session_id = f.key"),
+        (EPOCH_RAISED, "s.account_id = f.key and s.ver < f.value"),
+        (STATUS_SET, "s.list = cast(f.key as bigint) and s.idx = f.value"),
+    )
+)
 
 
 async def newest_list(reader: Reader) -> int:
@@ -39,3 +56,51 @@ async def delete_expired(tx: Transaction, now: int) -> int:
         now,
         SWEEP_ROWS,
     )
+
+
+async def lists(reader: Reader) -> list[int]:
+    """The numbers of all lists."""
+    return [int(row[0]) for row in await reader.all("select number from status_lists order by number")]
+
+
+async def is_there(reader: Reader, number: int) -> bool:
+    return await reader.one("select 1 from status_lists where number = $1", number) is not None
+
+
+async def next_revocation(reader: Reader, *, after: int, upto: int) -> int | None:
+    """The number of the first feed entry in between that names slots."""
+    row = await reader.one(
+        "select seq from feed where seq > $1 and seq <= $2"  # noqa: S608 — constants
+        f" and kind in ('{SESSION_ENDED}', '{EPOCH_RAISED}', '{STATUS_SET}') order by seq limit 1",
+        after,
+        upto,
+    )
+    return None if row is None else int(row[0])
+
+
+async def refused(reader: Reader, first: int, last: int, *, needed: int) -> list[Row]:
+    """List and index of the slots whose tokens the entries from ``first`` to ``last`` refuse, some perhaps twice."""
+    return await reader.all(_REFUSED, first, last, needed)
+
+
+async def least_of_everybody(reader: Reader, *, after: int, upto: int) -> int | None:
+    """The highest least ``ver`` of all tokens that an entry in between tells."""
+    row = await reader.one(
+        f"select max(value) from feed where seq > $1 and seq <= $2 and kind = '{EVERYTHING}'",  # noqa: S608 — a constant
+        after,
+        upto,
+    )
+    return None if row is None or row[0] is None else int(row[0])
+
+
+async def older_than(reader: Reader, number: int, start: int, *, ver: int, needed: int) -> list[int]:
+    """The indexes of a list, of `INDEXES` from ``start`` on, whose tokens have a lower ``ver``."""
+    rows = await reader.all(
+        "select idx from status_slots where list = $1 and idx >= $2 and idx < $3 and ver < $4 and until > $5",
+        number,
+        start,
+        start + INDEXES,
+        ver,
+        needed,
+    )
+    return [row[0] for row in rows]

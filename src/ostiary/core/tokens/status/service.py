@@ -9,11 +9,8 @@ from ostiary.core.sessions.model import Session, Slot
 from ostiary.core.tokens.status import queries
 from ostiary.store.database import Transaction
 
-LIST_SIZE: Final = 2**20
-"""Entries of one list: many, so that who fetches it does not tell whose token it holds (herd privacy)."""
-
-_TRIES: Final = 4
-"""Random places that are tried before another list is opened: in vain at one time in sixteen when a list is half full."""
+_TRIES: Final = 16
+"""Random places that are tried before another list is opened: with a million entries, when one is about half full."""
 
 _AFTER_THE_LAST_TOKEN: Final = 3600
 """Seconds for which a slot stays taken after the last token that carries it: for slow clocks and copies in caches."""
@@ -44,4 +41,4 @@ async def _take(ambient: Ambient, tx: Transaction, session: Session, *, ver: int
 
 
 def _random_index(ambient: Ambient) -> int:
-    return int.from_bytes(ambient.random.token(4), "big") % LIST_SIZE  # a power of two divides evenly
+    return int.from_bytes(ambient.random.token(4), "big") % ambient.status_lists.size  # a power of two divides evenly

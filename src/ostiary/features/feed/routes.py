@@ -1,0 +1,49 @@
+"""GET /auth/feed."""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, SignedText, Speaks, Unlimited
+from ostiary.errors import RevocationsUnknown
+from ostiary.features.feed.model import position
+from ostiary.features.feed.service import tell
+
+_MOST_SECONDS: Final = 30
+
+Position = Annotated[str, Meta(pattern=r"^[0-9]{1,18}\.[0-9]{1,18}$")]  # each fits into an int64
+
+
+class Following(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``after``: ``generation.current`` of the last message. ``wait``: seconds for which there may be no answer while
+    there is nothing to tell."""
+
+    after: Position | None = None
+    wait: Annotated[int, Meta(ge=0, le=_MOST_SECONDS)] = 0
+
+
+async def follow(call: Call[Empty]) -> Answer:
+    query: Following = call.query
+    after = None if query.after is None else position(query.after)
+    text = await tell(call.ambient, call.service, after, wait=query.wait, gone=call.gone)
+    return Answer(200, SignedText(text, "application/jwt"))
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        place=Place.PREFIX,
+        path="/feed",
+        summary="What was revoked since, as a signed message",
+        handler=follow,
+        body=Empty,
+        query=Following,
+        speaks=Speaks.JSON,
+        credential=Credential.CLIENT,
+        csrf=Csrf.SAFE,
+        limit=Unlimited(because="only a client asks, whose secret nobody guesses; who waits costs nothing"),
+        answers={200: SignedText},
+        errors=(RevocationsUnknown,),
+    ),
+)

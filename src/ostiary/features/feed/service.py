@@ -1,0 +1,77 @@
+"""What a client is told, and when."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from ostiary.core.plug import Ambient, Client
+from ostiary.core.tokens.service import refuse_when_stale
+from ostiary.features.feed.model import FEED_TYPE, MAX_MESSAGE, MOST_ENTRIES, message
+from ostiary.jose import sign
+from ostiary.store.feed import Portion, Position, read_after
+
+GATHERING: Final = 0.1
+"""Seconds from a question until what there is to tell is told, unless it fills a message: in a storm of revocations a
+client gets ten messages a second, not one for each. What comes to somebody who has waited longer is told at once."""
+
+
+async def tell(
+    ambient: Ambient, client: Client, after: Position | None, *, wait: int, gone: Callable[[], Awaitable[None]]
+) -> str:
+    """The signed message that comes after a position; a snapshot without one, or after one that there never was. With
+    nothing to tell it waits, and then says so: that nothing has happened is news too.
+
+    Args:
+        wait: seconds for which the client waits for something to happen.
+        gone: returns when it has hung up.
+
+    Raises:
+        RevocationsUnknown: this process does not know what was revoked lately.
+        Unavailable: there is no key to sign with, or the database does not answer.
+    """
+    refuse_when_stale(ambient)
+    if after is not None and wait:
+        await _first_of(_news(ambient, after, wait), gone())
+        refuse_when_stale(ambient)
+    if after == ambient.feed.position:
+        portion = Portion(after, last=after.seq, entries=[])
+    else:
+        portion, after = await _read(ambient, after)
+    told = message(
+        portion,
+        previous=0 if after is None else after.seq,
+        issuer=ambient.settings.issuer,
+        client_id=client.id,
+        now=ambient.seconds(),
+    )
+    return sign(msgspec.json.encode(told), ambient.keys.current, typ=FEED_TYPE, longest=MAX_MESSAGE)
+
+
+async def _read(ambient: Ambient, after: Position | None) -> tuple[Portion, Position | None]:
+    """What comes after a position, and the position; None for it where everything is told."""
+    if after is not None:
+        portion = await read_after(ambient.database, after.seq, limit=MOST_ENTRIES)
+        if after.generation == portion.end.generation and after.seq <= portion.end.seq:
+            return portion, after
+    return await read_after(ambient.database, 0, limit=MOST_ENTRIES), None
+
+
+async def _news(ambient: Ambient, after: Position, wait: int) -> None:
+    loop = asyncio.get_running_loop()
+    asked_at = loop.time()
+    await ambient.feed.wait(after, wait)
+    if ambient.feed.position.seq - after.seq < MOST_ENTRIES:
+        await asyncio.sleep(asked_at + GATHERING - loop.time())
+
+
+async def _first_of(*waits: Awaitable[None]) -> None:
+    """Returns as soon as one of them does."""
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
