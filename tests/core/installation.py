@@ -21,11 +21,12 @@ from ostiary.core.accounts import queries as accounts
 from ostiary.core.accounts.email import parse_email
 from ostiary.core.accounts.model import USER, Account
 from ostiary.core.entropy import identifier
+from ostiary.core.housekeeping import Housekeeper
 from ostiary.core.plug import Actor, Ambient, Mail, Source
 from ostiary.core.plug.actor import ActorKind
 from ostiary.core.revocations import Revoking, transact
 from ostiary.core.sessions.model import Wanted
-from ostiary.core.sessions.service import start
+from ostiary.core.sessions.service import make_room, start
 from ostiary.core.tokens.service import first_grant, sign_access_token
 from ostiary.store.database import Transaction
 from ostiary.store.open import sqlite_path
@@ -156,9 +157,10 @@ class Installation:
         ambient = self.ambient
 
         async def body(tx: Transaction) -> Revoking[Any]:
-            started = await start(ambient, tx, Actor.system(), account_id=person.id, amr=("pwd",), wanted=wanted)
-            assert started is not None
-            return Revoking(await first_grant(ambient, tx, started.session), started.entries)
+            ended = await make_room(ambient, tx, Actor.system(), person.id)
+            assert ended is not None
+            session = await start(ambient, tx, Actor.system(), account_id=person.id, amr=("pwd",), wanted=wanted)
+            return Revoking(await first_grant(ambient, tx, session), ended)
 
         granted = await transact(ambient, body)
         return Tokens(sign_access_token(ambient, granted)[0], granted.refresh_token, granted.session.id)
@@ -181,6 +183,12 @@ class Installation:
             while marker not in self.outbox.mails:  # noqa: ASYNC110 — an outbox is no event
                 await asyncio.sleep(0.002)
         return [mail for mail in self.outbox.mails if mail.to != _MARKER]
+
+    async def tidy(self) -> None:
+        """All of the housekeeping, as if nobody had done it lately."""
+        housekeeper = Housekeeper(self.ambient, self.auth._features)
+        while not await housekeeper.tidy():
+            await self.ambient.database.execute("delete from store_lease")
 
     def watch(self, seen: Seen) -> None:
         """Shows every statement from here on to ``seen`` before it runs; what that raises, the statement raises."""
@@ -239,6 +247,7 @@ _EMPTY: Final = "; ".join(
     f"delete from {table}"
     for table in (
         "accounts", "registrations", "clients", "audit_events", "signing_keys", "hot_rate", "hot_reservation", "feed",
+        "status_slots", "status_lists where number > 1",
     )  # fmt: skip
 )
 _prepared: list[bytes] = []

@@ -1,7 +1,6 @@
 """Starting and ending sessions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from ostiary.core.accounts.authority import USERS_WRITE, act
@@ -22,25 +21,24 @@ from ostiary.verifier import AAL1, AAL2
 _SEVERAL: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A new session, and what ending others for it must append to the feed."""
+async def make_room(ambient: Ambient, tx: Transaction, actor: Actor, account_id: str) -> tuple[Entry, ...] | None:
+    """Ends the account's oldest sessions, as many as there are too many for one more, and returns what the transaction
+    must append to the feed. None: there is no room, and the policy is to refuse.
 
-    session: Session
-    entries: tuple[Entry, ...]
+    The caller holds the account's row, so that several sign-ins at once cannot pass the limit together.
+    """
+    live = await queries.live_of(tx, account_id, now=ambient.now())
+    too_many = live[: max(0, len(live) + 1 - ambient.settings.session_limit)]
+    if too_many and ambient.settings.session_limit_policy == "refuse":
+        return None
+    ended = [await end(ambient, tx, actor, listed.session.id, EndReason.LIMIT) for listed in too_many]
+    return tuple(entry for entries in ended for entry in entries)
 
 
 async def start(
     ambient: Ambient, tx: Transaction, actor: Actor, *, account_id: str, amr: tuple[str, ...], wanted: Wanted
-) -> Started | None:
-    """A new session, with an id that nothing before it knew (session fixation). None: the account has as many as it may
-    have, and the policy is to refuse.
-
-    The caller holds the account's row, so that several sign-ins at once cannot pass the limit together.
-    """
-    entries = await _make_room(ambient, tx, actor, account_id)
-    if entries is None:
-        return None
+) -> Session:
+    """A new session, with an id that nothing before it knew (session fixation). There must be room for it."""
     now, settings = ambient.now(), ambient.settings
     session = Session(
         id=identifier("ses", ambient.random),
@@ -59,16 +57,7 @@ async def start(
         slot=None,
     )
     await queries.insert(tx, session, user_agent=actor.user_agent, source=actor.source.address)
-    return Started(session, entries)
-
-
-async def _make_room(ambient: Ambient, tx: Transaction, actor: Actor, account_id: str) -> tuple[Entry, ...] | None:
-    live = await queries.live_of(tx, account_id, now=ambient.now())
-    too_many = live[: max(0, len(live) + 1 - ambient.settings.session_limit)]
-    if too_many and ambient.settings.session_limit_policy == "refuse":
-        return None
-    ended = [await end(ambient, tx, actor, listed.session.id, EndReason.LIMIT) for listed in too_many]
-    return tuple(entry for entries in ended for entry in entries)
+    return session
 
 
 async def hold(ambient: Ambient, tx: Transaction, session_id: str) -> Session | None:

@@ -46,20 +46,21 @@ async def change_password(ambient: Ambient, actor: Actor, me: Principal, *, curr
     replacing = await hash_new_password(ambient, parse_email(account.email), new)
     seen = account.password_hash
 
-    async def body(tx: Transaction) -> Revoking[bool]:
-        if await hold(ambient, tx, me.session_id) is None:
-            return Revoking(result=False)
-        # hashing took a while: what was proved is the password that is still there
-        if not await accounts.replace_password_hash(tx, me.account_id, seen=seen, new=replacing):
-            return Revoking(result=False)
+    async def body(tx: Transaction) -> Revoking[None]:
+        # hashing took a while: what was proved is the password that is still there. The account's row before those of
+        # sessions, as everywhere
+        if (
+            not await accounts.replace_password_hash(tx, me.account_id, seen=seen, new=replacing)
+            or await hold(ambient, tx, me.session_id) is None
+        ):
+            raise TokenRevoked("the session has ended, or the password was changed meanwhile")
         raised = await raise_epoch(ambient, tx, me.account_id)
         await end_all_of(ambient, tx, me.account_id, EndReason.PASSWORD_CHANGED, but=me.session_id)
         event = Event("accounts.password_changed", account_id=me.account_id, session_id=me.session_id)
         await record(ambient, tx, actor, event)
-        return Revoking(True, (raised,))
+        return Revoking(None, (raised,))
 
-    if not await transact(ambient, body):
-        raise TokenRevoked("the session has ended, or the password was changed meanwhile")
+    await transact(ambient, body)
     ambient.mail.post(_changed(ambient, account, actor))
 
 

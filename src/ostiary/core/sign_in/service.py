@@ -16,7 +16,7 @@ from ostiary.core.opaque import Purpose, fingerprint, new_token
 from ostiary.core.plug import Actor, Ambient, Attempt, Factor, FactorBody, Mail, Outcome, Proof
 from ostiary.core.revocations import Revoking, transact
 from ostiary.core.sessions import model as sessions
-from ostiary.core.sessions.service import start
+from ostiary.core.sessions.service import make_room, start
 from ostiary.core.sign_in import queries
 from ostiary.core.sign_in.model import (
     PASSWORD,
@@ -156,12 +156,16 @@ class _Advance:
 
     async def _issue(self, tx: Transaction, pending: Pending, proved: tuple[str, ...]) -> Revoking[Step]:
         ambient, actor, wanted = self.ambient, self.actor, pending.wanted
+        ended = await make_room(ambient, tx, actor, pending.account_id)
+        if ended is None:
+            await record(ambient, tx, actor, Event("sign_in.refused", Recorded.REFUSED, account_id=pending.account_id))
+            return Revoking(Full())
         device = await recognise(
             ambient, tx, actor, account_id=pending.account_id, shown=wanted.device_hash, name=self.device_name
         )
         # who has shown its device's token will do so again, and so will a browser, of itself
         bound = device.token is None or wanted.transport == "cookie"
-        started = await start(
+        session = await start(
             ambient,
             tx,
             actor,
@@ -169,20 +173,15 @@ class _Advance:
             amr=proved,
             wanted=sessions.Wanted(wanted.device_name, device.device_id, bound, wanted.resource),
         )
-        if started is None:
-            event = Event("sign_in.refused", Recorded.REFUSED, account_id=pending.account_id)
-            await record(ambient, tx, actor, event)
-            return Revoking(Full())
-        granted = await first_grant(ambient, tx, started.session)
+        granted = await first_grant(ambient, tx, session)
         if not isinstance(granted, Granted):
-            return Revoking(Refused(), started.entries)
-        session = started.session
+            return Revoking(Refused(), ended)
         event = Event(
             "sign_in.succeeded", account_id=session.account_id, session_id=session.id, detail={"amr": list(session.amr)}
         )
         await record(ambient, tx, actor, event)
         mail = await new_device(ambient, tx, actor, session.account_id, device)
-        return Revoking(SignedIn(granted, wanted.transport, device.token, mail), started.entries)
+        return Revoking(SignedIn(granted, wanted.transport, device.token, mail), ended)
 
 
 async def _consume(ambient: Ambient, tx: Transaction, actor: Actor, account_id: str, proof: Proof) -> bool:
