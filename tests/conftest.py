@@ -116,6 +116,12 @@ def valkey_url(valkey_server: ValkeyServer) -> str:
     return valkey_server.url
 
 
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a file that is not there yet: for what is the same on either engine."""
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database: the test runs once on each engine."""

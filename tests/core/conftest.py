@@ -28,12 +28,6 @@ def _cheap_hashing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(argon2, "PasswordHasher", CheapHasher)
 
 
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """The URL of a file that is not there yet: for what is the same on either engine."""
-    return f"sqlite:///{tmp_path / 'test.db'}"
-
-
 @pytest.fixture(scope="session")
 def shared_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """For what can only be shown where transactions run at the same time."""

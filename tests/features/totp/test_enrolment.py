@@ -22,7 +22,7 @@ async def test_enrolling_shows_the_secret_and_confirming_shows_the_recovery_code
         assert confirmed.headers["cache-control"] == "no-store"
         assert await world.events() == ["totp.confirmed", "totp.enrolled"]
         assert await world.subjects(1) == ["Two-step sign-in is now on at auth.example.com"]
-        assert world.outbox.mails[0].to == ada.email
+        assert world.mails[0].to == ada.email
 
 
 async def test_the_owner_hears_of_a_confirmation_whose_commit_may_have_failed(database_url, monkeypatch):

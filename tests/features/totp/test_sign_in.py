@@ -77,7 +77,7 @@ async def test_a_recovery_code_signs_in_once_however_it_is_typed(database_url):
         assert me.json()["amr"] == ["pwd", "otp", "mfa"]
         assert (await ada.finish("recovery-code", ada.recovery_codes[3])).status_code == 401
         await world.subjects(2)
-        assert world.outbox.mails[-1].to == ada.email
+        assert world.mails[-1].to == ada.email
         event = await world.rows(
             "select account_id, outcome, source from audit_events where type = $1", "totp.recovery_code_used"
         )
