@@ -16,7 +16,7 @@ from ostiary.core.clock import MICROSECONDS
 from ostiary.core.devices import queries as devices
 from ostiary.core.opaque import Purpose, fingerprint, new_token
 from ostiary.core.plug import Actor, Ambient
-from ostiary.core.revocations import Revoking, status_set, token_revoked, transact
+from ostiary.core.revocations import Revoking, token_revoked, transact
 from ostiary.core.sessions import queries as sessions
 from ostiary.core.sessions.model import EndReason, Session, Slot
 from ostiary.core.sessions.service import end, hold
@@ -25,7 +25,7 @@ from ostiary.core.tokens.mails import reused
 from ostiary.core.tokens.model import Granted, NotAlive, Reused
 from ostiary.core.tokens.queries import Family
 from ostiary.core.tokens.status.claim import claim, own_entry
-from ostiary.core.tokens.status.service import slot_for
+from ostiary.core.tokens.status.service import refuse_slot, slot_for
 from ostiary.errors import InvalidTarget, InvalidToken, RefreshTokenReused, RevocationsUnknown, TokenRevoked
 from ostiary.jose import sign
 from ostiary.store.database import Transaction
@@ -231,7 +231,7 @@ async def _revoke_access_token(
         # who go by the list, until they are refreshed
         number, index = entry
         await sessions.leave_slot(tx, token.sid, list_number=number, index=index)
-        entries.append(status_set(number, index, now=now))
+        entries.append(await refuse_slot(tx, number, index, now=now))
     event = Event("tokens.revoked", account_id=token.sub, session_id=token.sid, detail={"jti": token.jti})
     await record(ambient, tx, actor, event)
     return Revoking(None, tuple(entries))

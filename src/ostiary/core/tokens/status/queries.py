@@ -48,6 +48,13 @@ async def take(tx: Transaction, slot: Slot, session: Session, *, until: int) -> 
     return touched == 1
 
 
+async def keep(tx: Transaction, number: int, index: int, *, until: int) -> None:
+    """Lets nobody have a slot that is taken before ``until``."""
+    await tx.execute(
+        "update status_slots set until = $3 where list = $1 and idx = $2 and until < $3", number, index, until
+    )
+
+
 async def delete_expired(tx: Transaction, now: int) -> int:
     """Frees some slots that no token can carry any more, and returns how many."""
     return await tx.execute(

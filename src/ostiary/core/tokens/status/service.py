@@ -1,13 +1,15 @@
-"""Which bit stands for a session's access tokens."""
+"""Which bit stands for a session's access tokens, and how one of them is set."""
 
 from typing import Final
 
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Ambient
+from ostiary.core.revocations import status_set
 from ostiary.core.sessions import queries as sessions
 from ostiary.core.sessions.model import Session, Slot
 from ostiary.core.tokens.status import queries
 from ostiary.store.database import Transaction
+from ostiary.store.feed import Entry
 
 _TRIES: Final = 16
 """Random places that are tried before another list is opened: with a million entries, when one is about half full."""
@@ -26,6 +28,14 @@ async def slot_for(ambient: Ambient, tx: Transaction, session: Session, *, ver: 
     slot = await _take(ambient, tx, session, ver=ver)
     await sessions.keep_slot(tx, session.id, slot)
     return slot
+
+
+async def refuse_slot(tx: Transaction, number: int, index: int, *, now: int) -> Entry:
+    """Sets the bit of a slot itself, and returns the entry to append to the feed. As long as the entry is there nobody
+    else has the slot, whose tokens would be refused from the beginning."""
+    entry = status_set(number, index, now=now)
+    await queries.keep(tx, number, index, until=entry.until + _AFTER_THE_LAST_TOKEN * MICROSECONDS)
+    return entry
 
 
 async def _take(ambient: Ambient, tx: Transaction, session: Session, *, ver: int) -> Slot:
