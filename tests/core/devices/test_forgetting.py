@@ -184,6 +184,19 @@ async def test_somebody_else_may_with_the_permission_only(database_url):
         assert (event["account_id"], event["actor_id"]) == (ada.id, bob.id)
 
 
+async def test_an_account_that_another_node_has_disabled_changes_nothing_more(database_url):
+    """L18: until this node has read of it, access tokens of the account are good here."""
+    async with installation(database_url) as house:
+        await house.person()
+        made = await sign_in(house)
+        await house.ambient.database.execute("update accounts set disabled_at = 1")
+        for path in (f"/auth/devices/{made.device_id}", "/auth/sessions"):
+            answer = await house.ask("DELETE", path, token=made.tokens.access)
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert await devices(house) == {made.device_id}
+        assert await end_reasons(house) == {made.tokens.session_id: None}
+
+
 async def test_of_twenty_who_forget_it_at_once_one_does(database_url):
     async with installation(database_url) as house:
         await house.person()

@@ -49,3 +49,31 @@ def test_a_person_signs_a_device_out_with_the_button_and_only_with_it(tmp_path):
             page.locator("#said").get_by_text("This link was used before").wait_for()
             browser.close()
             assert broken == []
+
+
+FETCH = """async ([method, path, body]) => {
+  const headers = { "content-type": "application/json" };
+  return (await fetch(path, { method, headers, body: body && JSON.stringify(body) })).status;
+}"""
+
+
+@pytest.mark.slow
+def test_a_browser_that_signs_itself_out_everywhere_keeps_nothing_but_its_device(tmp_path):
+    """I13: a Clear-Site-Data of cookies would take the device along, and the next sign-in would be from a new one."""
+    with Served(tmp_path) as served, sync_playwright() as playwright:
+        server = served.ready()
+        with server.client() as client:
+            client.post("/auth/register", json=ADA)
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            context = browser.new_context()
+            page = context.new_page()
+            page.goto(f"{client.base_url}/auth/devices/disown")
+            login = ["POST", "/auth/login", {**ADA, "transport": "cookie"}]
+            assert page.evaluate(FETCH, login) == 200
+            assert len(context.cookies()) == 3
+            assert page.evaluate(FETCH, ["DELETE", "/auth/sessions", None]) == 204
+            (device,) = context.cookies()
+            assert device["name"] == "__Host-ostiary_device"
+            assert page.evaluate(FETCH, login) == 200
+            assert device["value"] in [cookie["value"] for cookie in context.cookies()], "it was recognised"
+            browser.close()

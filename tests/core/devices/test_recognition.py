@@ -208,10 +208,10 @@ async def test_devices_not_seen_for_long_are_swept_unless_a_session_is_of_them(d
         young = await seen(house, ada, source=Source("192.0.2.9"))
         await house.session(ada, Wanted(device_id=with_session.device_id))
         house.clock.advance(REMEMBERED - 1)
-        await house.auth._sweep(house.ambient)
+        await house.tidy()
         assert await devices(house) == {with_session.device_id, young.device_id}
         assert old.device_id not in await devices(house)
         house.clock.advance(2)
-        await house.auth._sweep(house.ambient)
-        await house.auth._sweep(house.ambient)
+        await house.tidy()
+        await house.tidy()
         assert await devices(house) == set(), "the session has expired and went first"

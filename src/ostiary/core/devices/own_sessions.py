@@ -23,7 +23,7 @@ from ostiary.core.plug import (
 from ostiary.core.sessions.model import Listed
 from ostiary.core.sessions.queries import live_of
 from ostiary.core.sessions.service import end_own, sign_out_everywhere
-from ostiary.errors import NotFound
+from ostiary.errors import Forbidden, NotFound
 
 # as after a logout, nothing that pages kept stays in the browser; cookies go by name, or the device's would go too
 _CLEAR_SITE_DATA: Final = ("clear-site-data", '"cache", "storage"')
@@ -125,7 +125,7 @@ ROUTES: Final = (
         csrf=Csrf.SAME_ORIGIN,
         limit=Unlimited(because="the access token is checked first, without the database"),
         answers={204: None},
-        errors=(NotFound,),
+        errors=(NotFound, Forbidden),
     ),
     Route(
         method="DELETE",

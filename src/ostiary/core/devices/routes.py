@@ -28,7 +28,7 @@ from ostiary.core.plug import (
 )
 from ostiary.core.sessions.model import Listed
 from ostiary.core.sessions.queries import by_id, live_of
-from ostiary.errors import InvalidToken, NotFound
+from ostiary.errors import Forbidden, InvalidToken, NotFound
 
 _NONCE_SIZE: Final = 16
 
@@ -123,7 +123,7 @@ ROUTES: Final = (
         csrf=Csrf.SAME_ORIGIN,
         limit=Unlimited(because="the access token is checked first, without the database"),
         answers={204: None},
-        errors=(NotFound,),
+        errors=(NotFound, Forbidden),
     ),
     Route(
         method="POST",

@@ -1,13 +1,13 @@
 """GET /auth/me."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from ostiary.core.accounts import queries as accounts
-from ostiary.core.clock import MICROSECONDS
-from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, Unlimited
+from ostiary.core.clock import moment
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, Speaks, Unlimited
 from ostiary.core.sessions import queries
 from ostiary.errors import TokenRevoked
 
@@ -44,17 +44,13 @@ async def me(call: Call[Empty]) -> Answer:
     return Answer(
         200,
         Me(
-            account=MyAccount(account.id, account.email, account.verified_at is not None, _time(account.created_at)),
+            account=MyAccount(account.id, account.email, account.verified_at is not None, moment(account.created_at)),
             roles=standing.roles if standing else (),
             permissions=await accounts.permissions(database, account.id),
-            session=MySession(session.id, _time(session.created_at), _time(session.expires_at), session.device_name),
+            session=MySession(session.id, moment(session.created_at), moment(session.expires_at), session.device_name),
             amr=session.amr,
         ),
     )
-
-
-def _time(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(microseconds // MICROSECONDS, tz=UTC)
 
 
 ROUTES: Final = (
@@ -65,6 +61,8 @@ ROUTES: Final = (
         summary="Who is calling",
         handler=me,
         body=Empty,
+        query=Empty,
+        speaks=Speaks.JSON,
         credential=Credential.ACCESS,
         csrf=Csrf.SAFE,
         limit=Unlimited(because="the access token is checked first, without the database"),
