@@ -1,7 +1,6 @@
 """`Ostiary`: the only place that assembles. Everything else is handed what it needs."""
 
 import asyncio
-import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -24,9 +23,9 @@ from ostiary.core.clock import MICROSECONDS, Clock, SystemClock
 from ostiary.core.devices import feature as devices
 from ostiary.core.entropy import Random, SystemRandom
 from ostiary.core.hashing import Hashing
+from ostiary.core.housekeeping import Housekeeper
 from ostiary.core.mail import MailQueue, Transport, transport_from
 from ostiary.core.plug import Actor, Ambient, Feature, Route
-from ostiary.core.plug.feature import Sweep
 from ostiary.core.revocations import apply
 from ostiary.core.secret import load_secrets
 from ostiary.core.sessions import feature as sessions
@@ -42,9 +41,8 @@ from ostiary.errors import ConfigurationError, Unavailable
 from ostiary.features.introspection import feature as introspection
 from ostiary.features.totp import feature as totp
 from ostiary.jose import KeySet
-from ostiary.store.database import SWEEP_ROWS, Database, Transaction
+from ostiary.store.database import Database
 from ostiary.store.feed import Entry, Follower
-from ostiary.store.feed import sweep as sweep_feed
 from ostiary.store.hot import Hot
 from ostiary.store.migrations import migrate, pending
 from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
@@ -52,15 +50,11 @@ from ostiary.store.sql_hot import SqlHot
 from ostiary.verifier import Headers, KnownRevocations, Principal, RoleMap, TokenAuthenticator, Verifier
 from ostiary.web import Embedded, application, document, with_own
 
-_LOG: Final = logging.getLogger("ostiary")
-
 CORE: Final = (audit, accounts, clients, devices, sessions, tokens, sign_in)
 """In the order of their migrations."""
 
 FEATURES: Final[tuple[Feature, ...]] = (introspection, totp)
 """The optional slices: one import above and one line here. Without them the rest assembles and does the main job."""
-
-_SWEEP_EVERY: Final = 600.0  # seconds
 
 
 class Ostiary:
@@ -299,7 +293,9 @@ class Ostiary:
         stack.push_async_callback(keeper.close)
         await keeper.open()
         await self._follow(database, keeper, stack)
-        stack.push_async_callback(_stop, asyncio.create_task(self._housekeeping(ambient), name="ostiary-housekeeping"))
+        housekeeper = Housekeeper(ambient, self._features)
+        stack.push_async_callback(housekeeper.close)
+        housekeeper.open()
         return ambient
 
     async def _bring_up_to_date(self, database: Database) -> None:
@@ -317,23 +313,6 @@ class Ostiary:
         await follower.catch_up()
         self._follower = follower
         stack.push_async_callback(follower.end, asyncio.create_task(follower.run(), name="ostiary-feed"))
-
-    async def _housekeeping(self, ambient: Ambient) -> None:
-        """Removes what has expired. Every process does it: each statement is harmless when another was faster."""
-        while True:
-            await asyncio.sleep(_SWEEP_EVERY)
-            self._revocations.forget(ambient.seconds())
-            try:
-                await self._sweep(ambient)
-            except Exception as problem:  # noqa: BLE001 - had it stopped, tables would grow for ever
-                _LOG.warning("housekeeping is put off: %s", type(problem).__name__)
-
-    async def _sweep(self, ambient: Ambient) -> None:
-        sweeps = [feature.sweep for feature in reversed(self._features) if feature.sweep is not None]
-        for sweep in (*sweeps, sweep_feed):
-            while await ambient.database.transaction(partial(_swept, sweep, ambient.now())) >= SWEEP_ROWS:
-                pass
-        await ambient.hot.sweep(ambient.now())
 
     def _new_verifier(self) -> Verifier:
         return Verifier(
@@ -356,10 +335,6 @@ class Ostiary:
         self._ambient = None
 
 
-async def _swept(sweep: Sweep, now: int, tx: Transaction) -> int:
-    return await sweep(tx, now)
-
-
 def _hot(url: str | None, database: Database) -> Hot:
     return SqlHot(database) if url is None else hot_from_url(url)
 
@@ -378,8 +353,3 @@ async def _running(part: T) -> AsyncIterator[T]:
 
 def _has_failed(task: "asyncio.Task[AsyncExitStack]") -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -1,10 +1,10 @@
 """What has expired is removed in portions: a statement without a bound would hold up every request meanwhile."""
 
-import dataclasses
-
 import pytest
 
 from ostiary.core.clock import MICROSECONDS
+from ostiary.core.housekeeping import Housekeeper
+from ostiary.core.plug import Feature
 from ostiary.store.database import SWEEP_ROWS
 from tests.core.installation import installation
 
@@ -125,12 +125,12 @@ async def test_housekeeping_goes_on_until_nothing_is_left(database_url):
         await insert(house, "refresh_tokens", tokens(0, TWO_AND_A_BIT))
         await insert(house, "refresh_tokens", tokens(SWEEP_ROWS, 1))
         await insert(house, "registrations", [registration(n, expires_at=now) for n in range(TWO_AND_A_BIT)])
-        await house.auth._sweep(house.ambient)
+        await house.tidy()
         left = [await count(house, table) for table in ("sessions", "refresh_tokens", "registrations")]
         assert left == [1, 1, 0]
 
 
-async def test_later_slices_are_swept_first_each_in_a_transaction_of_its_own(sqlite_url, monkeypatch):
+async def test_later_slices_are_swept_first_each_in_a_transaction_of_its_own(sqlite_url):
     """Their rows refer to rows of earlier slices, and would go with those unbounded."""
     async with installation(sqlite_url) as house:
         calls = []
@@ -142,10 +142,8 @@ async def test_later_slices_are_swept_first_each_in_a_transaction_of_its_own(sql
 
             return sweep
 
-        first, *_ = house.auth._features
         rounds = {"early": [0, SWEEP_ROWS], "late": [SWEEP_ROWS - 1, SWEEP_ROWS, SWEEP_ROWS + 3]}
-        features = [dataclasses.replace(first, sweep=sweep_named(name, left)) for name, left in rounds.items()]
-        monkeypatch.setattr(house.auth, "_features", tuple(features))
-        await house.auth._sweep(house.ambient)
+        features = [Feature(name=name, sweep=sweep_named(name, left)) for name, left in rounds.items()]
+        assert await Housekeeper(house.ambient, features).tidy()
         assert [name for name, _ in calls] == ["late"] * 3 + ["early"] * 2
         assert {now for _, now in calls} == {house.ambient.now() // MICROSECONDS}

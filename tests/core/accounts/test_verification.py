@@ -199,7 +199,7 @@ async def test_expired_registrations_are_swept_and_others_stay(database_url):
         house.clock.advance(300)
         token = await pending(house, "young@example.com")
         house.clock.advance(300)
-        await house.auth._sweep(house.ambient)
+        await house.tidy()
         assert await count(house, "registrations") == 1
         assert (await verify(house, token)).status_code == 204
 

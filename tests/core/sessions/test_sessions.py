@@ -130,6 +130,6 @@ async def test_expired_sessions_are_swept_with_their_tokens(database_url):
         house.clock.advance(30)
         young = await house.session(person)
         house.clock.advance(30)
-        await house.auth._sweep(house.ambient)
+        await house.tidy()
         assert await house.rows("select id from sessions") == [(young.session_id,)]
         assert len(await house.rows("select * from refresh_tokens")) == 1

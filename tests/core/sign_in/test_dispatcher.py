@@ -179,7 +179,7 @@ async def test_an_attempt_expires_to_the_second(database_url, monkeypatch):
         assert (await finish(house, early)).status_code == 200
         house.clock.advance(0.001)
         assert (await finish(house, late)).status_code == 401
-        await house.auth._sweep(house.ambient)
+        await house.tidy()
         assert await house.rows("select * from sign_in_attempts") == []
 
 

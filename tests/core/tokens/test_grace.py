@@ -118,7 +118,9 @@ async def test_fifty_at_once_get_one_successor(database_url):
     """S02: duplicate tabs, one family, one child."""
     async with installation(database_url) as house:
         first = await house.session(await house.person())
-        answers = [tokens_of(answer) for answer in await asyncio.gather(*(house.refresh(first.refresh) for _ in range(50)))]
+        answers = [
+            tokens_of(answer) for answer in await asyncio.gather(*(house.refresh(first.refresh) for _ in range(50)))
+        ]
         assert len({answer.refresh for answer in answers}) == 1
         assert len({answer.claims["jti"] for answer in answers}) == 50
         assert len(await house.rows("select hash from refresh_tokens")) == 2
@@ -198,10 +200,10 @@ async def test_sealed_successors_leave_when_their_grace_is_over(database_url):
     async with installation(database_url) as house:
         first = await house.session(await house.person())
         tokens_of(await house.refresh(first.refresh))
-        await house.auth._sweep(house.ambient)
+        await house.tidy()
         assert len(await house.rows(SEALS)) == 1
         house.clock.advance(61)
-        await house.auth._sweep(house.ambient)
+        await house.tidy()
         assert await house.rows(SEALS) == []
 
 
@@ -210,7 +212,9 @@ async def test_neither_the_database_nor_the_server_alone_has_the_successor(sqlit
     async with installation(sqlite_url) as house:
         first = await house.session(await house.person())
         lost = tokens_of(await house.refresh(first.refresh))
-        ((sealed,),) = await house.rows("select sealed_successor from refresh_tokens where sealed_successor is not null")
+        ((sealed,),) = await house.rows(
+            "select sealed_successor from refresh_tokens where sealed_successor is not null"
+        )
         assert lost.refresh.encode() not in sealed
         written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         assert lost.refresh.encode() not in written

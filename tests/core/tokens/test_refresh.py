@@ -110,7 +110,7 @@ async def test_a_family_ends_when_its_time_is_over_however_often_it_was_refreshe
         tokens = tokens_of(await house.refresh(tokens.refresh))
         house.clock.advance(0.001)
         assert (await house.refresh(tokens.refresh)).status_code == 401
-        await house.auth._sweep(house.ambient)
+        await house.tidy()
         assert await house.rows("select * from sessions") == []
         assert await house.rows("select * from refresh_tokens") == []
 

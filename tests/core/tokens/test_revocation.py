@@ -71,12 +71,12 @@ async def test_an_entry_stays_until_the_last_token_it_concerns_has_expired_and_t
         await house.post("/logout", {"refresh_token": tokens.refresh})
         # not 15 minutes: the setting may have been a day when the token was issued (see below)
         house.clock.advance(86400 + 29)
-        await house.auth._sweep(house.ambient)
+        await house.tidy()
         house.auth._revocations.forget(house.ambient.seconds())
         assert not await house.is_let_in(tokens.access)
         assert len(await house.rows("select * from feed where kind = 'session'")) == 1
         house.clock.advance(2)
-        await house.auth._sweep(house.ambient)
+        await house.tidy()
         assert await house.rows("select * from feed where kind = 'session'") == []
 
 
@@ -90,7 +90,7 @@ async def test_what_was_revoked_stays_revoked_when_the_lifetime_of_tokens_is_low
             for _ in range(3):
                 house.clock.advance(20 * 60)
                 for each in (house, other):
-                    await each.auth._sweep(each.ambient)
+                    await each.tidy()
                     each.auth._revocations.forget(each.ambient.seconds())
             assert not await other.is_let_in(tokens.access)
             assert not await house.is_let_in(tokens.access)

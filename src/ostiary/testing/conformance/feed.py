@@ -176,10 +176,26 @@ async def a_new_generation_means_a_new_snapshot(opened: OpenDatabase) -> None:
         follower = Follower(database, got.extend)
         await follower.catch_up()
         was = await generation(database)
-        assert await database.transaction(raise_generation) == was + 1
+        assert await database.transaction(partial(raise_generation, now=was)) == was + 1
         assert await generation(database) == was + 1
         await follower.catch_up()
         assert got == [_entry("before the backup")] * 2
+
+
+async def a_backup_that_is_restored_twice_is_two_generations(opened: OpenDatabase) -> None:
+    """Who has followed the first is told what is new in the second, under a number that was in both."""
+    got: list[Entry] = []
+    async with _migrated(opened) as database:
+        of_the_backup = await generation(database)
+        follower = Follower(database, got.extend)
+        for now, key in ((LATER, "first"), (LATER + 1, "second")):
+            await database.execute("update store_generation set generation = $1", of_the_backup)
+            await database.execute("delete from feed")
+            await database.execute("update feed_head set seq = 0")
+            assert await database.transaction(partial(raise_generation, now=now)) == now
+            await database.transaction(partial(_append_one, _entry(key)))
+            await follower.catch_up()
+        assert got == [_entry("first"), _entry("second")]
 
 
 async def only_what_is_over_is_swept(opened: OpenDatabase) -> None:
@@ -260,5 +276,6 @@ FEED_CHECKS: Final[tuple[DatabaseCheck, ...]] = (
     what_could_not_be_applied_comes_again,
     a_gap_means_a_new_snapshot,
     a_new_generation_means_a_new_snapshot,
+    a_backup_that_is_restored_twice_is_two_generations,
     only_what_is_over_is_swept,
 )

@@ -1,0 +1,233 @@
+"""Housekeeping is done by one process at a time, whichever it is, and by another when that one is gone."""
+
+import asyncio
+import itertools
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ostiary.core import housekeeping
+from ostiary.core.housekeeping import SWEEP_SECONDS, Housekeeper
+from ostiary.core.plug import Feature
+from ostiary.errors import StoreUnavailable
+from ostiary.store.database import SWEEP_ROWS
+from ostiary.store.open import database_from_url
+from ostiary.testing.world import FrozenClock, Outbox
+from tests.core.installation import installation, opened, ostiary
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def own_url(request, tmp_path):
+    """A database that no other test has left anything in."""
+    return f"sqlite:///{tmp_path / 'own.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+class Counting:
+    """A slice whose sweep finds ``left`` rows, and counts how often it is asked."""
+
+    def __init__(self, left=0):
+        self.left = left
+        self.asked = 0
+        self.feature = Feature(name="counting", sweep=self._sweep)
+
+    async def was_asked(self):
+        return self.asked > 0
+
+    async def _sweep(self, _tx, _now):
+        self.asked += 1
+        removed = min(self.left, SWEEP_ROWS)
+        self.left -= removed
+        return removed
+
+
+@asynccontextmanager
+async def alone(database_url, **settings):
+    """An installation in whose database nobody has kept house lately."""
+    async with installation(database_url, **settings) as house:
+        await house.ambient.database.execute("delete from store_lease")
+        yield house
+
+
+@asynccontextmanager
+async def two(database_url, *, ahead=0.0, **settings):
+    """Two processes on one database, the clock of the second ``ahead`` by so many seconds."""
+    async with alone(database_url, **settings) as house:
+        clock = FrozenClock(house.clock.now())
+        clock.advance(ahead)
+        async with opened(ostiary(database_url, clock, **settings), clock, Outbox()) as other:
+            yield house, other
+
+
+LEASE = "test"
+
+
+def housekeeper(house, *features):
+    """One whose lease is not that of the installation's own."""
+    made = Housekeeper(house.ambient, features)
+    made._lease = replace(made._lease, name=LEASE)
+    return made
+
+
+async def lease(house):
+    """Its holder, and in how many seconds of the database's clock it ends."""
+    ((holder, until),) = await house.rows("select holder, until from store_lease where name = $1", LEASE)
+    return holder, (until - await house.ambient.database.now()) / 1_000_000
+
+
+def started(url):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.core.housekeeping_child", url],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not await condition():  # noqa: ASYNC110 — much of it happens in another process
+            await asyncio.sleep(0.02)
+
+
+async def test_one_of_two_processes_sweeps_and_the_next_run_is_due_only_later(database_url):
+    async with two(database_url) as (house, other):
+        counting = Counting(3 * SWEEP_ROWS)
+        both = [housekeeper(each, counting.feature) for each in (house, other)]
+        assert sorted(await asyncio.gather(*(each.tidy() for each in both))) == [False, True]
+        assert counting.asked == 4
+        holder, seconds = await lease(house)
+        assert holder == ""
+        assert SWEEP_SECONDS - 10 < seconds <= SWEEP_SECONDS
+        assert [await each.tidy() for each in both] == [False, False], "nor does a new process begin with it"
+        assert not await housekeeper(house, counting.feature).tidy()
+        assert counting.asked == 4
+
+
+@pytest.mark.parametrize("ahead", [1, -1, 7200])
+async def test_whose_clock_is_wrong_neither_sweeps_beside_the_other_nor_keeps_it_from_it(database_url, ahead):
+    """Only the database's clock counts for the lease."""
+    async with two(database_url, ahead=ahead) as (house, other):
+        counting = Counting()
+        here, there = (housekeeper(each, counting.feature) for each in (house, other))
+        assert [await there.tidy(), await here.tidy(), await there.tidy()] == [True, False, False]
+        await house.ambient.database.execute("update store_lease set until = until - $1", SWEEP_SECONDS * 1_000_000)
+        assert [await here.tidy(), await there.tidy()] == [True, False]
+        assert counting.asked == 2
+
+
+async def test_what_a_clock_that_is_ahead_removes_a_second_early_is_refused_and_no_error(database_url):
+    async with two(database_url, ahead=1, session_lifetime=600, session_idle=600) as (house, other):
+        kept, lost = [await house.session(await house.person(f"{name}@example.com")) for name in ("ada", "bob")]
+        for each in (house, other):
+            each.clock.advance(599)
+        assert (await house.refresh(kept.refresh)).status_code == 200
+        await other.tidy()
+        assert await house.rows("select * from sessions") == []
+        assert (await house.refresh(lost.refresh)).status_code == 401
+        assert (await house.post("/logout", {"refresh_token": lost.refresh})).status_code == 204
+
+
+async def test_who_finds_itself_replaced_stops_there(database_url):
+    """It was stopped for longer than its lease: the other one is at it, and its lease is left alone."""
+    async with alone(database_url) as house:
+        now = await house.ambient.database.now()
+
+        async def replaced(tx, _now):
+            await tx.execute(
+                "update store_lease set holder = 'other', until = $2 where name = $1", LEASE, now + 3600_000_000
+            )
+            return 0
+
+        earlier = Counting()
+        features = [earlier.feature, Feature(name="later", sweep=replaced)]
+        assert not await housekeeper(house, *features).tidy()
+        assert earlier.asked == 0
+        holder, seconds = await lease(house)
+        assert holder == "other"
+        assert seconds > 3590
+
+
+async def test_who_is_asked_to_close_leaves_the_rest_to_another(database_url, monkeypatch):
+    async with alone(database_url) as house:
+        monkeypatch.setattr(housekeeping, "FIRST_LOOK_SECONDS", 0.001)
+        endless = Counting(10**9)
+        closing = housekeeper(house, endless.feature)
+        closing.open()
+        await until(endless.was_asked)
+        await closing.close()
+        assert (await lease(house))[0] == ""
+        counting = Counting()
+        assert await housekeeper(house, counting.feature).tidy(), "at once, not when the lease has ended"
+        assert counting.asked == 1
+
+
+async def test_one_that_is_killed_is_replaced_when_its_lease_has_ended(own_url):
+    """Two real processes: after the portions of the one come those of the other, and none between them."""
+    auth = ostiary(own_url)
+    await auth.migrate()
+    database = database_from_url(own_url)  # an open installation would be a third
+    await database.open()
+    await database.execute("create table portions (n bigint primary key, pid bigint not null)")
+
+    async def who():
+        rows = await database.all("select pid from portions order by n")
+        return [pid for pid, _ in itertools.groupby(row[0] for row in rows)]
+
+    with started(own_url) as first, started(own_url) as second:
+        for child in (first, second):
+            assert await asyncio.to_thread(child.stdout.readline) == "open\n"
+        await until(who)
+        await asyncio.sleep(0.3)
+        (holder,) = await who()
+        killed, left = (first, second) if holder == first.pid else (second, first)
+        killed.kill()
+
+        async def is_replaced():
+            return await who() == [killed.pid, left.pid]
+
+        await until(is_replaced)
+        await asyncio.to_thread(left.communicate)
+        assert left.returncode == 0
+    assert await is_replaced()
+    await database.close()
+
+
+async def test_a_process_that_starts_does_it_soon(database_url, monkeypatch):
+    """Not first after ten minutes: one that is restarted every five would never come to it."""
+    assert housekeeping.FIRST_LOOK_SECONDS <= 10
+    async with alone(database_url) as house:
+        await house.session(await house.person())
+        house.clock.advance(house.ambient.settings.session_lifetime)
+    monkeypatch.setattr(housekeeping, "FIRST_LOOK_SECONDS", 0.2)
+    async with opened(ostiary(database_url, house.clock), house.clock, house.outbox) as later:
+
+        async def is_swept():
+            return await later.rows("select * from sessions") == []
+
+        await until(is_swept)
+
+
+async def test_what_fails_is_logged_without_its_words_and_tried_again(sqlite_url, monkeypatch, caplog):
+    async with alone(sqlite_url) as house:
+        monkeypatch.setattr(housekeeping, "FIRST_LOOK_SECONDS", 0.01)
+        monkeypatch.setattr(housekeeping, "LOOK_SECONDS", 0.01)
+        counting = Counting()
+
+        async def failing(_tx, _now):
+            if not caplog.records:
+                raise StoreUnavailable("hunter2")
+            return 0
+
+        running = housekeeper(house, counting.feature, Feature(name="failing", sweep=failing))
+        running.open()
+        await until(counting.was_asked)
+        await running.close()
+    assert "housekeeping is put off: ostiary.errors.StoreUnavailable" in caplog.text
+    assert "hunter2" not in caplog.text
