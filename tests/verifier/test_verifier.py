@@ -513,10 +513,10 @@ def test_of_a_token_that_is_not_ours_nothing_is_told():
 
 def test_asking_for_a_session_does_not_make_an_expired_token_good():
     checking, token = verifier(), issue(exp=NOW - 100, iat=NOW - 200)
-    checking.session_of(token)
+    checking.issued(token)
     refused(token, TokenExpired, by=checking)
     foreign = issue(aud="https://files.example.com")
-    checking.session_of(foreign)
+    checking.issued(foreign)
     refused(foreign, ClaimRejected, by=checking)
 
 

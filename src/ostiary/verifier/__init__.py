@@ -1,8 +1,8 @@
 """Who is calling: access tokens verified, credentials read from requests, refusals told in HTTP's words.
 
-Needs the base dependencies only, so that any service in any framework can use it, and does no I/O but to fetch keys, in
-``remote``. It knows what a token must say and what has been revoked; it must never know accounts, passwords or a
-database.
+Needs the base dependencies only, so that any service in any framework can use it, and does no I/O but to fetch keys and
+revocations, in ``remote``. It knows what a token must say and what has been revoked; it must never know accounts,
+passwords or a database.
 """
 
 from ostiary.verifier.access_token import ACCESS_TOKEN_TYPE, AccessToken, Confirmation, encode_access_token
@@ -19,7 +19,14 @@ from ostiary.verifier.credential import (
 )
 from ostiary.verifier.jwt import Claims, Expectation, JwtVerifier
 from ostiary.verifier.principal import ACCOUNT_PREFIX, CLIENT_PREFIX, Principal
-from ostiary.verifier.remote import RemoteKeys, RemoteVerifier, well_known_url
+from ostiary.verifier.remote import (
+    ClientCredentials,
+    RemoteKeys,
+    RemoteVerifier,
+    RevocationFeed,
+    StatusLists,
+    well_known_url,
+)
 from ostiary.verifier.requirement import AAL1, AAL2, Requirement, RoleMap
 from ostiary.verifier.revocations import KnownRevocations, Revocations, WhenStale
 from ostiary.verifier.same_origin import SAFE_METHODS, check_same_origin, checked_origins
@@ -39,6 +46,7 @@ __all__ = [
     "AccessToken",
     "Authenticator",
     "Claims",
+    "ClientCredentials",
     "Confirmation",
     "Credential",
     "Expectation",
@@ -50,8 +58,10 @@ __all__ = [
     "RemoteKeys",
     "RemoteVerifier",
     "Requirement",
+    "RevocationFeed",
     "Revocations",
     "RoleMap",
+    "StatusLists",
     "TokenAuthenticator",
     "TokenVerifier",
     "Verifier",

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Final, final
 
-from ostiary.errors import ClaimRejected, MalformedToken, TokenExpired
+from ostiary.errors import ClaimRejected, ConfigurationError, MalformedToken, TokenExpired
 from ostiary.jose import MAX_TOKEN, Key, KeySet, verify
 from ostiary.verifier.access_token import ACCESS_TOKEN_TYPE, AccessToken, decode_access_token
 from ostiary.verifier.limits import LEEWAY, MAX_LEEWAY, MAX_LIFETIME, check_parameters
-from ostiary.verifier.remote import RemoteKeys, RemoteVerifier
-from ostiary.verifier.revocations import Revocations
+from ostiary.verifier.remote import ClientCredentials, RemoteKeys, RemoteVerifier, RevocationFeed, StatusLists
+from ostiary.verifier.remote.flights import OnTheirWay
+from ostiary.verifier.revocations import Revocations, WhenStale
 
 __all__ = ["LEEWAY", "MAX_LEEWAY", "MAX_LIFETIME", "Verifier"]
 
@@ -66,25 +67,39 @@ class Verifier:
         ca_file: str | os.PathLike[str] | None = None,
         development: bool = False,
         leeway: int = LEEWAY,
+        feed: ClientCredentials | None = None,
+        when_stale: WhenStale = "refuse",
         revocations: Revocations | None = None,
         clock: Callable[[], float] = time.time,  # noqa: TID251 - the library's user has no other clock to give
     ) -> RemoteVerifier:
-        """A verifier that gets the issuer's keys by itself. Nothing is fetched before the first token, or `refresh`.
+        """A verifier that gets the issuer's keys and revocations by itself. Nothing is fetched before the first token,
+        or `refresh`.
 
         Args:
             jwks_uri, openid, networks, ca_file, development: How the keys are found: see `RemoteKeys`.
+            feed: Who we are at the issuer, to be told of revocations as they happen: see `RevocationFeed`. None: tokens
+                are looked up in the lists that they name: see `StatusLists`.
+            when_stale: What happens while neither can be known: see `WhenStale`.
+            revocations: Asked for every token, instead of both.
 
         Raises:
-            ConfigurationError: a parameter with which nothing could be verified safely.
+            ConfigurationError: a parameter with which nothing could be verified safely, or two that exclude each other.
         """
         source = RemoteKeys(
             issuer, jwks_uri=jwks_uri, openid=openid, networks=networks, ca_file=ca_file, development=development
         )
+        if revocations is not None and (feed is not None or when_stale != "refuse"):
+            raise ConfigurationError("feed and when_stale are for who passes no revocations")
+        follower = None
+        if feed is not None:
+            revocations = follower = RevocationFeed(source, feed, when_stale=when_stale, leeway=leeway, clock=clock)
+        elif revocations is None:
+            revocations = StatusLists(source, when_stale=when_stale, leeway=leeway, clock=clock)
 
         def made_with(keys: KeySet) -> Verifier:
             return cls(keys=keys, issuer=issuer, audience=audience, leeway=leeway, revocations=revocations, clock=clock)
 
-        return RemoteVerifier(source, made_with)
+        return RemoteVerifier(source, made_with, feed=follower)
 
     def replace_keys(self, keys: Iterable[Key]) -> None:
         """Verifies with ``keys`` from now on. What was verified with the former ones is forgotten.
@@ -121,7 +136,11 @@ class Verifier:
         return claims
 
     async def verify_async(self, token: str) -> AccessToken:
-        """As `verify`: for callers who do not care where the keys come from. It awaits nothing."""
+        """As `verify`. It awaits nothing but revocations that are being fetched."""
+        try:
+            return self.verify(token)
+        except OnTheirWay as revocations:
+            await revocations.arrival()
         return self.verify(token)
 
     def verify_for(self, token: str, audiences: Collection[str], *, now: float | None = None) -> AccessToken:

@@ -5,9 +5,18 @@ Everything that comes over the network is hostile until a check has passed: URL,
 and issuer. This folder knows of a token no more than the name of its key and its place in a list.
 """
 
+from ostiary.verifier.remote.client_credentials import ClientCredentials
+from ostiary.verifier.remote.feed import RevocationFeed
 from ostiary.verifier.remote.keys import RemoteKeys
 from ostiary.verifier.remote.status_lists import StatusLists
 from ostiary.verifier.remote.url import well_known_url
 from ostiary.verifier.remote.verifier import RemoteVerifier
 
-__all__ = ["RemoteKeys", "RemoteVerifier", "StatusLists", "well_known_url"]
+__all__ = [
+    "ClientCredentials",
+    "RemoteKeys",
+    "RemoteVerifier",
+    "RevocationFeed",
+    "StatusLists",
+    "well_known_url",
+]

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Self, final
 
 from ostiary.errors import BadSignature
 from ostiary.jose import KeySet
 from ostiary.verifier.authenticator import TokenAuthenticator
 from ostiary.verifier.credential import Headers
 from ostiary.verifier.principal import Principal
+from ostiary.verifier.remote.feed import RevocationFeed
 from ostiary.verifier.remote.flights import OnTheirWay, finish, finish_async
 from ostiary.verifier.remote.keys import RemoteKeys
 
@@ -26,14 +27,17 @@ class RemoteVerifier:
     there, await `verify_async`, or await `refresh_async` when the app starts.
 
     It is an `ostiary.verifier.Authenticator` too, so that a guard takes it. With cookies or role permissions, put it
-    into a `TokenAuthenticator`.
+    into a `TokenAuthenticator`. And a context manager, for the thread that follows a feed.
     """
 
     role_map = None
     """Only role names are known."""
 
-    def __init__(self, keys: RemoteKeys, made_with: "Callable[[KeySet], Verifier]") -> None:
+    def __init__(
+        self, keys: RemoteKeys, made_with: "Callable[[KeySet], Verifier]", *, feed: RevocationFeed | None = None
+    ) -> None:
         self._remote = keys
+        self._feed = feed
         self._made_with = made_with
         nobody = KeySet()
         self._current = nobody, made_with(nobody)
@@ -60,12 +64,31 @@ class RemoteVerifier:
         return await self._verify_async(token, now, proven_key)
 
     def refresh(self) -> None:
-        """Fetches the keys, so that a wrong setting shows at the start. Raises Unavailable where there are none."""
+        """Fetches the keys and starts to follow the feed, if there is one, so that a wrong setting shows at the start.
+
+        Raises:
+            Unavailable: there are no keys, or the feed cannot be read.
+        """
         self._remote.refresh()
+        if self._feed is not None:
+            finish(self._feed.started(), in_event_loop=OnTheirWay)
 
     async def refresh_async(self) -> None:
         """As `refresh`, for event loops."""
         await self._remote.refresh_async()
+        if self._feed is not None:
+            await finish_async(self._feed.started())
+
+    def close(self) -> None:
+        """Stops following the feed. Without one there is nothing to close."""
+        if self._feed is not None:
+            self._feed.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def now(self) -> float:
         """What the clock says, in seconds since the epoch."""
