@@ -25,7 +25,8 @@ JWKS = "/keys.json"
 class Issuer(http.server.ThreadingHTTPServer):
     """Serves metadata and keys. A test replaces what stands in ``answers``: a path → (status, headers, body).
 
-    A body may also be a function that is given a writer. ``asked`` counts the requests by path, ``wrote`` the bytes.
+    A body may also be a function that is given a writer, an answer one that is given query and headers. ``asked``
+    counts the requests by path, ``wrote`` the bytes, ``heard`` holds what came: path with query, headers.
     """
 
     daemon_threads = True
@@ -36,7 +37,7 @@ class Issuer(http.server.ThreadingHTTPServer):
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.origin = f"{'https' if tls else 'http'}://{name}:{self.server_port}"
         self.url = self.origin + path
-        self.asked, self.wrote = Counter(), 0
+        self.asked, self.wrote, self.heard = Counter(), 0, []
         self.answers = {METADATA + path: json_answer({"issuer": self.url, "jwks_uri": self.origin + JWKS})}
         self.publish(KEY)
 
@@ -69,8 +70,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     timeout = 10
 
     def do_GET(self):
-        self.server.asked[self.path] += 1
-        status, headers, body = self.server.answers.get(self.path, (503, {}, b""))
+        path, _, query = self.path.partition("?")
+        self.server.asked[path] += 1
+        self.server.heard.append((self.path, dict(self.headers)))
+        answer = self.server.answers.get(path, (503, {}, b""))
+        status, headers, body = answer(query, self.headers) if callable(answer) else answer
         self.send_response(status)
         if isinstance(body, bytes):
             headers = {"content-length": str(len(body)), **headers}

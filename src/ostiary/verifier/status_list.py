@@ -23,7 +23,7 @@ VALID: Final = 0  # §7.1; everything else is revoked, suspended, or something t
 MAX_STATUSES: Final = 1024 * 1024  # bytes after decompression: a million statuses of the largest kind
 
 Bits = Literal[1, 2, 4, 8]
-_STATUSES_IN_A_BYTE: Final = {1: 8, 2: 4, 4: 2, 8: 1}
+_SHIFTS: Final = {1: 3, 2: 2, 4: 1, 8: 0}  # from an index to its byte: 8, 4, 2 or 1 of them share one
 
 
 @final
@@ -34,14 +34,15 @@ class StatusList:
         ValueError: ``bits`` is none of 1, 2, 4, 8.
     """
 
-    __slots__ = ("_bits", "_in_a_byte", "_mask", "_statuses")
+    __slots__ = ("_bits", "_last", "_mask", "_shift", "_statuses")
 
     def __init__(self, statuses: bytes, bits: int = 1) -> None:
-        if bits not in _STATUSES_IN_A_BYTE:
+        if bits not in _SHIFTS:
             raise ValueError("a status has 1, 2, 4 or 8 bits")
         self._statuses = statuses
         self._bits = bits
-        self._in_a_byte = _STATUSES_IN_A_BYTE[bits]
+        self._shift = _SHIFTS[bits]
+        self._last = (1 << self._shift) - 1  # the number of the last one in a byte
         self._mask = (1 << bits) - 1
 
     @classmethod
@@ -54,11 +55,10 @@ class StatusList:
         """The status with the number ``idx``, from 0. Raises IndexError where the list has none."""
         if idx < 0:
             raise IndexError("before the list")
-        byte, place = divmod(idx, self._in_a_byte)
-        return self._statuses[byte] >> place * self._bits & self._mask
+        return self._statuses[idx >> self._shift] >> (idx & self._last) * self._bits & self._mask
 
     def __len__(self) -> int:
-        return len(self._statuses) * self._in_a_byte
+        return len(self._statuses) << self._shift
 
 
 def encode(statuses: bytes, *, level: int = zlib.Z_BEST_COMPRESSION) -> str:

@@ -37,6 +37,7 @@ class RemoteVerifier:
         self, keys: RemoteKeys, made_with: "Callable[[KeySet], Verifier]", *, feed: RevocationFeed | None = None
     ) -> None:
         self._remote = keys
+        self._keys_at_hand = keys.at_hand
         self._feed = feed
         self._made_with = made_with
         nobody = KeySet()
@@ -110,19 +111,24 @@ class RemoteVerifier:
 
     def _verify_at_hand(self, token: str, now: float | None, proven_key: str | None) -> "AccessToken | None":
         """The short way: nearly always, no key has to be fetched. None: it has to be."""
-        keys = self._remote.at_hand()
+        keys = self._keys_at_hand()
         if keys is None:
             return None
+        current = self._current
+        verifier = current[1] if current[0] is keys else self._verifier_with(keys)
         try:
-            return self._verify_with(token, now, proven_key, keys)
+            return verifier.verify(token, now=now, proven_key=proven_key)
         except BadSignature:
             if self._remote.names_another(token, keys):
                 return None
             raise
 
     def _verify_with(self, token: str, now: float | None, proven_key: str | None, keys: KeySet) -> "AccessToken":
+        return self._verifier_with(keys).verify(token, now=now, proven_key=proven_key)
+
+    def _verifier_with(self, keys: KeySet) -> "Verifier":
         # a pair, replaced as one: a thread that still has the former keys cannot bring them back for the others
         current = self._current
         if current[0] is not keys:
             current = self._current = keys, self._made_with(keys)
-        return current[1].verify(token, now=now, proven_key=proven_key)
+        return current[1]
