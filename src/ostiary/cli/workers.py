@@ -114,7 +114,8 @@ def load(launch: Launch) -> ASGIApp:
     guard()
     threading.Thread(target=_end_with_parent, name="ostiary-parent", daemon=True).start()
     try:
-        return _Started(launch.installation().asgi)
+        auth = launch.installation()
+        return _Started(auth.asgi, ending=auth.stop_waiting)
     except ConfigurationError as problem:  # changed since the parent looked
         _LOG.error("%s", problem)
         sys.exit(REFUSED)
@@ -124,11 +125,13 @@ class _Started:
     """Lets the signals through once the worker serves.
 
     One that comes earlier would be lost, to the handlers that a forked worker has from its parent, or to Granian, which
-    listens for it only then; the worker would have to be killed.
+    listens for it only then; the worker would have to be killed. So it would be for a request that waits for something
+    to happen: Granian waits for it, and tells the app only then. ``ending`` is therefore called by the signal itself.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, ending: Callable[[], None]) -> None:
         self._app = app
+        self._ending = ending
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
@@ -138,9 +141,17 @@ class _Started:
         async def send_and_let_go(message: Message) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
-                asyncio.get_running_loop().call_later(_SETTLING, _let_signals_go)
+                asyncio.get_running_loop().call_later(_SETTLING, self._let_go)
 
         await self._app(scope, receive, send_and_let_go)
+
+    def _let_go(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _ENDING:
+            # beside Granian's handler: that one is the loop's, which a file descriptor wakes and not this
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._ending))
+            signal.siginterrupt(number, False)
+        _let_signals_go()
 
 
 def _hold_signals() -> None:

@@ -114,6 +114,8 @@ class Progress:
 
     def __init__(self) -> None:
         self.position: Position = Position(0, 0)
+        self.asked_at: float = float("-inf")
+        """When the last successful read was begun, by the monotonic clock: nothing from before is unknown."""
         self._moved = asyncio.Event()
         self._waiting = 0
         self._closed = False
@@ -168,19 +170,18 @@ class Follower:
         self._progress = progress or Progress()
         self._monotonic = monotonic
         self._position: Position | None = None
-        self._fresh_at = float("-inf")
         self._reading = asyncio.Lock()
 
     def age(self) -> float:
         """Seconds for which something may have been appended without being known here. Infinite before any read."""
-        return self._monotonic() - self._fresh_at
+        return self._monotonic() - self._progress.asked_at
 
     async def catch_up(self) -> None:
         """Reads now. Afterwards everything is applied that was committed before the call."""
         async with self._reading:
             asked_at = self._monotonic()  # the answer is at least as new as the question
             await self._read()
-            self._fresh_at = asked_at
+            self._progress.asked_at = asked_at
 
     async def run(self) -> NoReturn:
         """Reads for ever. Errors are logged and make the follower age; nothing but cancelling ends it: see `end`."""

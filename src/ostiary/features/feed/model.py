@@ -1,55 +1,29 @@
-"""What a message says, and which part of the change feed it is."""
+"""Which part of the change feed a message tells. What a message is, `ostiary.verifier.feed_message` says."""
 
-from collections.abc import Sequence
-from typing import Final, TypeAlias
-
-import msgspec
+from typing import Final
 
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.revocations import EPOCH_RAISED, EVERYTHING, SESSION_ENDED, TOKEN_REVOKED
 from ostiary.core.tokens.keys.feed import KEY_REVOKED
 from ostiary.store.feed import Entry, Portion, Position
-
-FEED_TYPE: Final = "ostiary-feed+jwt"
-"""The ``typ`` of a message: no token of another kind passes for one (RFC 8725bis §3.11)."""
+from ostiary.verifier.feed_message import FeedEntry, FeedMessage
 
 MOST_ENTRIES: Final = 1000
 """Of the change feed, considered for one message."""
 
-MAX_MESSAGE: Final = 256 * 1024
-"""Characters. A thousand entries with the ids that we make are about half of it."""
-
 TOLD: Final = frozenset({SESSION_ENDED, EPOCH_RAISED, TOKEN_REVOKED, EVERYTHING, KEY_REVOKED})
-"""The kinds of entries that are of use to who verifies tokens. The others are left out, which is no gap: ``current``
-counts them."""
-
-Told: TypeAlias = tuple[str, str, int, int]
-"""kind, key, value, and the second until which it is of use."""
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What comes after ``previous`` and up to ``current``. ``previous`` is 0 at a snapshot: what the receiver knew
-    before counts for nothing then. ``more``: the rest is to be asked for at once."""
-
-    iss: str
-    aud: str
-    iat: int
-    generation: int
-    previous: int
-    current: int
-    more: bool
-    entries: tuple[Told, ...]
+"""The kinds that are of use to who verifies tokens. Others are left out, which is no gap: ``current`` counts them."""
 
 
 def position(text: str) -> Position:
-    """``generation.number``, two numbers of a few digits."""
-    generation, _, seq = text.partition(".")
-    return Position(int(generation), int(seq))
+    """``generation.number``, as a query says it."""
+    generation, _, number = text.partition(".")
+    return Position(int(generation), int(number))
 
 
-def message(portion: Portion, *, previous: int, issuer: str, client_id: str, now: int) -> Message:
+def message(portion: Portion, *, previous: int, issuer: str, client_id: str, now: int) -> FeedMessage:
     """The message that tells a portion. ``now`` is in seconds."""
-    return Message(
+    return FeedMessage(
         iss=issuer,
         aud=client_id,
         iat=now,
@@ -57,11 +31,10 @@ def message(portion: Portion, *, previous: int, issuer: str, client_id: str, now
         previous=previous,
         current=portion.last,
         more=portion.last < portion.end.seq,
-        entries=tuple(_told(portion.entries)),
+        entries=tuple(_told(entry) for entry in portion.entries if entry.kind in TOLD),
     )
 
 
-def _told(entries: Sequence[Entry]) -> list[Told]:
-    return [
-        (entry.kind, entry.key, entry.value, -(-entry.until // MICROSECONDS)) for entry in entries if entry.kind in TOLD
-    ]
+def _told(entry: Entry) -> FeedEntry:
+    until = -(-entry.until // MICROSECONDS)  # whole seconds, and never one too few
+    return FeedEntry(entry.kind, entry.key, entry.value, until)

@@ -9,6 +9,7 @@ from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Rout
 from ostiary.errors import RevocationsUnknown
 from ostiary.features.feed.model import position
 from ostiary.features.feed.service import tell
+from ostiary.verifier.feed_message import FEED_MEDIA_TYPE
 
 _MOST_SECONDS: Final = 30
 
@@ -27,7 +28,7 @@ async def follow(call: Call[Empty]) -> Answer:
     query: Following = call.query
     after = None if query.after is None else position(query.after)
     text = await tell(call.ambient, call.service, after, wait=query.wait, gone=call.gone)
-    return Answer(200, SignedText(text, "application/jwt"))
+    return Answer(200, SignedText(text, FEED_MEDIA_TYPE))
 
 
 ROUTES: Final = (

@@ -1,6 +1,7 @@
 """What a client is told, and when."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -8,9 +9,10 @@ import msgspec
 
 from ostiary.core.plug import Ambient, Client
 from ostiary.core.tokens.service import refuse_when_stale
-from ostiary.features.feed.model import FEED_TYPE, MAX_MESSAGE, MOST_ENTRIES, message
+from ostiary.features.feed.model import MOST_ENTRIES, message
 from ostiary.jose import sign
 from ostiary.store.feed import Portion, Position, read_after
+from ostiary.verifier.feed_message import FEED_TYPE, MAX_FEED_MESSAGE
 
 GATHERING: Final = 0.1
 """Seconds from a question until what there is to tell is told, unless it fills a message: in a storm of revocations a
@@ -31,11 +33,13 @@ async def tell(
         RevocationsUnknown: this process does not know what was revoked lately.
         Unavailable: there is no key to sign with, or the database does not answer.
     """
+    asked_at = time.monotonic()
     refuse_when_stale(ambient)
     if after is not None and wait:
         await _first_of(_news(ambient, after, wait), gone())
         refuse_when_stale(ambient)
-    if after == ambient.feed.position:
+    # without a look of its own only where this process has looked since: an answer is as new as its question
+    if after == ambient.feed.position and ambient.feed.asked_at >= asked_at:
         portion = Portion(after, last=after.seq, entries=[])
     else:
         portion, after = await _read(ambient, after)
@@ -46,7 +50,7 @@ async def tell(
         client_id=client.id,
         now=ambient.seconds(),
     )
-    return sign(msgspec.json.encode(told), ambient.keys.current, typ=FEED_TYPE, longest=MAX_MESSAGE)
+    return sign(msgspec.json.encode(told), ambient.keys.current, typ=FEED_TYPE, longest=MAX_FEED_MESSAGE)
 
 
 async def _read(ambient: Ambient, after: Position | None) -> tuple[Portion, Position | None]:
@@ -59,11 +63,10 @@ async def _read(ambient: Ambient, after: Position | None) -> tuple[Portion, Posi
 
 
 async def _news(ambient: Ambient, after: Position, wait: int) -> None:
-    loop = asyncio.get_running_loop()
-    asked_at = loop.time()
+    gathered_at = time.monotonic() + GATHERING
     await ambient.feed.wait(after, wait)
     if ambient.feed.position.seq - after.seq < MOST_ENTRIES:
-        await asyncio.sleep(asked_at + GATHERING - loop.time())
+        await asyncio.sleep(gathered_at - time.monotonic())
 
 
 async def _first_of(*waits: Awaitable[None]) -> None:
