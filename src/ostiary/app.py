@@ -25,7 +25,7 @@ from ostiary.core.entropy import Random, SystemRandom
 from ostiary.core.hashing import Hashing
 from ostiary.core.housekeeping import Housekeeper
 from ostiary.core.mail import MailQueue, Transport, transport_from
-from ostiary.core.plug import Actor, Ambient, Feature, Route
+from ostiary.core.plug import Actor, Ambient, Feature, Place, Route
 from ostiary.core.revocations import apply
 from ostiary.core.secret import load_secrets
 from ostiary.core.sessions import feature as sessions
@@ -36,13 +36,16 @@ from ostiary.core.tokens import feature as tokens
 from ostiary.core.tokens.keys.held import SigningKeys
 from ostiary.core.tokens.keys.keeper import KeyKeeper
 from ostiary.core.tokens.keys.model import Timing
+from ostiary.core.tokens.status.published import PublishedLists
 from ostiary.core.vault import Vault
 from ostiary.errors import ConfigurationError, Unavailable
+from ostiary.features.feed import feature as feed
 from ostiary.features.introspection import feature as introspection
+from ostiary.features.revocation import feature as revocation
 from ostiary.features.totp import feature as totp
 from ostiary.jose import KeySet
 from ostiary.store.database import Database
-from ostiary.store.feed import Entry, Follower
+from ostiary.store.feed import Entry, Follower, Progress
 from ostiary.store.hot import Hot
 from ostiary.store.migrations import migrate, pending
 from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
@@ -53,7 +56,7 @@ from ostiary.web import Embedded, application, document, with_own
 CORE: Final = (audit, accounts, clients, devices, sessions, tokens, sign_in)
 """In the order of their migrations."""
 
-FEATURES: Final[tuple[Feature, ...]] = (introspection, totp)
+FEATURES: Final[tuple[Feature, ...]] = (feed, introspection, revocation, totp)
 """The optional slices: one import above and one line here. Without them the rest assembles and does the main job."""
 
 
@@ -187,6 +190,12 @@ class Ostiary:
             if opening is self._opening and _has_failed(opening):
                 self._opening = None
 
+    def stop_waiting(self) -> None:
+        """Answers now whoever waits for something to happen (`GET /auth/feed`), and lets nobody wait any longer. For
+        servers that wait for requests before they end the lifespan; closing does it too."""
+        if self._ambient is not None:
+            self._ambient.feed.close()
+
     async def close(self) -> None:
         """Lets what is under way finish, and closes everything, for all who have opened it."""
         opening, self._opening = self._opening, None
@@ -272,6 +281,8 @@ class Ostiary:
         mail = MailQueue(self._transport)
         mail.open()
         stack.push_async_callback(mail.close)
+        keys = SigningKeys(database, vault, self._verifier, clock=self._clock, timing=Timing.of(settings))
+        progress = Progress()
         ambient = Ambient(
             settings=settings,
             clock=self._clock,
@@ -281,10 +292,13 @@ class Ostiary:
             vault=vault,
             hashing=hashing,
             mail=mail,
-            keys=SigningKeys(database, vault, self._verifier, clock=self._clock, timing=Timing.of(settings)),
+            keys=keys,
             clients=StoredClients(database),
             verifier=self._verifier,
             revocations=self._revocations,
+            feed=progress,
+            status_lists=PublishedLists(database, progress, keys=keys, settings=settings, clock=self._clock),
+            served=frozenset(route.path for route in self.routes if route.place is Place.PREFIX),
             factors=self._factors,
             checks=self._checks,
             endings=tuple(feature.ending for feature in self._features if feature.ending is not None),
@@ -292,10 +306,11 @@ class Ostiary:
         keeper = KeyKeeper(ambient)
         stack.push_async_callback(keeper.close)
         await keeper.open()
-        await self._follow(database, keeper, stack)
+        await self._follow(ambient, keeper, stack)
         housekeeper = Housekeeper(ambient, self._features)
         stack.push_async_callback(housekeeper.close)
         housekeeper.open()
+        stack.callback(progress.close)
         return ambient
 
     async def _bring_up_to_date(self, database: Database) -> None:
@@ -304,12 +319,12 @@ class Ostiary:
         elif waiting := await pending(database, self._migrations):
             raise ConfigurationError(f"the database is not migrated ({len(waiting)} pending): run ostiary migrate")
 
-    async def _follow(self, database: Database, keeper: KeyKeeper, stack: AsyncExitStack) -> None:
+    async def _follow(self, ambient: Ambient, keeper: KeyKeeper, stack: AsyncExitStack) -> None:
         def learn(entries: Sequence[Entry]) -> None:
             apply(self._revocations, entries)
             keeper.learn(entries)
 
-        follower = Follower(database, learn)
+        follower = Follower(ambient.database, learn, progress=ambient.feed)
         await follower.catch_up()
         self._follower = follower
         stack.push_async_callback(follower.end, asyncio.create_task(follower.run(), name="ostiary-feed"))

@@ -17,7 +17,6 @@ from ostiary.verifier import KnownRevocations, Verifier
 
 if TYPE_CHECKING:
     from ostiary.core.plug.feature import Ending
-    from ostiary.core.plug.route import Route
     from ostiary.core.plug.sign_in import Check, Factor
 
 
@@ -81,7 +80,8 @@ class Ambient:
     revocations: KnownRevocations
     feed: Progress
     status_lists: StatusLists
-    routes: "tuple[Route, ...]"
+    served: frozenset[str]
+    """The paths under the prefix that some slice serves."""
     factors: "tuple[Factor, ...]"
     checks: "tuple[Check, ...]"
     endings: "tuple[Ending, ...]"

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -47,9 +46,9 @@ _ENDPOINTS: Final = {
     "/introspect": "introspection_endpoint",
     "/feed": "ostiary_feed_endpoint",
 }
-_AUTH_METHODS: Final[Mapping[Credential, tuple[str, ...]]] = {
-    Credential.NONE: ("none",),
-    Credential.CLIENT: ("client_secret_basic", "client_secret_post"),
+_AUTH_METHODS: Final = {
+    "/revoke": ("none",),
+    "/introspect": ("client_secret_basic", "client_secret_post"),
 }
 
 
@@ -88,7 +87,7 @@ class Metadata(msgspec.Struct, frozen=True):
 
 
 def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport, device_token: str | None = None) -> Answer:
-    """The answer that carries tokens: in the body, or in cookies and then nowhere else. ``device_token`` is a new one."""
+    """The answer that carries tokens: in the body, or in cookies and then nowhere else. ``device_token``: a new one."""
     access_token, expires_in = service.sign_access_token(ambient, granted)
     bare = TokenSet(expires_in=expires_in, session_id=granted.session.id)
     if transport == "token":
@@ -125,11 +124,11 @@ async def logout(call: Call[Logout]) -> Answer:
     await service.logout(call.ambient, call.actor, access_token=call.access_token, refresh_token=call.refresh_token)
     if call.transport == "token":
         return Answer(204)
-    # Clear-Site-Data also removes what pages kept; the cookies are cleared by name as well
+    # Clear-Site-Data removes what pages kept. Not "cookies": the browser would be a new device at its next sign-in
     return Answer(
         204,
         cookies=(SetCookie(CookieRole.ACCESS, "", 0), SetCookie(CookieRole.REFRESH, "", 0)),
-        headers=(("clear-site-data", '"cache", "cookies", "storage"'),),
+        headers=(("clear-site-data", '"cache", "storage"'),),
     )
 
 
@@ -159,14 +158,12 @@ async def metadata(call: Call[Empty]) -> Answer:
 
 def _endpoints(ambient: Ambient) -> dict[str, Any]:
     """What the metadata says of those routes that optional slices may have."""
-    found: dict[str, Any] = {}
-    for route in ambient.routes:
-        name = _ENDPOINTS.get(route.path) if route.place is Place.PREFIX else None
-        if name is not None:
-            found[name] = f"{ambient.settings.issuer}{ambient.settings.prefix}{route.path}"
-            if name != "ostiary_feed_endpoint":
-                found[f"{name}_auth_methods_supported"] = _AUTH_METHODS[route.credential]
-    return found
+    under = f"{ambient.settings.issuer}{ambient.settings.prefix}"
+    served = [path for path in _ENDPOINTS if path in ambient.served]
+    methods = {
+        f"{_ENDPOINTS[path]}_auth_methods_supported": _AUTH_METHODS[path] for path in served if path in _AUTH_METHODS
+    }
+    return {_ENDPOINTS[path]: f"{under}{path}" for path in served} | methods
 
 
 ROUTES: Final = (
