@@ -152,7 +152,7 @@ class Installation:
         await self.ambient.database.transaction(body)
         return Person(account.id, account.email)
 
-    async def session(self, person: Person, wanted: Wanted = Wanted()) -> Tokens:  # noqa: B008 — it is frozen
+    async def session(self, person: Person, wanted: Wanted = Wanted()) -> Tokens:
         """What a sign-in gives, without its cost."""
         ambient = self.ambient
 
@@ -246,9 +246,17 @@ _migrated: set[tuple[str, tuple[str, ...]]] = set()
 _EMPTY: Final = "; ".join(
     f"delete from {table}"
     for table in (
-        "accounts", "registrations", "clients", "audit_events", "signing_keys", "hot_rate", "hot_reservation", "feed",
-        "status_slots", "status_lists where number > 1",
-    )  # fmt: skip
+        "accounts",
+        "registrations",
+        "clients",
+        "audit_events",
+        "signing_keys",
+        "hot_rate",
+        "hot_reservation",
+        "feed",
+        "status_slots",
+        "status_lists where number > 1",
+    )
 )
 _prepared: list[bytes] = []
 

@@ -76,7 +76,7 @@ class Settings:
     session_idle: int = _setting("Seconds after which a session ends that is not refreshed.", 14 * 86400)
     session_limit: int = _setting("Sessions that an account may have at once.", 5)
     session_limit_policy: str = _setting(
-        "What a sign-in beyond that does: `end-oldest` ends the account's oldest session, `refuse` is answered with 409.",
+        "What a sign-in beyond that does: `end-oldest` ends the account's oldest session, `refuse` is answered 409.",
         "end-oldest",
     )
     refresh_grace: int = _setting(
@@ -147,6 +147,7 @@ def problems(settings: Settings) -> list[str]:
         *_wrong_choices(settings),
         *_wrong_algorithm(settings),
         *_wrong_networks(settings),
+        *_wrong_resources(settings),
         *_unsafe_in_production(settings),
     ]
 
@@ -241,11 +242,16 @@ def _wrong_networks(settings: Settings) -> list[str]:
         parts = _plain_url(origin)
         if parts is None or parts.path:
             found.append(f"trusted_origins must be like https://app.example.com, not {origin!r}")
-    for resource in settings.resources:
-        # RFC 8707 §2: absolute, without a fragment. It is compared to the letter with `aud`
-        if _plain_url(resource) is None:
-            found.append(f"resources must be URLs such as https://orders.example.com, not {resource!r}")
     return found
+
+
+def _wrong_resources(settings: Settings) -> list[str]:
+    # RFC 8707 §2: absolute, without a fragment
+    return [
+        f"resources must be URLs such as https://orders.example.com, not {resource!r}"
+        for resource in settings.resources
+        if _plain_url(resource) is None
+    ]
 
 
 def _unsafe_in_production(settings: Settings) -> list[str]:

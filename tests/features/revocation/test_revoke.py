@@ -1,4 +1,4 @@
-"""POST /auth/revoke (RFC 7009): what a token stands for ends; what is no token of ours ends nothing, and nobody is told."""
+"""POST /auth/revoke (RFC 7009): what a token stands for ends; what is no token of ours ends nothing."""
 
 import urllib.parse
 
@@ -96,7 +96,8 @@ async def test_what_is_no_token_of_ours_is_told_apart_by_nobody(sqlite_url):
         random = house.ambient.random
         wrong = [
             "x", "a.b.c", tokens.refresh[:-1], tokens.refresh.upper(), f"{head}.{payload}.{signature[::-1]}",
-            new_token(Purpose.REFRESH, random).text, new_token(Purpose.VERIFY, random).text, "\u00fc" * 100, "x" * 20_000,
+            new_token(Purpose.REFRESH, random).text, new_token(Purpose.VERIFY, random).text, "\u00fc" * 100,
+            "x" * 20_000,
         ]  # fmt: skip
         answers = [await revoke(house, token) for token in wrong]
         assert {str(told(answer)) for answer in answers} == {str(told(await revoke(house, tokens.access)))}

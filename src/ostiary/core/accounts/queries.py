@@ -123,7 +123,7 @@ async def raise_epoch(tx: Transaction, account_id: str) -> int | None:
 
 
 async def raise_least(tx: Transaction, *, at_least: int, step: int) -> int:
-    """Lifts the epochs of all accounts at once by ``step``, and to ``at_least`` if that is more. Returns the least epoch
+    """Lifts the epochs of all accounts at once by ``step``, and to ``at_least`` if that is more. Returns the least one
     that there is then."""
     row = await tx.one(
         "update realm set least = case when least + $1 > $2 then least + $1 else $2 end returning least", step, at_least
@@ -231,6 +231,11 @@ async def take_registration(tx: Transaction, token_hash: bytes, *, now: int) -> 
 
 async def delete_registrations_of(tx: Transaction, email_key: str) -> None:
     await tx.execute("delete from registrations where email_key = $1", email_key)
+
+
+async def delete_registrations(tx: Transaction) -> int:
+    """Deletes all that wait, and returns how many these were."""
+    return await tx.execute("delete from registrations")
 
 
 async def delete_expired_registrations(tx: Transaction, now: int) -> int:

@@ -15,8 +15,8 @@ from ostiary.store.database import Transaction
 from ostiary.store.feed import Entry
 
 EPOCHS_OF_AN_ACCOUNT: Final = 2**27
-"""By as much the realm's epoch is raised, so that no account has ever counted as far. With minutes since 1970 before it,
-``ver`` stays below 2**53 until the year 2097: JSON numbers are exact so far (RFC 8259 §6)."""
+"""By as much the realm's epoch is raised, so that no account has ever counted as far. With minutes since 1970 before
+it, ``ver`` stays below 2**53 until the year 2097: JSON numbers are exact so far (RFC 8259 §6)."""
 
 _MINUTE: Final = 60
 

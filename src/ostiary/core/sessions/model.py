@@ -12,9 +12,9 @@ FIRST_PARTY: Final = "client_first_party"
 class Session:
     """``auth_time`` is in seconds, every other time in microseconds since the epoch.
 
-    ``expires_at`` is the absolute end, ``idle_at`` the one that each refresh puts off. ``resource`` is the audience of its
-    access tokens; None for the issuer itself. ``device_bound``: its holder shows the device's token with it. ``slot`` is
-    where a status list has the bit of its access tokens.
+    ``expires_at`` is the absolute end, ``idle_at`` the one that each refresh puts off. ``resource`` is the audience of
+    its access tokens; None for the issuer itself. ``device_bound``: its holder shows the device's token with it.
+    ``slot`` is where a status list has the bit of its access tokens.
     """
 
     id: str

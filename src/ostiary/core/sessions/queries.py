@@ -9,9 +9,7 @@ _COLUMNS: Final = (
     "id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name, device_id, device_bound,"
     " idle_at, resource, status_list, status_index, status_ver"
 )
-_ALIVE: Final = (
-    "ended_at is null and expires_at > $2 and idle_at > $2 and least = (select least from realm)"  # $2: now
-)
+_ALIVE: Final = "ended_at is null and expires_at > $2 and idle_at > $2 and least = (select least from realm)"  # $2: now
 
 
 async def insert(tx: Transaction, session: Session, *, user_agent: str, source: str) -> None:

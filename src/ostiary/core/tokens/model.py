@@ -22,8 +22,8 @@ class TokenSet(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds until the access token expires."""
     session_id: str
     device_token: str | UnsetType = UNSET
-    """Only where the device was not known before. Whoever keeps it and shows it at the next sign-in, and from then on at
-    each refresh, is known as the same device."""
+    """Only where the device was not known before. Whoever keeps it and shows it at the next sign-in, and from then on
+    at each refresh, is known as the same device."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ async def insert(tx: Transaction, token_hash: bytes, session_id: str, *, generat
 async def family_of(reader: Reader, token_hash: bytes) -> Family | None:
     """The session a refresh token belongs to, spent or not."""
     row = await reader.one(
-        "select s.id, t.generation, s.resource from refresh_tokens t join sessions s on s.id = t.session_id where t.hash = $1",
+        "select s.id, t.generation, s.resource from refresh_tokens t join sessions s on s.id = t.session_id"
+        " where t.hash = $1",
         token_hash,
     )
     return None if row is None else Family(*row)
@@ -56,8 +57,7 @@ async def spend(tx: Transaction, token_hash: bytes, *, now: int, sealed_successo
 async def spent(reader: Reader, token_hash: bytes) -> Spent | None:
     """None: it was not spent."""
     row = await reader.one(
-        "select generation, spent_at, sealed_successor from refresh_tokens"
-        " where hash = $1 and spent_at is not null",
+        "select generation, spent_at, sealed_successor from refresh_tokens where hash = $1 and spent_at is not null",
         token_hash,
     )
     return None if row is None else Spent(*row)

@@ -18,7 +18,7 @@ from ostiary.core.opaque import Purpose, fingerprint, new_token
 from ostiary.core.plug import Actor, Ambient
 from ostiary.core.revocations import Revoking, token_revoked, transact
 from ostiary.core.sessions import queries as sessions
-from ostiary.core.sessions.model import EndReason, Session, Slot
+from ostiary.core.sessions.model import EndReason, Session
 from ostiary.core.sessions.service import end, hold
 from ostiary.core.tokens import grace, queries
 from ostiary.core.tokens.mails import reused
@@ -78,6 +78,10 @@ async def grant(
     standing = await accounts.standing(tx, session.account_id)
     if standing is None or not standing.active:
         return NotAlive("the account is gone or disabled")
+    # After the epoch was read: signing everybody out touches no session, so that holding this one does not keep it out.
+    # Between the two the epoch could be the new one already, and the token good for a session that has ended.
+    if await sessions.owner(tx, session.id, now=ambient.now()) is None:
+        return NotAlive(f"session {session.id} has ended meanwhile")
     slot = await slot_for(ambient, tx, session, ver=standing.epoch)
     # The key is taken here and kept: were it looked for after the commit and revoked meanwhile, a refresh token would
     # be spent for no answer, and its next use would end the session. A token by a revoked key only costs a refresh.
@@ -202,7 +206,7 @@ async def logout(
 
 
 async def revoke(ambient: Ambient, actor: Actor, token: str) -> None:
-    """Ends what a token stands for, effective at once: a refresh token its session, with all its tokens, an access token
+    """Ends what a token stands for, effective at once: a refresh token its session with all its tokens, an access token
     itself. Never refuses: a token that is none of ours ends nothing."""
     if fingerprint(token, Purpose.REFRESH) is not None:
         await logout(ambient, actor, access_token=None, refresh_token=token, reason=EndReason.TOKEN_REVOKED)
@@ -221,9 +225,7 @@ def _is_over(ambient: Ambient, token: AccessToken) -> bool:
     return ambient.seconds() >= token.exp + LEEWAY
 
 
-async def _revoke_access_token(
-    ambient: Ambient, actor: Actor, token: AccessToken, tx: Transaction
-) -> Revoking[None]:
+async def _revoke_access_token(ambient: Ambient, actor: Actor, token: AccessToken, tx: Transaction) -> Revoking[None]:
     now = ambient.now()
     entries = [token_revoked(token.jti, now=now)]
     if (entry := own_entry(ambient.settings, token)) is not None:

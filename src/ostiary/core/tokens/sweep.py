@@ -7,8 +7,8 @@ from ostiary.store.database import SWEEP_ROWS, Transaction
 
 
 async def sweep(tx: Transaction, now: int) -> int:
-    """Removes the tokens of the sessions that expired first, then those sessions, and what else of tokens is over. Returns
-    how many rows.
+    """Removes the tokens of the sessions that expired first, then those sessions, and what else of tokens is over.
+    Returns how many rows.
 
     A session that was refreshed for weeks has thousands of tokens: deleted with them in it, some hundred sessions
     would take them all along in one statement. So sessions go only when nothing is left of what would go with them.
