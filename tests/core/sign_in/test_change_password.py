@@ -70,7 +70,9 @@ async def test_of_five_changes_at_once_one_wins(database_url):
     async with installation(database_url) as house:
         person = await house.person()
         several = [await house.session(person) for _ in range(5)]
-        answers = await asyncio.gather(*(change(house, tokens.access, new=f"{NEW} {n}") for n, tokens in enumerate(several)))
+        answers = await asyncio.gather(
+            *(change(house, tokens.access, new=f"{NEW} {n}") for n, tokens in enumerate(several))
+        )
         assert sorted(answer.status_code for answer in answers) == [204, 401, 401, 401, 401]
         live = await house.rows("select id from sessions where ended_at is null")
         assert len(live) == 1

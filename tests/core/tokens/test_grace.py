@@ -21,7 +21,7 @@ async def ended_by_reuse(house):
 
 
 async def test_a_client_that_never_saw_the_answer_gets_the_same_successor(database_url):
-    """zitadel#9631, keycloak#16081, hydra#1831: the answer is lost, the client tries again, and nobody is signed out."""
+    """zitadel#9631, keycloak#16081, hydra#1831: the answer is lost, the client tries again, nobody is signed out."""
     async with installation(database_url) as house:
         person = await house.person()
         first = await house.session(person)
@@ -140,7 +140,7 @@ async def test_fifty_at_once_on_two_servers_get_one_successor(database_url):
 
 @pytest.mark.parametrize("change", ["logged out", "disabled", "expired", "idle"])
 async def test_the_grace_skips_no_check(database_url, change):
-    """I6: account, session and its ends, as at every refresh; and an ended family is a plain 401, neither audited nor mailed."""
+    """I6: account, session and its ends, as at every refresh; an ended family is a plain 401, told to nobody."""
     async with installation(database_url, session_lifetime=70, session_idle=65) as house:
         person = await house.person()
         first = await house.session(person)
