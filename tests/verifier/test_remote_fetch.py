@@ -58,6 +58,21 @@ def test_with_a_stated_jwks_uri_nothing_else_is_asked(issuer):
     assert issuer.asked == {JWKS: 1}
 
 
+def test_what_is_asked_says_what_is_wanted_and_nothing_about_us(issuer):
+    loaded(issuer)
+    for _, headers in issuer.heard:
+        assert headers["Accept"] == "application/json"
+        assert set(headers) == {"Host", "Accept", "Accept-Encoding", "User-Agent", "Connection"}
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/x+json", "application/statuslist", ""])
+def test_an_answer_of_another_media_type_than_the_one_asked_for_is_refused(issuer, media_type):
+    source = of(issuer)
+    issuer.answers["/list"] = (200, {"content-type": media_type}, b"a.b.c")
+    with pytest.raises(FetchFailed, match="content type"):
+        source.get(source.own_url(issuer.url + "/list"), until=time.monotonic() + 2, media_type="application/jwt")
+
+
 # -- TLS ---------------------------------------------------------------------------------------------------------------
 
 

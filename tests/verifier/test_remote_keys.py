@@ -346,6 +346,62 @@ def test_a_renewal_that_brings_the_same_keys_forgets_no_verified_token(setting):
     assert setting.fetched == 2
 
 
+# -- withdrawn by us --------------------------------------------------------------------------------------------------
+
+
+def test_j41_a_key_that_is_withdrawn_verifies_nothing_at_once_and_never_again(setting):
+    setting.issuer.publish(KEY, NEXT)
+    token = setting.token()
+    setting.verifier.verify(token)
+    setting.keys.withdraw(KEY.kid)
+    for _ in range(3):
+        with pytest.raises(BadSignature):
+            setting.verifier.verify(token)
+        assert setting.verify(NEXT).sub == "acc_1"
+        setting.pass_by(300)  # the keys are fetched anew, and it is still among them
+
+
+def test_a_withdrawn_key_causes_no_fetch_and_no_503(setting):
+    """It is not a key that may be new: during an outage too, its tokens are bad."""
+    setting.issuer.publish(KEY, NEXT)
+    setting.verify()
+    setting.keys.withdraw(KEY.kid)
+    setting.pass_by(COOL_DOWN)
+    with setting.issuer.away(), pytest.raises(BadSignature):
+        setting.verify()
+    assert setting.fetched == 1
+
+
+def test_a_key_can_be_withdrawn_before_it_is_known_and_while_it_is_on_its_way(setting):
+    setting.issuer.publish(KEY, NEXT)
+    let_go = held_back(setting.issuer)
+    first = threading.Thread(target=lambda: found.append(setting.verify(NEXT)))
+    found = []
+    setting.keys.withdraw("somebody else's")
+    first.start()
+    while not setting.fetched:
+        time.sleep(0.005)
+    setting.keys.withdraw(KEY.kid)
+    let_go.set()
+    first.join(10)
+    assert len(found) == 1
+    with pytest.raises(BadSignature):
+        setting.verify()
+
+
+def test_what_was_verified_with_the_other_keys_stays_good_when_one_is_withdrawn(setting):
+    setting.issuer.publish(KEY, NEXT)
+    token = setting.token(NEXT)
+    first = setting.verifier.verify(token)
+    setting.keys.withdraw("somebody else's")
+    assert setting.verifier.verify(token) is first
+    setting.keys.withdraw(KEY.kid)
+    setting.pass_by(300)
+    again = setting.verifier.verify(token)
+    setting.pass_by(300)
+    assert setting.verifier.verify(token) is again
+
+
 # -- many at once ------------------------------------------------------------------------------------------------------
 
 

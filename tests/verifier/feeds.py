@@ -1,0 +1,87 @@
+"""A signed feed for the tests: as an Ostiary serves it, until a test says otherwise."""
+
+import base64
+import json
+import threading
+import urllib.parse
+
+from ostiary.jose import sign
+from tests.verifier.issuers import METADATA, json_answer
+from tests.verifier.material import KEY, NOW
+
+FEED = "/auth/feed"
+CLIENT_ID, SECRET = "client_orders", "a secret: with a colon, a + and é"
+FAR = NOW + 86_431
+
+
+class Feed:
+    """The feed of an `Issuer`. ``tell`` appends, ``forge`` changes what a message says, ``signs`` with what."""
+
+    def __init__(self, issuer, *, origin=None):
+        self.issuer = issuer
+        self.now = NOW
+        self.generation, self.head = 1, 0
+        self.entries = []
+        self.limit = 1000
+        self.patience = 0.1  # seconds: it may answer before the client's wait is over
+        self.key, self.typ, self.media = KEY, "ostiary-feed+jwt", "application/jwt"
+        self.forge = lambda claims: claims
+        self.told = threading.Condition()
+        self.asked = []  # the queries, in order
+        issuer.answers[FEED] = self.answer
+        issuer.answers[METADATA] = json_answer(
+            {
+                "issuer": issuer.url,
+                "jwks_uri": issuer.origin + "/keys.json",
+                "ostiary_feed_endpoint": (origin or issuer.origin) + FEED,
+            }
+        )
+
+    def tell(self, kind, key="", value=0, until=FAR):
+        with self.told:
+            self.head += 1
+            self.entries.append((self.head, [kind, key, value, until]))
+            self.told.notify_all()
+
+    def restore(self):
+        """A backup: what came later is lost, and the generation says so."""
+        with self.told:
+            self.generation, self.head = self.generation + 1, 1
+            del self.entries[1:]
+            self.told.notify_all()
+
+    def answer(self, query, headers):
+        asked = dict(urllib.parse.parse_qsl(query))
+        with self.told:
+            self.asked.append(asked)
+        if headers.get("authorization") != basic(CLIENT_ID, SECRET):
+            return 401, {"www-authenticate": "Basic"}, b""
+        return 200, {"content-type": self.media}, self.message(asked).encode()
+
+    def message(self, asked):
+        with self.told:
+            after = asked.get("after", "")
+            if after == f"{self.generation}.{self.head}":
+                self.told.wait(min(float(asked["wait"]), self.patience))
+            generation, _, number = after.partition(".")
+            continues = after and int(generation) == self.generation and int(number) <= self.head
+            previous = int(number) if continues else 0
+            some = [entry for entry in self.entries if entry[0] > previous][: self.limit]
+            current = some[-1][0] if len(some) == self.limit else self.head
+            claims = {
+                "iss": self.issuer.url,
+                "aud": CLIENT_ID,
+                "iat": int(self.now),
+                "generation": self.generation,
+                "previous": previous,
+                "current": current,
+                "more": current < self.head,
+                "entries": [entry for _, entry in some],
+            }
+        forged = self.forge(claims)
+        return sign(json.dumps(forged).encode(), self.key, typ=self.typ, longest=2**20)
+
+
+def basic(client_id, secret):
+    pair = f"{urllib.parse.quote_plus(client_id)}:{urllib.parse.quote_plus(secret)}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()

@@ -1,0 +1,597 @@
+"""The signed feed of an issuer elsewhere: told within a moment, closed when nothing is heard, and never lied to."""
+
+import asyncio
+import os
+import threading
+import time
+import traceback
+import warnings
+
+import pytest
+
+from ostiary.errors import BadSignature, ConfigurationError, RevocationsUnknown, TokenRevoked
+from ostiary.jose import SigningKey, sign
+from ostiary.verifier import (
+    ClientCredentials,
+    KnownRevocations,
+    RemoteKeys,
+    RemoteVerifier,
+    RevocationFeed,
+    TokenAuthenticator,
+    Verifier,
+    encode_access_token,
+)
+from ostiary.verifier.remote import feed as following
+from ostiary.verifier.remote.feed import STALE_AFTER
+from tests.verifier.feeds import CLIENT_ID, FAR, FEED, SECRET, Feed, basic
+from tests.verifier.issuers import JWKS, METADATA, Issuer, json_answer
+from tests.verifier.material import AUDIENCE, KEY, LEEWAY, NOW, access_token
+from tests.verifier.test_remote_keys import Monotonic
+
+NEXT = SigningKey.generate("ES256")
+
+
+class Setting:
+    """An issuer with a feed, and a verifier of its tokens whose clocks the test moves."""
+
+    def __init__(self, issuer, *, secret=SECRET, **parameters):
+        self.issuer = issuer
+        self.feed = Feed(issuer)
+        self.monotonic = Monotonic()
+        self.keys = RemoteKeys(issuer.url, development=True, monotonic=self.monotonic)
+        self.follower = RevocationFeed(
+            self.keys, ClientCredentials(CLIENT_ID, secret), clock=self.clock, monotonic=self.monotonic,
+            **{"leeway": LEEWAY, **parameters},
+        )  # fmt: skip
+        made = {"issuer": issuer.url, "audience": AUDIENCE, "clock": self.clock, "revocations": self.follower}
+        self.verifier = RemoteVerifier(self.keys, lambda key_set: Verifier(keys=key_set, **made), feed=self.follower)
+        self.pure = Verifier(keys=[KEY.public], **made)
+
+    def clock(self):
+        return self.feed.now
+
+    def token(self, key=KEY, **claims):
+        return sign(encode_access_token(access_token(iss=self.issuer.url, **claims)), key, typ="at+jwt")
+
+    def verify(self, key=KEY, **claims):
+        return self.verifier.verify(self.token(key, **claims))
+
+    def state(self, **claims):
+        """What a token with these claims is: good, revoked, or unknown."""
+        try:
+            self.verify(**claims)
+        except TokenRevoked:
+            return "revoked"
+        except RevocationsUnknown:
+            return "unknown"
+        return "good"
+
+    def is_good(self, **claims):
+        return self.state(**claims) == "good"
+
+    def is_revoked(self, **claims):
+        return self.state(**claims) == "revoked"
+
+    def is_unknown(self, **claims):
+        return self.state(**claims) == "unknown"
+
+    def comes_true(self, condition, *, within=8.0):
+        """Waits in real time, because the thread that follows the feed does."""
+        deadline = time.monotonic() + within
+        while not condition():
+            assert time.monotonic() < deadline, condition
+            time.sleep(0.005)
+
+    def hears(self, messages=2):
+        """Waits until so many further questions were asked; all answers but the last have then been applied."""
+        before = len(self.feed.asked)
+        self.comes_true(lambda: len(self.feed.asked) >= before + messages)
+
+    def goes_silent(self):
+        """From now on every question fails."""
+        self.issuer.answers.pop(FEED)
+        asked = self.issuer.asked[FEED]
+        self.comes_true(lambda: self.issuer.asked[FEED] > asked)
+
+    def speaks_again(self):
+        self.issuer.answers[FEED] = self.feed.answer
+
+
+@pytest.fixture
+def setting():
+    with Issuer() as issuer:
+        made = Setting(issuer)
+        yield made
+        made.follower.close()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(following, "MOST_RETRY", 0.2)
+
+
+# -- what it is --------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_revoked_before_is_known_with_the_first_token(setting):
+    setting.feed.tell("session", "session-1")
+    setting.feed.tell("token", "token-2")
+    setting.feed.tell("epoch", "acc_2", 4)
+    assert not setting.issuer.asked
+    assert setting.is_revoked(sid="session-1")
+    assert setting.is_revoked(sid="s", jti="token-2")
+    assert setting.is_revoked(sid="s", sub="acc_2", ver=3)
+    assert setting.verify(sid="s", sub="acc_2", ver=4).jti == "token-1"
+    assert setting.issuer.asked[METADATA] == 2  # for the keys, for the feed
+    assert setting.feed.asked[0] == {"wait": "0"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "gone", "good"),
+    [
+        (("session", "session-1"), {}, {"sid": "session-2"}),
+        (("token", "token-1"), {}, {"jti": "token-2"}),
+        (("epoch", "acc_1", 4), {"ver": 3}, {"ver": 4}),
+        (("everything", "", 100), {"ver": 99}, {"ver": 100}),
+    ],
+)
+def test_a_revocation_is_known_within_a_moment(setting, entry, gone, good):
+    setting.feed.patience = 5  # nothing is asked in between: it is told
+    assert setting.verify(**gone).iss == setting.issuer.url
+    setting.comes_true(lambda: len(setting.feed.asked) == 2)
+    told_at = time.monotonic()
+    setting.feed.tell(*entry)
+    setting.comes_true(lambda: setting.is_revoked(**gone))
+    assert time.monotonic() - told_at < 1
+    assert setting.verify(**good).iss == setting.issuer.url
+
+
+def test_verifier_remote_follows_the_feed_when_it_is_told_who_it_is(setting):
+    setting.feed.tell("session", "session-1")
+    issuer = setting.issuer.url
+    credentials = ClientCredentials(CLIENT_ID, SECRET)
+    with Verifier.remote(
+        issuer, audience=AUDIENCE, development=True, clock=setting.clock, feed=credentials
+    ) as verifier:
+        verifier.refresh()
+        with pytest.raises(TokenRevoked):
+            verifier.verify(setting.token())
+        assert verifier.verify(setting.token(sid="s")).sub == "acc_1"
+    with pytest.raises(RevocationsUnknown):
+        verifier.verify(setting.token(sid="s"))
+
+
+def test_what_cannot_be_meant_is_refused_when_it_is_made():
+    credentials = ClientCredentials("client_1", "s")
+    known = KnownRevocations(fresh=lambda: True)
+    for wrong in (
+        {"feed": credentials, "revocations": known},
+        {"feed": ("client_1", "s")},
+        {"feed": credentials, "when_stale": "never"},
+    ):
+        with pytest.raises(ConfigurationError):
+            Verifier.remote("https://auth.example.com", audience="a", **wrong)
+    keys = RemoteKeys("https://auth.example.com")
+    for wrong in ({"stale_after": 2.9}, {"stale_after": 76}, {"stale_after": float("nan")}, {"leeway": -1}):
+        with pytest.raises(ConfigurationError):
+            RevocationFeed(keys, credentials, **wrong)
+    for pair in (("", "s"), ("c", ""), (None, "s"), ("c", b"s")):
+        with pytest.raises(ConfigurationError):
+            ClientCredentials(*pair)
+
+
+def test_kinds_of_a_later_version_are_passed_over(setting):
+    setting.feed.tell("balloon", "session-2", 5)
+    setting.feed.tell("session", "session-1")
+    assert setting.is_revoked()
+    assert setting.verify(sid="session-2").sub == "acc_1"
+
+
+def test_a_verifier_with_keys_at_hand_can_follow_a_feed(setting):
+    setting.feed.tell("session", "session-1")
+    with pytest.raises(TokenRevoked):
+        setting.pure.verify(setting.token())
+    assert setting.pure.verify(setting.token(sid="s")).sub == "acc_1"
+
+
+# -- the beginning -----------------------------------------------------------------------------------------------------
+
+
+def test_nobody_is_let_in_before_the_snapshot_is_complete(setting):
+    let_go = threading.Event()
+    for number in range(25):
+        setting.feed.tell("session", f"session-{number}")
+    setting.feed.limit = 10
+    setting.feed.forge = lambda claims: (claims["more"] or let_go.wait(10)) and claims
+    waiting = threading.Thread(target=lambda: found.append(setting.is_revoked(sid="session-24")))
+    found = []
+    waiting.start()
+    setting.comes_true(lambda: len(setting.feed.asked) == 3)
+    assert not setting.follower.is_fresh
+    assert found == []
+    let_go.set()
+    waiting.join(10)
+    assert found == [True]
+    assert [asked.get("after") for asked in setting.feed.asked[:3]] == [None, "1.10", "1.20"]
+    assert setting.is_revoked(sid="session-0")
+
+
+def test_many_threads_wait_for_one_snapshot(setting):
+    """The first requests of a Flask app: each waits in its own thread."""
+    setting.feed.forge = lambda claims: time.sleep(0.2) or claims
+    token, found = setting.token(), []
+    threads = [threading.Thread(target=lambda: found.append(setting.verifier.verify(token))) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert [claims.sub for claims in found] == ["acc_1"] * 32
+    assert [asked for asked in setting.feed.asked if "after" not in asked] == [{"wait": "0"}]
+    assert sum(thread.name == "ostiary-feed" for thread in threading.enumerate()) == 1
+
+
+def test_without_a_first_answer_nobody_is_let_in_and_nobody_waits_twice(setting):
+    setting.issuer.answers.pop(FEED)
+    assert setting.is_unknown()
+    start = time.monotonic()
+    for _ in range(50):
+        assert setting.is_unknown()
+    assert time.monotonic() - start < 2
+    setting.speaks_again()
+    setting.comes_true(setting.is_good)
+
+
+async def test_in_an_event_loop_it_is_awaited_and_the_loop_goes_on(setting):
+    setting.feed.tell("session", "session-1")
+    setting.feed.forge = lambda claims: time.sleep(0.2) or claims
+    waiting = asyncio.gather(*(setting.verifier.verify_async(setting.token(sid="s")) for _ in range(32)))
+    turns = 0
+    while not waiting.done():
+        turns += 1
+        await asyncio.sleep(0.01)
+    assert [claims.sub for claims in await waiting] == ["acc_1"] * 32
+    assert turns > 5
+    with pytest.raises(TokenRevoked):
+        await setting.verifier.verify_async(setting.token())
+    with pytest.raises(TokenRevoked):
+        await setting.pure.verify_async(setting.token())
+    headers = [(b"authorization", f"Bearer {setting.token(sid='s')}".encode())]
+    for authenticator in (setting.verifier, TokenAuthenticator(setting.pure)):
+        assert (await authenticator.authenticate_async(headers, method="GET")).account_id == "acc_1"
+
+
+async def test_in_an_event_loop_verify_does_not_wait(setting):
+    let_go = threading.Event()
+    setting.feed.forge = lambda claims: let_go.wait(10) and claims
+    with pytest.raises(RevocationsUnknown, match="event loop") as caught:
+        setting.pure.verify(setting.token())
+    assert (caught.value.status, caught.value.retry_after) == (503, 1)
+    let_go.set()
+    await setting.verifier.refresh_async()
+    assert setting.pure.verify(setting.token()).sub == "acc_1"
+
+
+# -- silence -----------------------------------------------------------------------------------------------------------
+
+
+def test_when_nothing_was_heard_for_ten_seconds_nobody_is_let_in(setting):
+    setting.verify()
+    setting.goes_silent()
+    fresh_until = setting.follower._fresh_until
+    setting.monotonic.now = fresh_until - 0.001
+    setting.verify()
+    setting.monotonic.now = fresh_until
+    assert setting.is_unknown()
+    assert not setting.follower.is_fresh
+
+
+def test_an_answer_is_no_newer_than_its_question(setting):
+    """Whoever holds an answer back for a minute would else have a minute in which nothing is revoked."""
+    setting.verify()
+
+    def held_back(claims):
+        setting.monotonic.now += STALE_AFTER
+        return claims
+
+    setting.feed.forge = held_back
+    setting.comes_true(setting.is_unknown)
+    setting.hears(3)
+    assert setting.is_unknown()
+    setting.feed.forge = lambda claims: claims
+    setting.comes_true(setting.is_good)
+
+
+def test_what_was_revoked_during_an_outage_is_known_afterwards(setting):
+    setting.verify()
+    setting.goes_silent()
+    setting.monotonic.now += STALE_AFTER
+    assert setting.is_unknown()
+    setting.feed.tell("session", "session-1")
+    setting.speaks_again()
+    setting.comes_true(setting.is_revoked)
+    assert [asked for asked in setting.feed.asked if "after" not in asked] == [{"wait": "0"}]  # one snapshot
+
+
+def test_a_connection_that_is_cut_is_made_anew(setting):
+    setting.verify()
+    calls = []
+
+    def cut(query, headers):
+        calls.append(query)
+        return (200, {"content-type": "application/jwt", "content-length": "5000"}, b"ey")
+
+    setting.issuer.answers[FEED] = cut
+    setting.comes_true(lambda: len(calls) >= 2)
+    setting.feed.tell("session", "session-1")
+    setting.speaks_again()
+    setting.comes_true(setting.is_revoked)
+
+
+def test_who_chose_to_serve_goes_on_with_what_is_known_but_not_before_anything_was():
+    with Issuer() as issuer:
+        setting = Setting(issuer, when_stale="serve")
+        setting.feed.tell("session", "session-1")
+        answer = issuer.answers.pop(FEED)
+        assert setting.is_unknown(sid="s")
+        issuer.answers[FEED] = answer
+        setting.comes_true(lambda: setting.is_good(sid="s"))
+        setting.goes_silent()
+        setting.monotonic.now += 100 * STALE_AFTER
+        assert setting.is_revoked()
+        assert setting.verify(sid="s").sub == "acc_1"
+        assert not setting.follower.is_fresh
+        setting.follower.close()
+        assert setting.is_revoked()
+        assert setting.verify(sid="s").sub == "acc_1"
+
+
+# -- lies --------------------------------------------------------------------------------------------------------------
+
+
+def forging(**changes):
+    return lambda feed: setattr(feed, "forge", lambda claims: {**claims, **changes})
+
+
+LIES = {
+    "of another issuer": forging(iss="https://evil.example"),
+    "for another client": forging(aud="client_other"),
+    "from before the question": forging(iat=NOW - LEEWAY - 1),
+    "from before the last one": forging(iat=NOW - 3),
+    "of the future": forging(iat=NOW + LEEWAY + 1),
+    "a gap": forging(previous=10**6, current=10**6),
+    "a snapshot that goes backwards": forging(previous=0, current=1, entries=[]),
+    "another generation without a snapshot": forging(generation=2, previous=2),
+    "more entries than numbers": forging(entries=[["session", "x", 0, FAR]] * 5),
+    "without its numbers": forging(previous=None),
+    "an access token": lambda feed: setattr(feed, "typ", "at+jwt"),
+    "without a type": lambda feed: setattr(feed, "typ", None),
+    "of a key that nobody knows": lambda feed: setattr(feed, "key", NEXT),
+    "of one who calls himself like the key": lambda feed: setattr(
+        feed, "key", SigningKey.generate("ES256", kid=KEY.kid)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_is_not_applied_and_closes_until_everything_was_told_again(setting, name):
+    setting.feed.tell("session", "session-1")
+    setting.feed.tell("session", "session-2")
+    setting.verify(sid="s")
+    LIES[name](setting.feed)
+    setting.comes_true(lambda: setting.is_unknown(sid="s"))
+    setting.hears(2)
+    assert setting.is_unknown(sid="s")
+    assert "after" not in setting.feed.asked[-1]
+    honest = Feed(setting.issuer)
+    honest.head, honest.entries = setting.feed.head, setting.feed.entries
+    setting.comes_true(lambda: setting.is_good(sid="s"))
+    assert setting.is_revoked(sid="session-2")
+    assert setting.verify(sid="x").sub == "acc_1"
+
+
+@pytest.mark.parametrize("media", ["application/json", "text/html", ""])
+def test_what_is_no_message_by_its_content_type_is_not_looked_at(setting, media):
+    setting.verify()
+    setting.feed.media = media
+    setting.feed.tell("session", "session-1")
+    setting.hears(3)
+    assert setting.is_good()
+    setting.monotonic.now += STALE_AFTER
+    assert setting.is_unknown()
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 300_000, b"\xff", b"a.b.c"])
+def test_garbage_is_not_the_end(setting, body):
+    setting.verify()
+    asked = []
+    setting.issuer.answers[FEED] = lambda *_: asked.append(1) or (200, {"content-type": "application/jwt"}, body)
+    setting.comes_true(lambda: len(asked) >= 3)
+    setting.speaks_again()
+    setting.feed.tell("session", "session-1")
+    setting.comes_true(setting.is_revoked)
+
+
+def test_a_restored_backup_is_another_generation_and_takes_no_revocation_back(setting):
+    setting.feed.tell("session", "session-1")
+    setting.feed.tell("session", "session-2")
+    assert setting.is_revoked(sid="session-2")
+    setting.feed.restore()
+    setting.feed.tell("session", "session-3")
+    setting.comes_true(lambda: setting.is_revoked(sid="session-3"))
+    assert [setting.state(sid=f"session-{n}") for n in (1, 2, 4)] == ["revoked", "revoked", "good"]
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+def test_j41_a_revoked_key_verifies_nothing_at_once_though_it_is_still_published(setting):
+    setting.issuer.publish(KEY, NEXT)
+    token = setting.token()
+    setting.verifier.verify(token)
+    fetched = setting.issuer.asked[JWKS]
+    setting.feed.key = NEXT
+    setting.feed.tell("key_revoked", KEY.kid)
+
+    def is_refused():
+        try:
+            setting.verifier.verify(token)
+        except BadSignature:
+            return True
+        return False
+
+    setting.comes_true(is_refused)
+    assert setting.verify(NEXT).sub == "acc_1"
+    setting.monotonic.now += 300  # the keys are fetched anew, and it is still among them
+    setting.comes_true(lambda: setting.issuer.asked[JWKS] > fetched and setting.follower.is_fresh)
+    assert is_refused()
+    assert setting.verify(NEXT).sub == "acc_1"
+
+
+def test_j41_a_revoked_key_signs_no_feed_either(setting):
+    setting.issuer.publish(KEY, NEXT)
+    setting.feed.tell("key_revoked", KEY.kid)
+    setting.feed.key = NEXT
+    setting.verify(NEXT)
+    setting.feed.key = KEY
+    setting.feed.tell("session", "session-1")
+    setting.comes_true(lambda: not setting.follower.is_fresh)
+    setting.hears(3)
+    assert not setting.follower.is_fresh
+
+
+# -- the secret --------------------------------------------------------------------------------------------------------
+
+
+def test_l9_id_and_secret_are_form_encoded_each_and_stand_in_the_header(setting):
+    """RFC 6749 §2.3.1: else a colon in the id would move the border."""
+    setting.verify()
+    path, headers = next((path, headers) for path, headers in setting.issuer.heard if path.startswith(FEED))
+    assert headers["Authorization"] == basic(CLIENT_ID, SECRET)
+    assert headers["Accept"] == "application/jwt"
+    assert "secret" not in path
+
+
+def test_the_secret_goes_to_the_feed_alone(setting):
+    setting.verify()
+    assert {path.partition("?")[0] for path, headers in setting.issuer.heard if "Authorization" in headers} == {FEED}
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_c4_the_secret_follows_no_redirect(setting, status):
+    with Issuer() as canary:
+        setting.issuer.answers[FEED] = (status, {"location": canary.origin + FEED}, b"")
+        assert setting.is_unknown()
+        assert not canary.heard
+
+
+def test_c4_the_secret_goes_to_no_other_origin_though_the_metadata_names_one(setting):
+    with Issuer() as canary:
+        for origin in (canary.origin, setting.issuer.origin.replace("127.0.0.1", "localhost"), "http://a@127.0.0.1"):
+            Feed(setting.issuer, origin=origin)
+            assert setting.is_unknown()
+        assert not canary.heard
+        assert not setting.issuer.asked[FEED]
+
+
+def test_the_secret_stands_in_no_text(setting, caplog):
+    issuer = setting.issuer
+    wrong = Setting(issuer, secret="hunter2:")
+    credentials = ClientCredentials(CLIENT_ID, "hunter2:")
+    with pytest.raises(RevocationsUnknown) as caught:
+        wrong.verify()
+    texts = [repr(credentials), str(credentials), f"{wrong.follower!r}{wrong.verifier!r}", caplog.text]
+    texts += traceback.format_exception(caught.value)
+    wrong.follower.close()
+    for text in texts:
+        assert "hunter2" not in text
+        assert credentials.authorization.removeprefix("Basic ") not in text
+    assert repr(credentials) == "ClientCredentials(client_id='client_orders')"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the feed of {issuer.url} could not be read, and is tried again: status 401"
+    ]
+
+
+def test_what_is_unforeseen_is_named_in_the_log_and_not_quoted(setting, monkeypatch, caplog):
+    def broken(**_):
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr(setting.follower._source, "next_message", broken)
+    assert setting.is_unknown()
+    assert SECRET not in caplog.text
+    assert "RuntimeError" in caplog.text
+    monkeypatch.undo()
+    setting.comes_true(setting.is_good)
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+def alive():
+    return [thread for thread in threading.enumerate() if thread.name == "ostiary-feed"]
+
+
+def test_closing_ends_the_thread_and_lets_nobody_in(setting):
+    setting.verify()
+    assert len(alive()) == 1
+    setting.verifier.close()
+    assert setting.is_unknown()
+    setting.comes_true(lambda: not alive())
+    assert setting.is_unknown()
+    assert not alive()
+
+
+def test_closing_what_never_began_is_permitted(setting):
+    setting.verifier.close()
+    assert setting.is_unknown()
+    assert not alive()
+    assert not setting.issuer.asked[FEED]
+
+
+def test_when_the_system_has_no_thread_left_it_is_unknown_and_tried_again(setting, monkeypatch):
+    setting.keys.refresh()
+
+    def none_left(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        assert setting.is_unknown()
+    assert setting.verify().sub == "acc_1"
+
+
+def test_a_forked_process_follows_the_feed_by_itself(setting):
+    setting.feed.tell("session", "session-1")
+    setting.verify(sid="s")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: this process has threads, which is the point
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            setting.monotonic.now += STALE_AFTER
+            in_time = setting.is_good(sid="s") and setting.is_revoked() and len(alive()) == 1
+            status = 0 if in_time else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_what_is_over_is_forgotten(setting):
+    """Else the memory of a service that runs for a year would grow for a year."""
+    for number in range(500):
+        setting.feed.tell("session", f"session-{number}", until=NOW + 100)
+        setting.feed.tell("epoch", f"acc_{number}", 4, until=NOW + 100)
+    assert setting.is_revoked()
+    assert len(setting.follower._known) == 1000
+    setting.feed.entries.clear()
+    setting.feed.now = NOW + 200
+    setting.comes_true(lambda: len(setting.follower._known) == 0)
+
+
+def test_an_issuer_without_a_feed_is_told_in_the_log(setting, caplog):
+    setting.issuer.answers[METADATA] = json_answer(
+        {"issuer": setting.issuer.url, "jwks_uri": setting.issuer.origin + JWKS}
+    )
+    with pytest.raises(RevocationsUnknown):
+        setting.verifier.refresh()
+    assert "the metadata names no usable ostiary_feed_endpoint" in caplog.text
