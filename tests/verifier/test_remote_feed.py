@@ -23,6 +23,7 @@ from ostiary.verifier import (
 )
 from ostiary.verifier.remote import feed as following
 from ostiary.verifier.remote.feed import STALE_AFTER
+from ostiary.verifier.remote.keys import COOL_DOWN_OF_ISSUER
 from tests.verifier.feeds import CLIENT_ID, FAR, FEED, SECRET, Feed, basic
 from tests.verifier.issuers import JWKS, METADATA, Issuer, json_answer
 from tests.verifier.material import AUDIENCE, KEY, LEEWAY, NOW, access_token
@@ -445,6 +446,20 @@ def test_j41_a_revoked_key_verifies_nothing_at_once_though_it_is_still_published
     setting.comes_true(lambda: setting.issuer.asked[JWKS] > fetched and setting.follower.is_fresh)
     assert is_refused()
     assert setting.verify(NEXT).sub == "acc_1"
+
+
+def test_j41_after_a_key_was_stolen_the_next_one_tells_of_it_at_once(setting):
+    """It signs without having been published for a while. Tokens cannot make us ask so soon, but the issuer can."""
+    setting.verify()
+    setting.issuer.publish(NEXT)
+    setting.feed.key = NEXT
+    setting.feed.tell("key_revoked", KEY.kid)
+    setting.comes_true(setting.is_unknown)  # keys were fetched a moment ago
+    setting.monotonic.now += COOL_DOWN_OF_ISSUER
+    setting.comes_true(lambda: setting.follower.is_fresh)
+    assert setting.verify(NEXT).sub == "acc_1"
+    with pytest.raises(BadSignature):
+        setting.verify(KEY)
 
 
 def test_j41_a_revoked_key_signs_no_feed_either(setting):

@@ -9,7 +9,7 @@ from ostiary.verifier.feed_message import FEED_MEDIA_TYPE, FeedMessage, FeedProg
 from ostiary.verifier.remote.client_credentials import ClientCredentials
 from ostiary.verifier.remote.fetch import FetchFailed
 from ostiary.verifier.remote.flights import finish
-from ostiary.verifier.remote.keys import RemoteKeys
+from ostiary.verifier.remote.keys import COOL_DOWN_OF_ISSUER, RemoteKeys
 from ostiary.verifier.remote.source import DEADLINE
 from ostiary.verifier.remote.url import Url
 
@@ -70,4 +70,4 @@ class FeedSource:
         def check(keys: KeySet) -> FeedMessage:
             return verify_feed_message(token, keys, issuer=self._keys.issuer, client_id=self._credentials.client_id)
 
-        return finish(self._keys.steps(token, check))
+        return finish(self._keys.steps(token, check, cool_down=COOL_DOWN_OF_ISSUER))

@@ -94,9 +94,13 @@ class Kept(Generic[T]):
             raise self.unavailable()
         return held.value
 
-    def renew(self) -> Steps[bool]:
-        """Fetches, unless that was done a moment ago. Whether it is certain that what is held now is the newest."""
-        flight = self._depart(self._monotonic())
+    def renew(self, *, cool_down: float | None = None) -> Steps[bool]:
+        """Fetches, unless that was done a moment ago. Whether it is certain that what is held now is the newest.
+
+        Args:
+            cool_down: Another one than usual, for who is not at the mercy of what strangers send.
+        """
+        flight = self._depart(self._monotonic(), cool_down)
         if flight is not None:
             yield flight
         return self._failed_at is None and (flight is None or flight.done())
@@ -119,13 +123,13 @@ class Kept(Generic[T]):
         is_outage = self._failed_at is not None and now < self._failed_at + OUTAGE
         return now >= held.expires_at and not is_outage
 
-    def _depart(self, now: float) -> "Flight | None":
+    def _depart(self, now: float, cool_down: float | None = None) -> "Flight | None":
         """The flight that is under way, or a new one, or None during the cool-down."""
         with self._lock:
             age = now - self._departed
             if self._flight is not None and age < ABANDONED:
                 return self._flight
-            if age < self._pause(now):
+            if age < (self._pause(now) if cool_down is None else cool_down):
                 return None
             self._departed = now
             self._flight = flight = new_flight()

@@ -20,6 +20,9 @@ MAX_AGE: Final = 6 * 3600
 keeps us from seeing withdrawn is not trusted for longer."""
 
 COOL_DOWN: Final = 30.0  # seconds between fetches, whatever the tokens name (GHSA-2gx3-rcp4-g85q)
+COOL_DOWN_OF_ISSUER: Final = 5.0
+"""The same for what the issuer itself has told us, signed with a key that we have not met: after a key was stolen, the
+next one signs at once."""
 
 T = TypeVar("T")
 
@@ -85,9 +88,9 @@ class RemoteKeys:
         self._withdrawn |= {kid}
         self._kept.change()
 
-    def steps(self, token: str, check: Callable[[KeySet], T]) -> Steps[T]:
+    def steps(self, token: str, check: Callable[[KeySet], T], *, cool_down: float = COOL_DOWN) -> Steps[T]:
         """What ``check`` makes of the issuer's keys. Where ``token`` names a key that is not among them, they are
-        fetched, at most once in `COOL_DOWN` seconds, and it is asked again.
+        fetched, at most once in ``cool_down`` seconds, and it is asked again.
 
         Raises:
             Unavailable: the keys cannot be known. Whatever ``check`` raises.
@@ -96,7 +99,7 @@ class RemoteKeys:
         try:
             return check(keys)
         except BadSignature:
-            newer = yield from self._with_key_of(token, keys)
+            newer = yield from self._with_key_of(token, keys, cool_down)
             if newer is None:
                 raise
         return check(newer)
@@ -109,12 +112,12 @@ class RemoteKeys:
         yield from self._kept.renew()
         yield from self._kept.get()
 
-    def _with_key_of(self, token: str, keys: KeySet) -> Steps[KeySet | None]:
+    def _with_key_of(self, token: str, keys: KeySet, cool_down: float) -> Steps[KeySet | None]:
         """Newer keys with the one that ``token`` names, or None if the issuer has none of that name."""
         kid = self._kid_to_fetch(token, keys)
         if kid is None:
             return None
-        is_certain = yield from self._kept.renew()
+        is_certain = yield from self._kept.renew(cool_down=cool_down)
         newer = self._kept.value
         if newer is not None and kid in newer:
             return newer

@@ -13,7 +13,7 @@ from ostiary.verifier.limits import LEEWAY, check_leeway
 from ostiary.verifier.remote.fetch import FetchFailed
 from ostiary.verifier.remote.flights import OnTheirWay, finish
 from ostiary.verifier.remote.kept import Kept, Loaded
-from ostiary.verifier.remote.keys import MAX_AGE, RemoteKeys
+from ostiary.verifier.remote.keys import COOL_DOWN_OF_ISSUER, MAX_AGE, RemoteKeys
 from ostiary.verifier.remote.source import DEADLINE
 from ostiary.verifier.remote.url import Url
 from ostiary.verifier.revocations import WhenStale, check_when_stale
@@ -141,7 +141,7 @@ class _ListSource:
                 token, keys, issuer=self._keys.issuer, uri=self._uri, now=now, leeway=self._leeway
             )
 
-        return finish(self._keys.steps(token, check))
+        return finish(self._keys.steps(token, check, cool_down=COOL_DOWN_OF_ISSUER))
 
     def _times(self, claims: StatusListClaims) -> tuple[float, float]:
         """For how many seconds the list is fresh, and for how many good, from when it was asked for."""
