@@ -44,6 +44,11 @@ async def test_l15_the_metadata_document_says_what_there_is_and_stands_where_rfc
         "jwks_uri": well_known_url(issuer, "jwks.json"),
         "response_types_supported": [],
         "grant_types_supported": [],
+        "revocation_endpoint": f"{issuer}/auth/revoke",
+        "revocation_endpoint_auth_methods_supported": ["none"],
+        "introspection_endpoint": f"{issuer}/auth/introspect",
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "ostiary_feed_endpoint": f"{issuer}/auth/feed",
     }
     assert isinstance(keys, httpx.Response)
     assert [key["use"] for key in keys.json()["keys"]] == ["sig"]
