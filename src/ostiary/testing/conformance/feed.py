@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any, Final
@@ -254,7 +255,7 @@ async def _migrated(opened: OpenDatabase) -> AsyncIterator[Database]:
 @contextlib.asynccontextmanager
 async def _following(database: Any, got: list[Entry], clock: Ticking | None = None) -> AsyncIterator[Follower]:
     """A follower that runs during the block, and has to be running at its end."""
-    follower = Follower(database, got.extend, **({} if clock is None else {"monotonic": clock}))
+    follower = Follower(database, got.extend, monotonic=clock or time.monotonic)
     await follower.catch_up()
     running = asyncio.create_task(follower.run())
     try:
