@@ -12,6 +12,7 @@ from ostiary.jose import KeySet, SigningKey, VerifyingKey
 from ostiary.verifier import (
     AccessToken,
     Claims,
+    ClientCredentials,
     Expectation,
     JwtVerifier,
     Principal,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessToken",
     "Claims",
+    "ClientCredentials",
     "Expectation",
     "JwtVerifier",
     "KeySet",

@@ -169,7 +169,7 @@ def test_a_snapshot_in_the_middle_is_taken_in_parts_when_it_gets_as_far():
     assert not follows(progress, message(1000, 1999))
 
 
-def test_a_feed_that_goes_backwards_within_its_generation_is_refused():
+def test_s19_a_feed_that_goes_backwards_within_its_generation_is_refused():
     """Somebody has put an old database in place and has not said so: what was revoked since is not in it."""
     progress = follow(FeedProgress(leeway=LEEWAY), message(0, 9))
     assert not follows(progress, message(0, 8))
@@ -199,7 +199,7 @@ def test_the_time_of_a_message_is_that_of_its_question():
         assert not follows(progress, message(0, 5), **time)
 
 
-def test_an_older_message_shown_again_is_refused_though_it_is_young_enough():
+def test_s19_an_older_message_shown_again_is_refused_though_it_is_young_enough():
     progress = follow(FeedProgress(leeway=LEEWAY), message(0, 5))
     assert follows(progress, message(5, 5, iat=NOW - NODES_DIFFER))
     assert not follows(progress, message(5, 5, iat=NOW - NODES_DIFFER - 1))

@@ -198,7 +198,7 @@ def test_a_verifier_with_keys_at_hand_can_follow_a_feed(setting):
 # -- the beginning -----------------------------------------------------------------------------------------------------
 
 
-def test_nobody_is_let_in_before_the_snapshot_is_complete(setting):
+def test_s19_nobody_is_let_in_before_the_snapshot_is_complete(setting):
     let_go = threading.Event()
     for number in range(25):
         setting.feed.tell("session", f"session-{number}")
@@ -275,7 +275,7 @@ async def test_in_an_event_loop_verify_does_not_wait(setting):
 # -- silence -----------------------------------------------------------------------------------------------------------
 
 
-def test_when_nothing_was_heard_for_ten_seconds_nobody_is_let_in(setting):
+def test_s19_when_nothing_was_heard_for_ten_seconds_nobody_is_let_in(setting):
     setting.verify()
     setting.goes_silent()
     fresh_until = setting.follower._fresh_until
@@ -286,7 +286,7 @@ def test_when_nothing_was_heard_for_ten_seconds_nobody_is_let_in(setting):
     assert not setting.follower.is_fresh
 
 
-def test_an_answer_is_no_newer_than_its_question(setting):
+def test_s19_an_answer_is_no_newer_than_its_question(setting):
     """Whoever holds an answer back for a minute would else have a minute in which nothing is revoked."""
     setting.verify()
 
@@ -374,7 +374,7 @@ LIES = {
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_a_lie_is_not_applied_and_closes_until_everything_was_told_again(setting, name):
+def test_s19_a_lie_is_not_applied_and_closes_until_everything_was_told_again(setting, name):
     setting.feed.tell("session", "session-1")
     setting.feed.tell("session", "session-2")
     setting.verify(sid="s")

@@ -196,7 +196,7 @@ def test_everything_else_about_a_token_is_judged_before_its_list_is_asked(settin
 # -- where lists may be ------------------------------------------------------------------------------------------------
 
 
-def test_c4_a_list_at_another_origin_is_not_fetched(setting):
+def test_s20_a_list_at_another_origin_is_not_fetched(setting):
     """Else a token could make every service call anybody (SSRF)."""
     with Issuer() as canary:
         for uri in (canary.origin + "/auth/status/7", setting.uri().replace("127.0.0.1", "localhost")):
@@ -210,7 +210,7 @@ def test_c4_a_list_at_another_origin_is_not_fetched(setting):
      "{origin}@evil.example/", "{origin}/#x", "{origin}/\r\nX: y", "{origin}/ x", "{origin}\\@evil",
      "{origin}.evil.example/"],
 )  # fmt: skip
-def test_c4_what_is_no_plain_url_of_the_issuer_is_refused(setting, uri):
+def test_s20_what_is_no_plain_url_of_the_issuer_is_refused(setting, uri):
     setting.refuses(ClaimRejected, uri=uri.format(origin=setting.issuer.origin))
     assert set(setting.issuer.asked) <= {JWKS, "/.well-known/oauth-authorization-server"}
 
@@ -247,7 +247,7 @@ NOT_A_LIST = {
 
 
 @pytest.mark.parametrize("name", NOT_A_LIST)
-def test_what_is_not_the_issuers_list_lets_nobody_in(setting, name, caplog):
+def test_s20_what_is_not_the_issuers_list_lets_nobody_in(setting, name, caplog):
     setting.publish(**NOT_A_LIST[name])
     error = setting.refuses()
     assert (error.status, error.retry_after) == (503, COOL_DOWN)
@@ -267,7 +267,7 @@ def test_a_list_that_does_not_exist_lets_nobody_in(setting):
     setting.refuses()
 
 
-def test_an_old_list_shown_again_does_not_take_a_revocation_back(setting):
+def test_s19_an_old_list_shown_again_does_not_take_a_revocation_back(setting):
     good = setting.issuer.answers[setting.path()]
     setting.pass_by(TTL)
     setting.publish(5)
