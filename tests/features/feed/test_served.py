@@ -1,0 +1,86 @@
+"""The feed of `ostiary serve` with two workers: a service meets now the one and now the other."""
+
+import base64
+import contextlib
+import json
+import signal
+import time
+from http.client import HTTPConnection
+
+import jwt
+import pytest
+
+from ostiary import Verifier
+from ostiary.errors import TokenRevoked
+from ostiary.verifier import ClientCredentials
+from tests.cli.program import PATIENCE, Caller, Served, run
+
+SETTINGS = {"OSTIARY_LIMIT_LOGIN": "1000/minute", "OSTIARY_SESSION_LIMIT": "1000"}
+
+
+@pytest.fixture
+def server(tmp_path):
+    with Served(tmp_path, "--workers", "2", environ=SETTINGS) as served:
+        yield served.ready()
+
+
+@pytest.fixture
+def made(server, tmp_path):
+    created = run("clients", "create", "orders", "--json", folder=tmp_path)
+    assert created.returncode == 0, created.stderr
+    return json.loads(created.stdout)
+
+
+@pytest.fixture
+def asked(server, made):
+    """Sends a question on a connection of its own, which either worker may get."""
+    basic = base64.b64encode(f"{made['id']}:{made['secret']}".encode()).decode()
+    with contextlib.ExitStack() as stack:
+
+        def send(query=""):
+            connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+            stack.callback(connection.close)
+            connection.request("GET", f"/auth/feed?{query}", headers={"authorization": f"Basic {basic}"})
+            return connection
+
+        yield send
+
+
+def seconds_until_refused(verifier, token):
+    began = time.monotonic()
+    while time.monotonic() < began + PATIENCE:
+        try:
+            verifier.verify(token)
+        except TokenRevoked:  # and nothing else: what is revoked is never unknown
+            return time.monotonic() - began
+        time.sleep(0.01)
+    raise AssertionError("it is still let in")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_ends_answers_who_waits_and_ends_at_once(server, asked, number):
+    text = asked().getresponse().read().decode()
+    now = jwt.decode(text, options={"verify_signature": False})
+    waiting = [asked(f"after={now['generation']}.{now['current']}&wait=30") for _ in range(16)]
+    time.sleep(1)
+    began = time.monotonic()
+    assert server.end(number) == 0
+    assert [question.getresponse().status for question in waiting] == [200] * 16
+    assert time.monotonic() - began < PATIENCE
+    assert "Killing" not in server.err, "it did not end by itself"
+
+
+def test_a_service_hears_of_everything_from_either_worker_and_is_never_without_an_answer(server, made):
+    known = ClientCredentials(made["id"], made["secret"])
+    with (
+        Verifier.remote(server.url, audience=server.url, development=True, feed=known) as verifier,
+        server.client(headers={"connection": "close"}) as client,
+    ):
+        ada = Caller(client, "ada@example.com").register()
+        kept, *ended = [ada.login() for _ in range(12)]
+        for tokens in ended:
+            assert verifier.verify(tokens["access_token"]).sid == tokens["session_id"]
+            answer = client.post("/auth/logout", json={"refresh_token": tokens["refresh_token"]})
+            assert answer.status_code == 204
+            assert seconds_until_refused(verifier, tokens["access_token"]) < PATIENCE
+            assert verifier.verify(kept["access_token"]).sid == kept["session_id"]
