@@ -20,7 +20,8 @@ CACHED_TOKENS: Final = 8192
 
 @final
 class Verifier:
-    """Verifies access tokens of one issuer for one audience. Synchronous, without I/O, usable from many threads.
+    """Verifies access tokens of one issuer for one audience. Usable from many threads. Does no I/O; it waits only where
+    ``revocations`` have to be fetched first.
 
     Everything about a token is checked every time, except its signature and the types of its claims: those cannot
     change, and are remembered for a bounded number of texts, until the keys are replaced.

@@ -73,6 +73,7 @@ class RevocationFeed:
         self._keys = keys
         self._source = FeedSource(keys, credentials, leeway=leeway, clock=clock)
         self._stale_after = stale_after
+        self._leeway = leeway
         self._monotonic = monotonic
         self._known = KnownRevocations(fresh=self._fresh_or_started, when_stale=when_stale)
         self.check: Final = self._known.check
@@ -129,8 +130,8 @@ class RevocationFeed:
             return follower
 
     def _hear(self, follower: "_Follower") -> None:
-        """One question and its answer. What is said is applied first and counted as known then, so that neither another
-        thread nor a forked process takes the one for the other."""
+        """One question and its answer. An answer is applied before it counts as known, so that a process that is forked
+        in between asks for it again."""
         asked_at = self._monotonic()
         try:
             message = self._source.next_message(wait=int(WAITING * self._stale_after) if self.is_fresh else 0)
@@ -144,14 +145,15 @@ class RevocationFeed:
             self._is_known = True
             self._fresh_until = asked_at + self._stale_after
             follower.land()
-        if follower.ended.is_set():  # looked at afterwards, as `close` looks away before: one of the two comes last
+        if follower.ended.is_set():  # asked last: `close` sets it first, so that one of the two closes in any case
             self._fresh_until = float("-inf")
 
     def _apply(self, message: FeedMessage) -> None:
         for entry in message.entries:
             self._take(entry)
-        if message.iat >= self._forgotten_at + FORGETTING:  # by the clock that has set the times
-            self._known.forget(message.iat)
+        if message.iat >= self._forgotten_at + FORGETTING:
+            # By the clock that has set the times. Ours may be behind it, and lets a token in for a while after its end.
+            self._known.forget(message.iat - 2 * self._leeway)
             self._forgotten_at = message.iat
 
     def _take(self, entry: FeedEntry) -> None:
