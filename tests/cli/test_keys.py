@@ -40,10 +40,33 @@ def test_revoking_the_current_key_names_the_one_that_signs_instead(tmp_path):
     assert call("migrate", folder=tmp_path).returncode == 0
     current = json.loads(call("keys", "jwks", folder=tmp_path).stdout)["keys"][0]["kid"]
     told = json.loads(call("keys", "revoke", current, "--json", folder=tmp_path).stdout)
-    assert told["revoked"] == current
+    assert told["revoked"] == [current]
     assert keys(tmp_path) == {"current": told["successor"], "revoked": current}
     published = json.loads(call("keys", "jwks", folder=tmp_path).stdout)["keys"]
     assert [key["kid"] for key in published] == [told["successor"]]
+
+
+def test_revoking_all_leaves_one_that_is_new(tmp_path):
+    """Also the one that waits, and the one that signs no more: whoever knows the master secret has read them all."""
+    assert call("migrate", folder=tmp_path).returncode == 0
+    assert call("keys", "rotate", folder=tmp_path).returncode == 0
+    before = keys(tmp_path)
+    told = json.loads(call("keys", "revoke", "--all", "--json", folder=tmp_path).stdout)
+    assert set(told["revoked"]) == {before["current"], before["next"]}
+    published = json.loads(call("keys", "jwks", folder=tmp_path).stdout)["keys"]
+    assert [key["kid"] for key in published] == [told["successor"]]
+    said = call("keys", "revoke", "--all", folder=tmp_path).stdout.splitlines()
+    assert said == [f"revoked {told['successor']}", f"{keys(tmp_path)['current']} signs from now on"]
+
+
+@pytest.mark.parametrize("mistyped", [[], ["nope", "--all"], ["--all", "nope"], ["--al"]])
+def test_a_mistyped_revocation_revokes_nothing(tmp_path, mistyped):
+    assert call("migrate", folder=tmp_path).returncode == 0
+    before = keys(tmp_path)
+    done = call("keys", "revoke", *mistyped, folder=tmp_path)
+    assert done.returncode != 0
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert keys(tmp_path) == before
 
 
 @pytest.mark.parametrize("kid", ["nope", "-nope", "", "\x1b[31m"])

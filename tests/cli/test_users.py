@@ -103,6 +103,29 @@ def test_logout_ends_every_session(folder, client):
         assert refresh.status_code == 401
 
 
+def test_everybody_is_signed_out_at_once(folder, client):
+    callers = [Caller(client, f"{name}@example.com").register() for name in ("fay", "gus")]
+    everything = [caller.login() for caller in callers]
+    assert users(folder, "logout", "--all") == {"everybody": True}
+    for caller, tokens in zip(callers, everything, strict=True):
+        assert is_refused_soon(caller, tokens)
+        refresh = client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+        assert (refresh.status_code, refresh.json()["code"]) == (401, "invalid_token")
+        assert caller.me(caller.login()).status_code == 200
+    assert call("users", "logout", "--all", folder=folder).stdout == "everybody is signed out\n"
+
+
+def test_a_mistyped_logout_signs_nobody_out(folder, client):
+    """An address that a script has lost must not make it everybody."""
+    caller = Caller(client, "hal@example.com").register()
+    tokens = caller.login()
+    for mistyped in ([], ["--all", "hal@example.com"], ["hal@example.com", "--all"], ["--al"], [""]):
+        done = call("users", "logout", *mistyped, folder=folder)
+        assert done.returncode != 0, mistyped
+        assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    caller.refresh(tokens)  # which asks the database: the feed might not have told yet
+
+
 def test_a_list_goes_on_where_it_ended(folder):
     everybody = users(folder, "list")
     assert everybody["next"] is None
@@ -157,6 +180,7 @@ def test_every_change_is_recorded_in_the_operators_name(folder):
         "accounts.disabled",
         "accounts.enabled",
         "sessions.ended_all",
+        "sessions.ended_everybodys",
     }
 
 

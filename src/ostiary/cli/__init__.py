@@ -18,6 +18,7 @@ from ostiary.cli.doctor import doctor
 from ostiary.cli.migrate import migrate
 from ostiary.cli.openapi import openapi
 from ostiary.cli.refusal import refusal
+from ostiary.cli.restored import restored
 from ostiary.cli.serve import serve
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
@@ -61,7 +62,7 @@ def _command_line() -> App:
         help_format="plaintext",
         version=__version__,
     )
-    for command in (serve, migrate, doctor, openapi):
+    for command in (serve, migrate, doctor, openapi, restored):
         app.command(command)
     app.command(_group("users", "Accounts.", users.COMMANDS))
     app.command(_group("clients", "Services that ask in their own name.", clients.COMMANDS))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from ostiary.cli.options import Options
+from ostiary.cli.options import All, Options, check_one_or_all
 from ostiary.cli.output import moment, print_fields, print_json, print_lines, print_table
 from ostiary.cli.users import operator
 from ostiary.core.tokens.keys import queries, service
@@ -59,7 +59,7 @@ async def rotate(*, options: Options = Options()) -> None:
         print_fields({"kid": upcoming.kid, "alg": upcoming.alg, "signs from": signs_from})
 
 
-async def revoke(kid: Kid, /, *, options: Options = Options()) -> None:
+async def revoke(kid: Kid | None = None, /, *, every: All = False, options: Options = Options()) -> None:
     """End a signing key at once: whoever has stolen it can sign nothing more. Its tokens are refused.
 
     In the place of the current key a new one signs immediately. Services that keep a copy of the public keys learn of
@@ -67,15 +67,24 @@ async def revoke(kid: Kid, /, *, options: Options = Options()) -> None:
 
     Args:
         kid: The key, as `ostiary keys list` shows it.
+        every: All of them, the next and the retired ones too: for when the master secret is known to somebody.
     """
+    check_one_or_all(kid, all_of_them=every)
     async with options.existing() as ambient:
-        revoked = await service.revoke(ambient, operator(), kid)
+        if kid is None:
+            revoked = await service.revoke_all(ambient, operator())
+        else:
+            revoked = await service.revoke(ambient, operator(), kid)
     if options.json:
-        print_json({"revoked": revoked.kid, "successor": revoked.successor})
+        print_json({"revoked": revoked.kids, "successor": revoked.successor})
     else:
-        print_lines([f"revoked {revoked.kid}"])
-        if revoked.successor is not None:
-            print_lines([f"{revoked.successor} signs from now on"])
+        print_lines(revocation(revoked))
+
+
+def revocation(revoked: service.Revoked) -> list[str]:
+    """What is told of it."""
+    signing = [] if revoked.successor is None else [f"{revoked.successor} signs from now on"]
+    return [*(f"revoked {kid}" for kid in revoked.kids), *signing]
 
 
 async def rewrap(*, options: Options = Options()) -> None:

@@ -13,6 +13,19 @@ from ostiary.core.plug import Ambient
 from ostiary.errors import ConfigurationError
 from ostiary.store.open import sqlite_path
 
+All = Annotated[bool, Parameter(name="--all", negative=())]
+"""In the place of the one that a command is about."""
+
+
+def check_one_or_all(one: str | None, *, all_of_them: bool) -> None:
+    """A call with a name too few, or one too many, must not be taken for all.
+
+    Raises:
+        ConfigurationError: neither is given, or both.
+    """
+    if (one is not None) is all_of_them:
+        raise ConfigurationError("name one, or give --all; not both, and not neither")
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True, slots=True)

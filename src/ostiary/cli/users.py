@@ -8,14 +8,14 @@ from typing import Annotated, Any, Final
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from ostiary.cli.options import Options
+from ostiary.cli.options import All, Options, check_one_or_all
 from ostiary.cli.output import moment, print_fields, print_json, print_lines, print_table
 from ostiary.cli.passwords import read_password
 from ostiary.core.accounts import queries, registration, service
 from ostiary.core.accounts.email import parse_email
 from ostiary.core.accounts.model import Account
 from ostiary.core.plug import Actor, Ambient
-from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
+from ostiary.core.sessions.service import set_disabled, sign_out_everybody, sign_out_everywhere
 from ostiary.errors import ConfigurationError, Conflict, InvalidEmail, NotFound
 
 _MOST_LISTED: Final = 1000
@@ -129,19 +129,26 @@ async def enable(email: str, /, *, options: Options = Options()) -> None:
     await _set_disabled(email, options, disabled=False)
 
 
-async def logout(email: str, /, *, options: Options = Options()) -> None:
-    """End every session of an account, effective at once.
+async def logout(email: str | None = None, /, *, everybody: All = False, options: Options = Options()) -> None:
+    """End every session of an account, or of all accounts, effective at once.
 
     Args:
-        email: Its address.
+        email: The account's address.
+        everybody: Sign out everybody there is. Nothing is asked first.
     """
+    check_one_or_all(email, all_of_them=everybody)
     async with options.existing() as ambient:
-        account = await _find(ambient, email)
-        ended = await sign_out_everywhere(ambient, operator(), account.id)
+        if email is None:
+            await sign_out_everybody(ambient, operator())
+            shown: Shown = {"everybody": True}
+        else:
+            account = await _find(ambient, email)
+            ended = await sign_out_everywhere(ambient, operator(), account.id)
+            shown = {"email": account.email, "ended_sessions": ended}
     if options.json:
-        print_json({"email": account.email, "ended_sessions": ended})
+        print_json(shown)
     else:
-        print_lines([f"{ended} sessions ended"])
+        print_lines(["everybody is signed out" if everybody else f"{shown['ended_sessions']} sessions ended"])
 
 
 def operator() -> Actor:

@@ -53,9 +53,9 @@ class Upcoming:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """``successor`` signs in the place of ``kid``; None where that was not the current key."""
+    """``successor`` signs in the place of the current key; None where that is not among ``kids``."""
 
-    kid: str
+    kids: tuple[str, ...]
     successor: str | None
 
 
@@ -89,7 +89,7 @@ async def tend(ambient: Ambient) -> None:
 async def advance(ambient: Ambient, steps: Iterable[Step]) -> None:
     """One transaction with what is still due when it has the lock."""
     # made before, because it takes long: thrown away where another process was faster
-    fresh = await _generate(ambient) if any(isinstance(step, MakeFirst | MakeNext) for step in steps) else None
+    fresh = await generate(ambient) if any(isinstance(step, MakeFirst | MakeNext) for step in steps) else None
 
     async def body(tx: Transaction) -> Revoking[None]:
         keys = await _hold(tx)
@@ -109,7 +109,7 @@ async def rotate(ambient: Ambient, actor: Actor) -> Upcoming:
         Forbidden: the actor lacks ``keys:write``.
         Conflict: too many keys are published; the oldest must go first.
     """
-    fresh = await _generate(ambient)
+    fresh = await generate(ambient)
 
     async def body(tx: Transaction) -> Revoking[str]:
         await act(ambient, tx, actor, KEYS_WRITE, Event("keys.rotation_requested"))
@@ -137,7 +137,7 @@ async def revoke(ambient: Ambient, actor: Actor, kid: str) -> Revoked:
         Forbidden: the actor lacks ``keys:write``.
         NotFound: there is no such key, or it is revoked.
     """
-    fresh = await _generate(ambient)
+    fresh = await generate(ambient)
 
     async def body(tx: Transaction) -> Revoking[Revoked]:
         await act(ambient, tx, actor, KEYS_WRITE, Event("keys.revoked", detail={"kid": kid}))
@@ -146,14 +146,55 @@ async def revoke(ambient: Ambient, actor: Actor, kid: str) -> Revoked:
             raise NotFound(f"there is no key {kid} to revoke")
         revoking = feed.revoked(kid, now=ambient.now())
         if (current := in_state(keys, State.CURRENT)) is not None and current.kid != kid:
-            return Revoking(Revoked(kid, None), (revoking,))
+            return Revoking(Revoked((kid,), None), (revoking,))
         made = await take_step(Work(ambient, tx, actor, keys, fresh), MakeFirst())
-        return Revoking(Revoked(kid, fresh.kid), (revoking, *made))
+        return Revoking(Revoked((kid,), fresh.kid), (revoking, *made))
 
     done = await transact(ambient, body)
-    ambient.keys.drop(kid)
-    await tend(ambient)
+    await go_on_without(ambient, done.kids)
     return done
+
+
+async def revoke_all(ambient: Ambient, actor: Actor) -> Revoked:
+    """Ends every key at once, the next and the retired ones too, and has a new one sign: see `revoke`. For when whoever
+    has stolen one may have them all.
+
+    Raises:
+        Forbidden: the actor lacks ``keys:write``.
+    """
+    fresh = await generate(ambient)
+    done = await transact(ambient, lambda tx: replace_all(ambient, tx, actor, fresh))
+    await go_on_without(ambient, done.kids)
+    return done
+
+
+async def replace_all(ambient: Ambient, tx: Transaction, actor: Actor, fresh: SigningKey) -> Revoking[Revoked]:
+    """`revoke_all` within the caller's transaction. After its commit call `go_on_without`.
+
+    Raises:
+        Forbidden: the actor lacks ``keys:write``.
+    """
+    keys = await _hold(tx)
+    revoked = tuple(key.kid for key in keys if key.state is not State.REVOKED)
+    await act(ambient, tx, actor, KEYS_WRITE, Event("keys.all_revoked", detail={"kids": list(revoked)}))
+    for kid in revoked:
+        await queries.revoke(tx, kid)
+    made = await take_step(Work(ambient, tx, actor, keys, fresh), MakeFirst())
+    entries = (feed.revoked(kid, now=ambient.now()) for kid in revoked)
+    return Revoking(Revoked(revoked, fresh.kid), (*entries, *made))
+
+
+async def go_on_without(ambient: Ambient, kids: Iterable[str]) -> None:
+    """After the commit that revoked them: this process drops the keys, and takes up the one that signs now."""
+    for kid in kids:
+        ambient.keys.drop(kid)
+    await tend(ambient)
+
+
+async def generate(ambient: Ambient) -> SigningKey:
+    """A key for `replace_all`."""
+    # an RSA key takes up to a second: not on the event loop
+    return await asyncio.to_thread(SigningKey.generate, ambient.settings.key_algorithm)
 
 
 async def rewrap(vault: Vault, tx: Transaction) -> int:
@@ -174,11 +215,6 @@ async def _hold(tx: Transaction) -> list[KeyRecord]:
     """The keys, which nobody else changes until the transaction ends."""
     await tx.lock(_LOCK)
     return await queries.every(tx)
-
-
-async def _generate(ambient: Ambient) -> SigningKey:
-    # an RSA key takes up to a second: not on the event loop
-    return await asyncio.to_thread(SigningKey.generate, ambient.settings.key_algorithm)
 
 
 async def _upcoming(ambient: Ambient, kid: str) -> Upcoming:
