@@ -50,6 +50,41 @@ def test_every_setting_says_where_it_came_from(tmp_path):
     assert said["argon2_time"] == ("2", "default")
 
 
+def test_settings_of_sessions_and_revocation_are_shown_in_words(tmp_path):
+    environ = {
+        "OSTIARY_SESSION_LIMIT_POLICY": "refuse",
+        "OSTIARY_RESOURCES": "https://orders.example.com https://stock.example.com",
+        "OSTIARY_STATUS_LISTS": "off",
+        "OSTIARY_FEED_POLICY": "serve",
+    }
+    code, settings, _ = doctor(tmp_path, environ=environ)
+    assert code == 0
+    assert {name.removeprefix("OSTIARY_").lower() for name in environ} <= settings.keys()
+    assert settings["session_limit_policy"]["value"] == "refuse"
+    assert settings["resources"]["value"] == "https://orders.example.com https://stock.example.com"
+    assert settings["status_lists"]["value"] == "no"
+    assert settings["feed_policy"]["value"] == "serve"
+    assert (settings["session_idle"]["value"], settings["refresh_grace"]["value"]) == ("1209600", "10")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("session_idle", "1", "session_idle must be between 60 and 34560000, not 1"),
+        ("session_limit", "0", "session_limit must be between 1 and 10000, not 0"),
+        ("session_limit_policy", "oldest", "session_limit_policy must be end-oldest or refuse, not 'oldest'"),
+        ("refresh_grace", "61", "refresh_grace must be between 0 and 60, not 61"),
+        ("resources", "orders", "resources must be URLs such as https://orders.example.com, not 'orders'"),
+        ("status_lists", "some", "status_lists must be true or false"),
+        ("feed_policy", "open", "feed_policy must be refuse or serve, not 'open'"),
+    ],
+)
+def test_what_is_wrong_with_one_of_them_is_told_at_its_place(tmp_path, name, value, problem):
+    code, settings, checks = doctor(tmp_path, environ={f"OSTIARY_{name.upper()}": value})
+    assert (code, checks["settings"]["ok"]) == (1, False)
+    assert {each: finding["problem"] for each, finding in settings.items() if finding["problem"]} == {name: problem}
+
+
 def test_everything_wrong_is_shown_at_once(tmp_path):
     (tmp_path / "ostiary.toml").write_text('prefix = "no slash"\nisuer = "https://auth.example.com"')
     environ = {"OSTIARY_ACCESS_LIFETIME": "soon", "OSTIARY_ARGON2_MEMORY": "1", "OSTIARY_TYPO": "1"}

@@ -24,6 +24,12 @@ def server(folder):
         yield served.ready()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def screen(server):
+    """What it says before anybody has called it: mails are printed too."""
+    return server.out
+
+
 def test_a_session_from_registration_to_logout(server):
     with server.client() as client:
         somebody = Caller(client, "ada@example.com").register()
@@ -37,8 +43,8 @@ def test_a_session_from_registration_to_logout(server):
         assert somebody.me(tokens).status_code == 401
 
 
-def test_the_screen_says_what_was_made_and_fits_into_a_terminal(server, folder):
-    rows = sum(-(-max(len(line), 1) // 80) for line in server.out.splitlines())
+def test_the_screen_says_what_was_made_and_fits_into_a_terminal(server, screen):
+    rows = sum(-(-max(len(line), 1) // 80) for line in screen.splitlines())
     assert rows <= 24
     for said in (
         "ostiary.db (made now)",
@@ -48,7 +54,7 @@ def test_the_screen_says_what_was_made_and_fits_into_a_terminal(server, folder):
         "ES256",
         f"{server.url}/auth/openapi.json",
     ):
-        assert said in server.out
+        assert said in screen
 
 
 def test_its_files_are_its_owners_alone(server, folder):
@@ -64,8 +70,8 @@ def test_the_document_it_names_is_there(server):
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
-def test_the_lines_to_try_do_what_they_say(server):
-    lines = [line.strip() for line in server.out.splitlines() if line.startswith(("  ME=", "  curl", "  TOKEN="))]
+def test_the_lines_to_try_do_what_they_say(screen):
+    lines = [line.strip() for line in screen.splitlines() if line.startswith(("  ME=", "  curl", "  TOKEN="))]
     assert len(lines) == 4
     done = subprocess.run(["sh", "-ec", "\n".join(lines)], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("}")
