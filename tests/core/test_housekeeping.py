@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -124,14 +125,14 @@ async def test_whose_clock_is_wrong_neither_sweeps_beside_the_other_nor_keeps_it
 
 async def test_what_a_clock_that_is_ahead_removes_a_second_early_is_refused_and_no_error(database_url):
     async with two(database_url, ahead=1, session_lifetime=600, session_idle=600) as (house, other):
-        kept, lost = [await house.session(await house.person(f"{name}@example.com")) for name in ("ada", "bob")]
+        ada, bob = [await house.session(await house.person(f"{name}@example.com")) for name in ("ada", "bob")]
         for each in (house, other):
             each.clock.advance(599)
-        assert (await house.refresh(kept.refresh)).status_code == 200
+        assert (await house.refresh(ada.refresh)).status_code == 200
         await other.tidy()
         assert await house.rows("select * from sessions") == []
-        assert (await house.refresh(lost.refresh)).status_code == 401
-        assert (await house.post("/logout", {"refresh_token": lost.refresh})).status_code == 204
+        assert (await house.refresh(bob.refresh)).status_code == 401
+        assert (await house.post("/logout", {"refresh_token": bob.refresh})).status_code == 204
 
 
 async def test_who_finds_itself_replaced_stops_there(database_url):
@@ -166,6 +167,25 @@ async def test_who_is_asked_to_close_leaves_the_rest_to_another(database_url, mo
         counting = Counting()
         assert await housekeeper(house, counting.feature).tidy(), "at once, not when the lease has ended"
         assert counting.asked == 1
+
+
+async def test_a_portion_that_takes_long_does_not_hold_up_the_end(shared_postgres_url, monkeypatch):
+    async with alone(shared_postgres_url) as house:
+        monkeypatch.setattr(housekeeping, "FIRST_LOOK_SECONDS", 0.001)
+        monkeypatch.setattr(housekeeping, "CLOSE_SECONDS", 0.1)
+        begun = Counting()
+
+        async def slow(tx, now):
+            await begun.feature.sweep(tx, now)
+            await tx.one("select pg_sleep(1.5)")
+            return 0
+
+        closing = housekeeper(house, Feature(name="slow", sweep=slow))
+        closing.open()
+        await until(begun.was_asked)
+        asked_at = time.monotonic()
+        await closing.close()
+        assert time.monotonic() - asked_at < 1
 
 
 async def test_one_that_is_killed_is_replaced_when_its_lease_has_ended(own_url):

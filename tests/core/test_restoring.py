@@ -45,8 +45,8 @@ async def published(house):
 
 
 async def test_a_server_that_runs_through_it_refuses_all_that_was(own_url):
-    """The session that was signed out after the backup and is back, those that the backup has never seen, and the key
-    that was revoked and is back."""
+    """O5, C-3: the session that was signed out after the backup and is back, those that the backup has never seen, and
+    the keys that were revoked and are back."""
     async with nodes(own_url) as [house]:
         ada = await house.person()
         signed_out = await house.session(ada)

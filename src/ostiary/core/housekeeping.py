@@ -34,6 +34,9 @@ LOOK_SECONDS: Final = 60.0
 FIRST_LOOK_SECONDS: Final = 10.0
 """The longest before the first; drawn by lot, since processes are often started together."""
 
+CLOSE_SECONDS: Final = 2.0
+"""How long a portion may go on when its process is asked to end."""
+
 _LOG: Final = logging.getLogger("ostiary")
 
 
@@ -54,10 +57,13 @@ class Housekeeper:
         self._task = asyncio.create_task(self._run(), name="ostiary-housekeeping")
 
     async def close(self) -> None:
-        """Lets the portion that is under way finish. Another process may go on with the rest at once."""
+        """Lets the portion that is under way finish, unless it takes long: a database that is silent must not hold up
+        the end of a process. Another process may go on with the rest at once."""
         self._closing.set()
         if self._task is not None:
-            await self._task
+            await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     async def tidy(self) -> bool:
         """Removes all that has expired. False: another process is at it or has done it lately, or this one closes."""

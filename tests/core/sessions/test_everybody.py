@@ -23,6 +23,7 @@ async def least(house):
 
 
 async def test_every_token_of_every_account_is_refused_here_at_once_and_elsewhere_soon(database_url):
+    """I7, S05."""
     async with two(database_url) as (house, other):
         people = [await house.person(f"{name}@example.com") for name in ("ada", "bob", "eve")]
         everything = [await each.session(person) for person in people for each in (house, other)]
