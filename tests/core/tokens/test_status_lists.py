@@ -296,6 +296,48 @@ async def test_a_bit_is_cleared_when_no_token_that_carries_it_can_be_good(databa
         assert await bits_set(house) == set()
 
 
+async def test_nobody_waits_while_all_bits_are_asked_for_anew_and_what_happens_meanwhile_is_not_lost(database_url):
+    """In a large installation that takes many seconds, in which others are told what was revoked a moment ago."""
+    async with installation(database_url) as house:
+        person = await house.person()
+        earlier, later = await house.session(person), await house.session(person)
+        gate = Gate(house.ambient.database)
+        with_lists(house, database=gate)
+        await house.post("/logout", {"refresh_token": earlier.refresh})
+        assert await is_refused(house, earlier)
+        house.clock.advance(SETTLED)
+        assert await is_refused(house, earlier)
+        house.clock.advance(REBUILT_EVERY)
+        gate.open.clear()
+        slow = asyncio.create_task(house.get("/status/1"))
+        both = {slot(earlier)[1], slot(later)[1]}
+        async with asyncio.timeout(20):
+            await gate.reached.wait()
+            await house.post("/logout", {"refresh_token": later.refresh})
+            assert await bits_set(house) == both
+        gate.open.set()
+        assert (await slow).status_code == 200
+        assert await bits_set(house) == both
+
+
+class Gate:
+    """A database in which whoever reads the feed from its beginning is stopped."""
+
+    def __init__(self, database):
+        self._database = database
+        self.open, self.reached = asyncio.Event(), asyncio.Event()
+        self.open.set()
+
+    async def all(self, sql, *args):
+        return await self._database.all(sql, *args)
+
+    async def one(self, sql, *args):
+        if args[:1] == (0,) and not self.open.is_set():
+            self.reached.set()
+            await self.open.wait()
+        return await self._database.one(sql, *args)
+
+
 async def test_a_slot_that_was_taken_in_a_transaction_beside_the_revocation_is_refused_soon(database_url):
     """On PostgreSQL it becomes visible after the revocation was considered: nothing in the feed will name it again."""
     async with installation(database_url) as house:

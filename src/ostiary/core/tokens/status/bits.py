@@ -15,11 +15,14 @@ from ostiary.store.database import Database
 from ostiary.store.feed import Position, Progress, head
 
 REBUILT_EVERY: Final = 20 * 60
-"""Seconds for which bits that were set stay set, whatever has become of their entries."""
+"""Seconds after which whoever asks next has all bits asked for anew. Others do not wait for that."""
 
-NEEDED: Final = 2 * REBUILT_EVERY
-"""Seconds before a slot is free in which its bit is set no more: the next time that all bits are asked for comes before
-somebody else has it. No token carries it by then (see `ostiary.core.tokens.status.service`)."""
+USED_FOR: Final = 30 * 60
+"""Seconds after which they do: bits that were set longer ago are not shown."""
+
+NEEDED: Final = 40 * 60
+"""Seconds before a slot is free in which its bit is set no more. What was set before is gone by then, also from the
+copies that somebody may have; and no token carries it any more (see `ostiary.core.tokens.status.service`)."""
 
 SETTLED: Final = 30
 """Seconds after which entries are considered once more: on PostgreSQL a transaction that began before a revocation may
@@ -30,10 +33,10 @@ _ENTRIES: Final = 2_000
 
 
 class StatusBits:
-    """Nothing is read before the first question.
+    """Nothing is read before the first `refresh`.
 
     Args:
-        feed: how far this process has read: bits are never older.
+        feed: how far this process has read.
         size: entries of a list.
     """
 
@@ -43,45 +46,65 @@ class StatusBits:
         self._feed = feed
         self._clock = clock
         self._reading = asyncio.Lock()
+        self._rebuilding = asyncio.Lock()
         self._lists: dict[int, bytearray] = {}
         self._read = Position(0, 0)
-        self._rebuilt_at: int | None = None
+        self._rebuilt_at = 0
         self._settled = 0
         self._settles: tuple[int, int] | None = None  # when, and up to which entry
 
-    async def of(self, number: int) -> bytes:
-        """The bits of a list, that of entry 0 the least significant one of the first byte; all zero for one that is not
-        there. Raises StoreUnavailable."""
-        async with self._reading:
-            await self._catch_up(self._clock.now())
+    def of(self, number: int) -> bytes:
+        """The bits of a list, that of entry 0 the least significant one of the first byte."""
         return bytes(self._lists.get(number) or self._zeros())
 
-    async def _catch_up(self, now: int) -> None:
-        if self._rebuilt_at is None or now - self._rebuilt_at >= REBUILT_EVERY * MICROSECONDS:
+    async def refresh(self) -> None:
+        """Brings the bits up to what this process has read of the feed. Raises StoreUnavailable."""
+        now = self._clock.now()
+        if self._is_older_than(REBUILT_EVERY, now):
             await self._rebuild(now)
-        elif self._feed.has_passed(self._read):
-            end = await head(self._database)
-            if end.generation != self._read.generation:
-                await self._rebuild(now)
-            else:
-                await self._consider(self._lists, self._read.seq, end.seq, now)
-                self._read = end
+        await self._catch_up(now)
         await self._settle(now)
 
+    def _is_older_than(self, seconds: int, now: int) -> bool:
+        is_of_this_feed = self._read.generation == self._feed.position.generation
+        return not is_of_this_feed or now - self._rebuilt_at >= seconds * MICROSECONDS
+
     async def _rebuild(self, now: int) -> None:
+        if self._rebuilding.locked() and not self._is_older_than(USED_FOR, now):
+            return  # somebody is at it, and what there is can be used in the meantime
+        async with self._rebuilding:
+            if self._is_older_than(REBUILT_EVERY, now):
+                await self._replace(now)
+
+    async def _replace(self, now: int) -> None:
         lists: dict[int, bytearray] = {}
-        end = await head(self._database)
+        settled, end = self._settled, await head(self._database)
         await self._consider(lists, 0, end.seq, now)
-        if end.generation != self._read.generation:
-            self._settled, self._settles = 0, None
-        self._lists, self._read, self._rebuilt_at = lists, end, now
+        async with self._reading:
+            is_same_feed = end.generation == self._read.generation
+            if is_same_feed and self._read.seq > end.seq:  # the old ones went on in the meantime
+                await self._consider(lists, end.seq, self._read.seq, now)
+                end = self._read
+            # what has settled in the old lists since may have been considered too early for the new ones
+            self._settled, self._settles = settled if is_same_feed else 0, None
+            self._lists, self._read, self._rebuilt_at = lists, end, now
+
+    async def _catch_up(self, now: int) -> None:
+        async with self._reading:
+            if not self._feed.has_passed(self._read):
+                return
+            end = await head(self._database)
+            if end.generation == self._read.generation:  # else all is to be asked for anew, by the next who asks
+                await self._consider(self._lists, self._read.seq, end.seq, now)
+                self._read = end
 
     async def _settle(self, now: int) -> None:
         """Considers once more what was considered `SETTLED` ago."""
         if self._settles is not None and now >= self._settles[0]:
-            upto = self._settles[1]
-            await self._consider(self._lists, self._settled, upto, now)
-            self._settled, self._settles = upto, None
+            upto, lists, self._settles = self._settles[1], self._lists, None  # others do not wait for it
+            await self._consider(lists, self._settled, upto, now)
+            if lists is self._lists:
+                self._settled = upto
         if self._settles is None and self._settled < self._read.seq:
             self._settles = now + SETTLED * MICROSECONDS, self._read.seq
 

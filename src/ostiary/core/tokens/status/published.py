@@ -92,18 +92,22 @@ class PublishedLists:
     async def signed(self, number: int) -> str | None:
         if number not in self._copies and not await queries.is_there(self._database, number):
             return None
-        async with self._making[number]:  # many ask at once, one computes
-            copy = self._copies.get(number)
-            if copy is None or not self._is_current(copy):
-                copy = self._copies[number] = await self._renewed(number, copy)
+        copy = self._current(number)
+        if copy is None:
+            await self._bits.refresh()
+            async with self._making[number]:  # many ask at once, one computes
+                copy = self._current(number) or await self._renewed(number)
+                self._copies[number] = copy
         return copy.text
 
-    def _is_current(self, copy: _Copy) -> bool:
-        return self._is_within(PAUSE, copy.seen_at) and copy.kid == self._keys.current.kid
+    def _current(self, number: int) -> _Copy | None:
+        copy = self._copies.get(number)
+        is_current = copy and copy.kid == self._keys.current.kid and self._is_within(PAUSE, copy.seen_at)
+        return copy if is_current else None
 
-    async def _renewed(self, number: int, copy: _Copy | None) -> _Copy:
+    async def _renewed(self, number: int) -> _Copy:
+        copy, bits = self._copies.get(number), self._bits.of(number)
         now, key = self._clock.now(), self._keys.current
-        bits = await self._bits.of(number)
         if copy is None or copy.bits != bits:
             return await asyncio.to_thread(self._make, number, bits, None, key, now)
         if copy.kid != key.kid or not self._is_within(_RENEWED, copy.signed_at):
