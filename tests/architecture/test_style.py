@@ -23,7 +23,9 @@ CLOCKS = {
 }
 
 # Where time comes in: the server's clock, the default of a library user's verifier, tools for people and for tests.
-READS_A_CLOCK = re.compile(r"ostiary\.(core\.clock|verifier\.(verifier|jwt|remote\.(feed|status_lists))|cli|testing)(\.|$)")
+READS_A_CLOCK = re.compile(
+    r"ostiary\.(core\.clock|verifier\.(verifier|jwt|remote\.(feed|status_lists))|cli|testing)(\.|$)"
+)
 
 
 def test_no_module_is_longer_than_a_reader_can_hold():

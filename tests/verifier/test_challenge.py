@@ -51,7 +51,10 @@ def test_a_401_always_has_a_challenge_and_others_only_by_rfc_6750(name):
     challenges = [value for header, value in headers if header == "www-authenticate"]
     with_one = {"InsufficientScope", "MalformedCredential", "MultipleCredentials"}
     assert (challenges != []) is (status == 401 or name in with_one)
-    assert all(re.fullmatch(r'Basic realm="ostiary"|Bearer( error="[a-z_]+"(, [a-z_]+="[^"\\]*")*)?', value) for value in challenges)
+    assert all(
+        re.fullmatch(r'Basic realm="ostiary"|Bearer( error="[a-z_]+"(, [a-z_]+="[^"\\]*")*)?', value)
+        for value in challenges
+    )
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -150,7 +150,7 @@ class _Started:
         for number in _ENDING:
             # beside Granian's handler: that one is the loop's, which a file descriptor wakes and not this
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._ending))
-            signal.siginterrupt(number, False)
+            signal.siginterrupt(number, False)  # noqa: FBT003 — its only spelling
         _let_signals_go()
 
 
