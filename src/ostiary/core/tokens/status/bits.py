@@ -48,7 +48,7 @@ class StatusBits:
         self._reading = asyncio.Lock()
         self._rebuilding = asyncio.Lock()
         self._lists: dict[int, bytearray] = {}
-        self._read = Position(0, 0)
+        self._read = Position(-1, 0)  # of no feed
         self._rebuilt_at = 0
         self._settled = 0
         self._settles: tuple[int, int] | None = None  # when, and up to which entry
