@@ -1,0 +1,52 @@
+"""``resource`` at sign-in: for whom the session's access tokens are (RFC 8707), out of an allow-list."""
+
+from ostiary.core.clients import service as clients
+from ostiary.core.plug import Actor
+from tests.core.installation import ISSUER, installation, tokens_of
+
+ORDERS = "https://orders.example.com"
+FILES = "https://files.example.com/v1"
+OPERATOR = Actor.operator("test")
+
+
+async def test_the_sessions_access_tokens_are_for_it_also_after_a_refresh(database_url):
+    """L27: bound to the session; another one may be named for a single token."""
+    async with installation(database_url, resources=(ORDERS, FILES)) as house:
+        await house.person()
+        tokens = tokens_of(await house.login(resource=ORDERS))
+        assert tokens.claims["aud"] == ORDERS
+        assert not await house.is_let_in(tokens.access), "only a token for the issuer opens /auth/*"
+        tokens = tokens_of(await house.refresh(tokens.refresh))
+        assert tokens.claims["aud"] == ORDERS
+        for named in (FILES, ISSUER):
+            tokens = tokens_of(await house.post("/refresh", {"refresh_token": tokens.refresh, "resource": named}))
+            assert tokens.claims["aud"] == named
+        assert tokens_of(await house.refresh(tokens.refresh)).claims["aud"] == ORDERS
+        assert tokens_of(await house.login(resource=ISSUER)).claims["aud"] == ISSUER
+
+
+async def test_one_that_is_not_allowed_is_refused_before_any_password_is_looked_at(sqlite_url):
+    async with installation(sqlite_url, resources=(ORDERS,)) as house:
+        await house.person()
+        for resource in ("https://evil.example.com", f"{ORDERS}/", "HTTPS://ORDERS.EXAMPLE.COM", ORDERS[:-1], ""):
+            answer = await house.login(resource=resource)
+            assert (answer.status_code, answer.json()["code"]) == (400, "invalid_target"), resource
+        for resource in ([ORDERS], [ORDERS, FILES], {"aud": ORDERS}, 5):
+            assert (await house.login(resource=resource)).status_code == 422, "one audience for a token"
+        assert await house.rows("select id from sessions") == []
+        assert await house.events("sign_in.failed") == []
+
+
+async def test_the_resources_of_a_client_are_allowed_until_it_is_deleted(database_url):
+    """S05: a session that is for it gets no further token then, and is not ended as if it were stolen."""
+    async with installation(database_url) as house:
+        await house.person()
+        assert (await house.login(resource=ORDERS)).status_code == 400
+        made = await clients.create(house.ambient, OPERATOR, name="orders", resources=[ORDERS])
+        tokens = tokens_of(await house.login(resource=ORDERS))
+        await clients.delete(house.ambient, OPERATOR, made.client.id)
+        answer = await house.refresh(tokens.refresh)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_target")
+        again = tokens_of(await house.post("/refresh", {"refresh_token": tokens.refresh, "resource": ISSUER}))
+        assert again.claims["aud"] == ISSUER
+        assert await house.events("tokens.refresh_token_reused") == []
