@@ -133,11 +133,6 @@ async def raise_least(tx: Transaction, *, at_least: int, step: int) -> int:
     return int(row[0])
 
 
-async def least_epoch(reader: Reader) -> int:
-    row = await reader.one("select least from realm")
-    return 0 if row is None else int(row[0])
-
-
 async def set_disabled(tx: Transaction, account_id: str, disabled_at: int | None) -> bool:
     """False when nothing changed: the account was in that state already, or does not exist."""
     return (

@@ -54,10 +54,6 @@ async def every(reader: Reader) -> list[Registered]:
     return [_registered(of_one) for of_one in rows_of.values()]
 
 
-async def resources(reader: Reader) -> frozenset[str]:
-    return _resources(row[0] for row in await reader.all("select distinct resource from client_resources"))
-
-
 async def have_resource(reader: Reader, resource: str) -> bool:
     return await reader.one("select 1 from client_resources where resource = $1 limit 1", resource) is not None
 

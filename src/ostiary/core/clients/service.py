@@ -12,7 +12,7 @@ from ostiary.core.entropy import identifier
 from ostiary.core.opaque import Purpose, fingerprint, new_token
 from ostiary.core.plug import Actor, Ambient, Client
 from ostiary.errors import Conflict, NotFound
-from ostiary.store.database import Database, Reader, Transaction
+from ostiary.store.database import Database, Transaction
 from ostiary.verifier import CLIENT_PREFIX
 
 CLIENTS_WRITE: Final = "clients:write"
@@ -99,8 +99,3 @@ async def delete(ambient: Ambient, actor: Actor, client_id: str) -> None:
             raise NotFound(f"no client {client_id}")
 
     await ambient.database.transaction(body)
-
-
-async def resources(reader: Reader) -> frozenset[str]:
-    """Every audience but the issuer that an access token may be issued for (RFC 8707): those of all clients."""
-    return await queries.resources(reader)
