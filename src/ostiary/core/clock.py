@@ -7,6 +7,9 @@ from typing import Final, Protocol
 MICROSECONDS: Final = 1_000_000
 """In one second."""
 
+TO_THE_MINUTE: Final = "%Y-%m-%d %H:%M UTC"
+"""How mails write a `moment`: the same in every language, whatever the server's locale is."""
+
 
 class Clock(Protocol):
     def now(self) -> int:

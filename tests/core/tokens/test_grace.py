@@ -75,6 +75,21 @@ async def test_a_use_after_the_grace_ends_the_family_and_tells_its_owner(databas
         assert (len(await house.mails()), await ended_by_reuse(house)) == (1, 1), "an ended family is a plain 401"
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("Call https://evil.example/?a", "Call https evil example a"), ("...", "a device without a name")],
+)
+async def test_a_thief_writes_no_link_into_the_mail_about_a_reuse(sqlite_url, name, shown):
+    """The name is the words of whoever signed in, and a mail about theft is one that people act on."""
+    async with installation(sqlite_url, refresh_grace=0) as house:
+        first = await house.session(await house.person(), Wanted(device_name=name))
+        await house.refresh(first.refresh)
+        await house.refresh(first.refresh)
+        (mail,) = await house.mails()
+        assert f"{shown}, signed in since 20" in mail.text
+        assert "evil.example" not in mail.text
+
+
 async def test_the_chain_is_followed_to_the_token_that_is_not_spent(database_url):
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())

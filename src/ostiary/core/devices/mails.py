@@ -1,21 +1,18 @@
 """The mail about a sign-in from a new device."""
 
-import re
 from typing import Final
 
 from ostiary.core.accounts import queries as accounts
 from ostiary.core.audit.queries import count
-from ostiary.core.clock import MICROSECONDS, moment
+from ostiary.core.clock import MICROSECONDS, TO_THE_MINUTE, moment
 from ostiary.core.devices.model import ADDED, ANNOUNCED, DISOWNABLE, Recognised
-from ostiary.core.mail import render_mail
+from ostiary.core.mail import plain_words, render_mail
 from ostiary.core.plug import Actor, Ambient, Mail
 from ostiary.store.database import Transaction
 
 _PACKAGE: Final = "ostiary.core.devices"
 _HOUR: Final = 3600
 _DAY: Final = 86400
-
-_NO_PLAIN_WORDS: Final = re.compile(r"[^\w '()-]+")
 
 
 async def new_device(
@@ -37,16 +34,10 @@ async def new_device(
         "new_device.txt",
         to=account.email,
         host=ambient.settings.issuer_host,
-        when=moment(ambient.now()).strftime("%Y-%m-%d %H:%M UTC"),
-        device=_plain(device.name),
+        when=f"{moment(ambient.now()):{TO_THE_MINUTE}}",
+        device=plain_words(device.name),
         source=actor.source.address,
         link=f"{ambient.settings.issuer}{ambient.settings.prefix}/devices/disown#{device.disown}",
         days=DISOWNABLE // _DAY,
         many=added if added == ANNOUNCED else 0,
     )
-
-
-def _plain(name: str) -> str:
-    """The name without what could make an address of a site or a person of it, which mail programs turn into links: it
-    is the words of whoever signs in, and our mail must not carry a thief's link (phishing)."""
-    return " ".join(_NO_PLAIN_WORDS.sub(" ", name).split())

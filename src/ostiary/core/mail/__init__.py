@@ -4,7 +4,7 @@ Owns transports and the queue. Knows nothing of accounts: whoever posts a mail n
 """
 
 from ostiary.core.mail.queue import MailQueue
-from ostiary.core.mail.templates import render_mail, render_page
+from ostiary.core.mail.templates import plain_words, render_mail, render_page
 from ostiary.core.mail.transport import ConsoleTransport, SmtpTransport, Transport, transport_from
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "MailQueue",
     "SmtpTransport",
     "Transport",
+    "plain_words",
     "render_mail",
     "render_page",
     "transport_from",
