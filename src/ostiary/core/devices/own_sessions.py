@@ -1,7 +1,7 @@
 """GET and DELETE /auth/sessions: here and not in `sessions`, because a session is shown with its device."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -10,23 +10,19 @@ from ostiary.core.devices import queries
 from ostiary.core.plug import (
     Answer,
     Call,
-    CookieRole,
     Credential,
     Csrf,
     Empty,
     Place,
     Route,
-    SetCookie,
     Speaks,
     Unlimited,
 )
+from ostiary.core.sessions.answers import signed_out
 from ostiary.core.sessions.model import Listed
 from ostiary.core.sessions.queries import live_of
 from ostiary.core.sessions.service import end_own, sign_out_everywhere
 from ostiary.errors import Forbidden, NotFound
-
-# as after a logout, nothing that pages kept stays in the browser; cookies go by name, or the device's would go too
-_CLEAR_SITE_DATA: Final = ("clear-site-data", '"cache", "storage"')
 
 
 class OfDevice(msgspec.Struct, frozen=True):
@@ -70,14 +66,6 @@ async def end(call: Call[Empty]) -> Answer:
 async def end_all(call: Call[Empty]) -> Answer:
     await sign_out_everywhere(call.ambient, call.actor, call.me.account_id)
     return signed_out(call)
-
-
-def signed_out(call: Call[Any], *, also: tuple[CookieRole, ...] = ()) -> Answer:
-    """The answer that ends the very session of the call: a browser forgets its tokens, and ``also`` other cookies."""
-    if call.transport == "token":
-        return Answer(204)
-    cookies = tuple(SetCookie(role, "", 0) for role in (CookieRole.ACCESS, CookieRole.REFRESH, *also))
-    return Answer(204, cookies=cookies, headers=(_CLEAR_SITE_DATA,))
 
 
 def _shown(listed: Listed, names: dict[str, str], *, current: str) -> OwnSession:

@@ -11,7 +11,6 @@ import msgspec
 from ostiary.core.clock import moment
 from ostiary.core.devices import queries, service
 from ostiary.core.devices.model import Device
-from ostiary.core.devices.own_sessions import signed_out
 from ostiary.core.mail import render_page
 from ostiary.core.plug import (
     Answer,
@@ -26,6 +25,7 @@ from ostiary.core.plug import (
     Speaks,
     Unlimited,
 )
+from ostiary.core.sessions.answers import signed_out
 from ostiary.core.sessions.model import Listed
 from ostiary.core.sessions.queries import by_id, live_of
 from ostiary.errors import Forbidden, InvalidToken, NotFound

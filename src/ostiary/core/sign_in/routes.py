@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from ostiary.core.devices.names import LONGEST_NAME
 from ostiary.core.opaque import Purpose, fingerprint
 from ostiary.core.plug import (
     Ambient,
@@ -38,13 +39,11 @@ from ostiary.errors import (
     TooManySessions,
 )
 
-_LONGEST_DEVICE_NAME: Final = 100
-
 
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     email: str
     password: str
-    device_name: Annotated[str, msgspec.Meta(max_length=_LONGEST_DEVICE_NAME)] | None = None
+    device_name: Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)] | None = None
     device_token: str | None = None
     resource: str | None = None
     transport: Transport = "token"

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType, structs
 
 from ostiary.core.clock import MICROSECONDS
+from ostiary.core.devices.model import REMEMBERED
 from ostiary.core.plug import (
     Ambient,
     Answer,
@@ -23,6 +24,7 @@ from ostiary.core.plug import (
     Transport,
     Unlimited,
 )
+from ostiary.core.sessions.answers import signed_out
 from ostiary.core.tokens import service
 from ostiary.core.tokens.keys.model import JWKS_MAX_AGE
 from ostiary.core.tokens.model import Granted, TokenSet
@@ -35,9 +37,6 @@ _FOR_EVERYBODY: Final = (
     ("access-control-allow-origin", "*"),
 )
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e]*")')  # RFC 9110 §8.8.3
-
-
-_DEVICE_COOKIE_LIFETIME: Final = 400 * 86400  # seconds; browsers keep none longer (RFC 6265bis §5.5)
 
 _TAG_LENGTH: Final = 32  # hexadecimal digits
 
@@ -105,7 +104,7 @@ def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport, device
         SetCookie(CookieRole.REFRESH, granted.refresh_token, session_remains),
     ]
     if device_token is not None:
-        cookies.append(SetCookie(CookieRole.DEVICE, device_token, _DEVICE_COOKIE_LIFETIME))
+        cookies.append(SetCookie(CookieRole.DEVICE, device_token, REMEMBERED))
     return Answer(200, bare, cookies=tuple(cookies))
 
 
@@ -122,14 +121,7 @@ async def refresh(call: Call[Refresh]) -> Answer:
 
 async def logout(call: Call[Logout]) -> Answer:
     await service.logout(call.ambient, call.actor, access_token=call.access_token, refresh_token=call.refresh_token)
-    if call.transport == "token":
-        return Answer(204)
-    # Clear-Site-Data removes what pages kept. Not "cookies": the browser would be a new device at its next sign-in
-    return Answer(
-        204,
-        cookies=(SetCookie(CookieRole.ACCESS, "", 0), SetCookie(CookieRole.REFRESH, "", 0)),
-        headers=(("clear-site-data", '"cache", "storage"'),),
-    )
+    return signed_out(call)
 
 
 async def jwks(call: Call[Empty]) -> Answer:
