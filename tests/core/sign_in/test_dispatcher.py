@@ -97,6 +97,22 @@ async def finish(house, attempt, word=RIGHT, **options):
     return await house.post("/login/word", {"attempt": attempt, "word": word}, **options)
 
 
+async def test_what_was_wanted_of_the_session_is_kept_until_the_last_step(database_url, monkeypatch):
+    """Its device, its name and its audience; and a device becomes known only with the last factor."""
+    orders = "https://orders.example.com"
+    async with plugged(database_url, monkeypatch, resources=(orders,)) as house:
+        attempt = await begin(house, device_name="Ada's telephone", resource=orders)
+        assert await house.rows("select id from devices") == []
+        first = await finish(house, attempt)
+        assert tokens_of(first).claims["aud"] == orders
+        known = first.json()["device_token"]
+        again = await finish(house, await begin(house, device_token=known))
+        assert "device_token" not in again.json()
+        ((name,),) = await house.rows("select name from devices")
+        assert name == "Ada's telephone"
+        assert len(await house.mails()) == 1
+
+
 async def test_a_second_factor_is_asked_for_and_then_there_is_a_session_of_both(database_url, monkeypatch):
     async with plugged(database_url, monkeypatch) as house:
         answer = await house.login()
