@@ -157,9 +157,10 @@ async def test_it_is_recorded_and_once_more_does_no_harm(own_url):
 
 async def test_it_takes_both_permissions(own_url):
     async with nodes(own_url) as [house]:
-        await house.ambient.database.execute("""insert into roles values ('users', '["users:write"]')""")
+        for role in ("users", "keys"):
+            await house.ambient.database.execute("insert into roles values ($1, $2)", role, f'["{role}:write"]')
         before = await states_of(house)
-        for role in ("users", "moderator"):
+        for role in ("users", "keys"):
             with pytest.raises(Forbidden):
                 await finish_restore(house.ambient, by(await house.person(f"{role}@example.com", role)))
         assert await states_of(house) == before

@@ -14,7 +14,15 @@ from ostiary.core.tokens.keys.model import JWKS_MAX_AGE, State, plan
 from ostiary.core.tokens.keys.queries import every
 from ostiary.core.tokens.keys.service import advance, tend
 from ostiary.core.vault import Vault
-from ostiary.errors import BadSignature, ConfigurationError, Conflict, Forbidden, NotFound, Unavailable
+from ostiary.errors import (
+    BadSignature,
+    ConfigurationError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    StoreUnavailable,
+    Unavailable,
+)
 from ostiary.jose import sign
 from ostiary.verifier import ACCESS_TOKEN_TYPE, LEEWAY, Verifier
 from tests.core.installation import ISSUER, SECRET, by, claims_of, eventually, opened, ostiary
@@ -226,6 +234,45 @@ async def test_a_revoked_key_is_refused_at_once_here_and_elsewhere_as_soon_as_th
             assert [jwk["kid"] for jwk in jwks["keys"]] == [revoked.successor]
         fresh = (await elsewhere.session(await elsewhere.person("eve@example.com"))).access
         assert await here.is_let_in(fresh)
+
+
+async def test_all_keys_are_revoked_here_at_once_and_elsewhere_as_soon_as_the_feed_is_heard(own_url):
+    """The next one and the retired one too. Tokens of each are refused, and one new key signs."""
+    async with nodes(own_url, 2) as [here, elsewhere]:
+        person = await here.person()
+        first = (await here.session(person)).access
+        await rotated(here)
+        await service.rotate(here.ambient, OPERATOR)
+        second = (await here.session(person)).access
+        before = {kid for kid, _ in await keys(here)}
+        with pytest.raises(Forbidden):
+            await service.revoke_all(here.ambient, by(person))
+        done = await service.revoke_all(here.ambient, OPERATOR)
+        assert set(done.kids) == before
+        assert len(before) == 3
+        for house in (here, elsewhere):
+            for access in (first, second):
+                await eventually(lambda house=house, access=access: house.get("/me", token=access), 401)
+            async with asyncio.timeout(20):
+                while [key.kid for key in house.ambient.keys.published] != [done.successor]:  # noqa: ASYNC110 — as above
+                    await asyncio.sleep(0.01)
+        assert await here.is_let_in((await elsewhere.session(person)).access)
+
+
+@pytest.mark.parametrize("verb", ["revoke", "revoke_all"])
+async def test_a_key_that_was_revoked_is_dropped_though_the_others_cannot_be_read_again(sqlite_url, monkeypatch, verb):
+    async with nodes(sqlite_url) as [house]:
+        access = (await house.session(await house.person())).access
+        stolen = house.ambient.keys.current.kid
+
+        async def away(_ambient):
+            raise StoreUnavailable("away")
+
+        monkeypatch.setattr(service, "tend", away)
+        with pytest.raises(StoreUnavailable):
+            await getattr(service, verb)(house.ambient, OPERATOR, *[stolen][: verb == "revoke"])
+        assert stolen not in house.ambient.keys.published
+        assert not await house.is_let_in(access)
 
 
 async def test_a_revoked_key_stays_revoked_for_who_opens_later(own_sqlite_url):
