@@ -123,9 +123,31 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database: the test runs once on each engine."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'test.db'}"
-    url: str = request.getfixturevalue("postgres_url")
+def own_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database of this test's own: the test runs once on each engine."""
+    return _url_of(request, postgres="postgres_url")
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """One database for all tests that begin with `tests.core.installation.prepare`: making one takes long."""
+    yield postgres_server.create("shared")
+    postgres_server.start()
+    postgres_server.drop("shared")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def shared_url(request: pytest.FixtureRequest) -> str:
+    """As `own_url`, but on PostgreSQL the one that is shared."""
+    return _url_of(request, postgres="shared_postgres_url")
+
+
+@pytest.fixture
+def database_url(own_url: str) -> str:
+    """What a test runs on that does not care; folders whose tests prepare their database have it be the shared one."""
+    return own_url
+
+
+def _url_of(request: pytest.FixtureRequest, *, postgres: str) -> str:
+    url: str = request.getfixturevalue(postgres if request.param == "postgres" else "sqlite_url")
     return url

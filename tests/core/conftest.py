@@ -1,13 +1,9 @@
-"""Databases for these tests: on PostgreSQL one that all share, emptied for each, because making one takes long."""
+"""A database that is prepared by `tests.core.installation`, and hashes that cost little."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import argon2
 import pytest
-
-from tests.servers import PostgresServer
 
 
 class CheapHasher(argon2.PasswordHasher):
@@ -28,18 +24,6 @@ def _cheap_hashing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(argon2, "PasswordHasher", CheapHasher)
 
 
-@pytest.fixture(scope="session")
-def shared_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """For what can only be shown where transactions run at the same time."""
-    yield postgres_server.create("core")
-    postgres_server.start()
-    postgres_server.drop("core")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database for `tests.core.installation`: the test runs once on each engine."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'test.db'}"
-    url: str = request.getfixturevalue("shared_postgres_url")
-    return url
+@pytest.fixture
+def database_url(shared_url: str) -> str:
+    return shared_url

@@ -225,18 +225,18 @@ async def opened(auth: Ostiary, clock: FrozenClock, outbox: Outbox) -> AsyncIter
 
 async def prepare(database_url: str) -> None:
     """Makes the tables, or empties them. An SQLite file is a copy of one that has them, which is quicker."""
-    path = sqlite_path(database_url)
-    if path is not None:
-        path.write_bytes(await _prepared_file())
-        return
     auth = ostiary(database_url)
     slices = tuple(feature.name for feature in auth._features)  # a test may have plugged others
+    path = sqlite_path(database_url)
+    if path is not None:
+        path.write_bytes(await _prepared_file(slices))
+        return
     if (database_url, slices) not in _migrated:
         await auth.migrate()
         _migrated.add((database_url, slices))
     connection = await asyncpg.connect(database_url)
     try:
-        await connection.execute(f"{_EMPTY}; update realm set least = 0")
+        await connection.execute(f"{_EMPTY}; {_AS_MADE}")
     finally:
         await connection.close()
 
@@ -255,20 +255,21 @@ _EMPTY: Final = "; ".join(
         "hot_reservation",
         "feed",
         "status_slots",
-        "status_lists where number > 1",
+        "status_lists",
     )
 )
-_prepared: list[bytes] = []
+_AS_MADE: Final = "update realm set least = 0; insert into status_lists (number, created_at) values (1, 0)"
+_prepared: dict[tuple[str, ...], bytes] = {}
 
 
-async def _prepared_file() -> bytes:
-    if not _prepared:
+async def _prepared_file(slices: tuple[str, ...]) -> bytes:
+    if slices not in _prepared:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "prepared.db"
             async with ostiary(f"sqlite:///{path}").opened():
                 pass
-            _prepared.append(path.read_bytes())
-    return _prepared[0]
+            _prepared[slices] = path.read_bytes()
+    return _prepared[slices]
 
 
 def password_hash() -> str:

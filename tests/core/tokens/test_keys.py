@@ -82,10 +82,10 @@ class Simulation:
             self.refused.append((self.now, token))
 
 
-async def test_through_whole_cycles_every_good_token_is_verified_everywhere(own_sqlite_url):
+async def test_through_whole_cycles_every_good_token_is_verified_everywhere(sqlite_url):
     """Also by a node that lags, and with a copy of the keys as old as it may be; so nobody signs with a key that is not
     known everywhere, and none goes while a token of it is good."""
-    async with nodes(own_sqlite_url, key_lifetime=3 * 3600, access_lifetime=86400) as [house]:
+    async with nodes(sqlite_url, key_lifetime=3 * 3600, access_lifetime=86400) as [house]:
         access = (await house.session(await house.person())).access
         template = house.ambient.verifier.verify(access)
         simulation = Simulation(house)
@@ -130,8 +130,8 @@ async def test_the_schedule_is_told_in_the_audit_log(own_url, by_hand):
         assert told[5:] == [("keys.removed", first)]
 
 
-async def test_the_private_part_of_a_retired_key_is_nowhere_any_more(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_the_private_part_of_a_retired_key_is_nowhere_any_more(sqlite_url):
+    async with nodes(sqlite_url) as [house]:
         first = house.ambient.keys.current
         await rotated(house)
         (row,) = [key for key in await every(house.ambient.database) if key.kid == first.kid]
@@ -169,8 +169,8 @@ async def test_operators_who_rotate_at_once_get_one_next_key(own_url):
         assert len(await keys(houses[0])) == 2
 
 
-async def test_rotate_switches_as_soon_as_everybody_can_know_the_key(own_sqlite_url, by_hand):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_rotate_switches_as_soon_as_everybody_can_know_the_key(sqlite_url, by_hand):
+    async with nodes(sqlite_url) as [house]:
         first, overlap = await one(house, State.CURRENT), timing(house).overlap
         upcoming = await service.rotate(house.ambient, OPERATOR)
         assert upcoming.signs_from == house.clock.now() + overlap
@@ -180,8 +180,8 @@ async def test_rotate_switches_as_soon_as_everybody_can_know_the_key(own_sqlite_
         assert house.ambient.keys.current.kid == upcoming.kid
 
 
-async def test_rotate_uses_a_next_key_that_is_known_already(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_rotate_uses_a_next_key_that_is_known_already(sqlite_url):
+    async with nodes(sqlite_url) as [house]:
         await pass_time(house, timing(house).lifetime - timing(house).notice)
         following = await one(house, State.NEXT)
         await pass_time(house, timing(house).overlap)
@@ -190,8 +190,8 @@ async def test_rotate_uses_a_next_key_that_is_known_already(own_sqlite_url):
         assert house.ambient.keys.current.kid == following
 
 
-async def test_rotating_without_end_is_refused_before_the_jwks_is_full(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_rotating_without_end_is_refused_before_the_jwks_is_full(sqlite_url):
+    async with nodes(sqlite_url) as [house]:
         for _ in range(19):
             await service.rotate(house.ambient, OPERATOR)
             await pass_time(house, timing(house).overlap)
@@ -200,8 +200,8 @@ async def test_rotating_without_end_is_refused_before_the_jwks_is_full(own_sqlit
         assert len(house.ambient.keys.published) == 20
 
 
-async def test_only_who_may_change_keys_does(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_only_who_may_change_keys_does(sqlite_url):
+    async with nodes(sqlite_url) as [house]:
         anybody, admin = await house.person(), await house.person("admin@example.com", "admin")
         kid = await one(house, State.CURRENT)
         with pytest.raises(Forbidden):
@@ -275,18 +275,18 @@ async def test_a_key_that_was_revoked_is_dropped_though_the_others_cannot_be_rea
         assert not await house.is_let_in(access)
 
 
-async def test_a_revoked_key_stays_revoked_for_who_opens_later(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_a_revoked_key_stays_revoked_for_who_opens_later(sqlite_url):
+    async with nodes(sqlite_url) as [house]:
         access = (await house.session(await house.person())).access
         stolen = house.ambient.keys.current.kid
         await service.revoke(house.ambient, OPERATOR, stolen)
-        async with opened(ostiary(own_sqlite_url, house.clock, house.outbox), house.clock, house.outbox) as later:
+        async with opened(ostiary(sqlite_url, house.clock, house.outbox), house.clock, house.outbox) as later:
             assert not await later.is_let_in(access)
             assert stolen not in later.ambient.keys.published
 
 
-async def test_rows_that_were_read_before_the_revocation_bring_nothing_back(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_rows_that_were_read_before_the_revocation_bring_nothing_back(sqlite_url):
+    async with nodes(sqlite_url) as [house]:
         late, kid = SlowNode(house), await one(house, State.CURRENT)
         await late.keys.refresh()
         late.keys.drop(kid)
@@ -297,8 +297,8 @@ async def test_rows_that_were_read_before_the_revocation_bring_nothing_back(own_
             _ = late.keys.current
 
 
-async def test_a_next_and_a_retired_key_can_be_revoked_and_the_current_one_stays(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_a_next_and_a_retired_key_can_be_revoked_and_the_current_one_stays(sqlite_url):
+    async with nodes(sqlite_url) as [house]:
         first = await one(house, State.CURRENT)
         await rotated(house)
         second = await one(house, State.CURRENT)
@@ -312,8 +312,8 @@ async def test_a_next_and_a_retired_key_can_be_revoked_and_the_current_one_stays
 
 
 @pytest.mark.parametrize("kid", ["", "unknown", "' or 1=1 --", "x" * 5000])
-async def test_what_is_no_key_cannot_be_revoked(own_sqlite_url, kid):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_what_is_no_key_cannot_be_revoked(sqlite_url, kid):
+    async with nodes(sqlite_url) as [house]:
         before = await keys(house)
         with pytest.raises(NotFound):
             await service.revoke(house.ambient, OPERATOR, kid)
@@ -321,8 +321,8 @@ async def test_what_is_no_key_cannot_be_revoked(own_sqlite_url, kid):
         assert "keys.revoked" not in dict(await key_events(house))
 
 
-async def test_a_key_is_revoked_once(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_a_key_is_revoked_once(sqlite_url):
+    async with nodes(sqlite_url) as [house]:
         kid = await one(house, State.CURRENT)
         await service.revoke(house.ambient, OPERATOR, kid)
         with pytest.raises(NotFound):
@@ -370,23 +370,23 @@ async def test_who_is_killed_before_a_switch_is_confirmed_makes_no_wait_shorter(
         assert first not in later.ambient.keys.published
 
 
-async def test_who_was_away_for_long_goes_on_with_the_old_key_until_the_new_one_is_known(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_who_was_away_for_long_goes_on_with_the_old_key_until_the_new_one_is_known(sqlite_url):
+    async with nodes(sqlite_url) as [house]:
         first = await one(house, State.CURRENT)
     house.clock.advance(400 * 86400)
     clock, outbox = house.clock, house.outbox
-    async with opened(ostiary(own_sqlite_url, clock, outbox), clock, outbox) as later:
+    async with opened(ostiary(sqlite_url, clock, outbox), clock, outbox) as later:
         assert later.ambient.keys.current.kid == first
         following = await one(later, State.NEXT)
         await pass_time(later, timing(later).overlap)
         assert later.ambient.keys.current.kid == following
 
 
-async def test_another_algorithm_begins_with_the_next_key(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_another_algorithm_begins_with_the_next_key(sqlite_url):
+    async with nodes(sqlite_url) as [house]:
         access = (await house.session(await house.person())).access
     clock, outbox = house.clock, house.outbox
-    changed = ostiary(own_sqlite_url, clock, outbox, key_algorithm="Ed25519")
+    changed = ostiary(sqlite_url, clock, outbox, key_algorithm="Ed25519")
     async with opened(changed, clock, outbox) as later:
         assert later.ambient.keys.current.alg == "ES256"
         await service.rotate(later.ambient, OPERATOR)
@@ -405,9 +405,9 @@ async def test_another_master_secret_refuses_to_start(own_url):
 
 
 async def test_a_node_without_the_newest_secret_serves_with_what_it_has_for_as_long_as_it_is_believed(
-    own_sqlite_url, caplog
+    sqlite_url, caplog
 ):
-    async with nodes(own_sqlite_url, secret=f"{OTHER_SECRET} {SECRET}") as [house]:
+    async with nodes(sqlite_url, secret=f"{OTHER_SECRET} {SECRET}") as [house]:
         # the first key is sealed with the newer one: the old node must have it in memory
         old = SlowNode(house)
         await old.keys.refresh()
@@ -429,8 +429,8 @@ async def test_a_node_without_the_newest_secret_serves_with_what_it_has_for_as_l
             _ = old.keys.current
 
 
-async def test_a_node_that_cannot_read_the_keys_changes_none(own_sqlite_url, by_hand):
-    async with nodes(own_sqlite_url, secret=f"{OTHER_SECRET} {SECRET}") as [house]:
+async def test_a_node_that_cannot_read_the_keys_changes_none(sqlite_url, by_hand):
+    async with nodes(sqlite_url, secret=f"{OTHER_SECRET} {SECRET}") as [house]:
         await service.rotate(house.ambient, OPERATOR)
         house.clock.advance(timing(house).overlap / SECOND)
         blind = replace(house.ambient, vault=Vault([SECRET.encode()], random=house.ambient.random))
@@ -440,9 +440,9 @@ async def test_a_node_that_cannot_read_the_keys_changes_none(own_sqlite_url, by_
         assert await keys(house) == before
 
 
-async def test_a_key_that_is_put_into_the_database_without_the_secret_is_not_believed(own_sqlite_url):
+async def test_a_key_that_is_put_into_the_database_without_the_secret_is_not_believed(sqlite_url):
     """Whoever can write rows must not be able to sign for everybody: neither as retired nor in another's place."""
-    async with nodes(own_sqlite_url) as [house]:
+    async with nodes(sqlite_url) as [house]:
         await rotated(house)
         (current, retired) = await every(house.ambient.database)
         forged = Vault([OTHER_SECRET.encode()], random=house.ambient.random)
@@ -466,8 +466,8 @@ async def test_a_key_that_is_put_into_the_database_without_the_secret_is_not_bel
 
 
 @pytest.mark.parametrize("alg", ["ES256", "ES384", "Ed25519", "EdDSA", "RS256", "PS256"])
-async def test_each_algorithm_signs_verifies_and_rotates(own_sqlite_url, alg):
-    async with nodes(own_sqlite_url, key_algorithm=alg) as [house]:
+async def test_each_algorithm_signs_verifies_and_rotates(sqlite_url, alg):
+    async with nodes(sqlite_url, key_algorithm=alg) as [house]:
         access = (await house.session(await house.person())).access
         assert await house.is_let_in(access)
         (jwk,) = (await house.ask("GET", "/.well-known/jwks.json")).json()["keys"]
@@ -480,15 +480,15 @@ async def test_each_algorithm_signs_verifies_and_rotates(own_sqlite_url, alg):
 
 
 @pytest.mark.parametrize("alg", ["HS256", "none", "es256", "RS1", "", "ES256K"])
-def test_what_is_no_asymmetric_algorithm_of_the_table_is_refused(own_sqlite_url, alg):
+def test_what_is_no_asymmetric_algorithm_of_the_table_is_refused(sqlite_url, alg):
     with pytest.raises(ConfigurationError, match="key_algorithm must be one of"):
-        ostiary(own_sqlite_url, key_algorithm=alg)
+        ostiary(sqlite_url, key_algorithm=alg)
 
 
-async def test_no_private_key_is_told_to_anybody(own_sqlite_url, caplog):
+async def test_no_private_key_is_told_to_anybody(sqlite_url, caplog):
     """Neither to logs nor in the JWKS, in the rows, in a repr or an error."""
     caplog.set_level(0)
-    async with nodes(own_sqlite_url) as [house]:
+    async with nodes(sqlite_url) as [house]:
         held = [house.ambient.keys.current]
         upcoming = await service.rotate(house.ambient, OPERATOR)
         await pass_time(house, timing(house).overlap)

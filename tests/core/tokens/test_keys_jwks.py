@@ -14,8 +14,8 @@ from tests.core.tokens.key_life import nodes
 JWKS = "/.well-known/jwks.json"
 
 
-async def test_it_has_public_keys_with_their_names_and_may_be_kept_for_five_minutes(own_sqlite_url):
-    async with nodes(own_sqlite_url, key_algorithm="RS256") as [house]:
+async def test_it_has_public_keys_with_their_names_and_may_be_kept_for_five_minutes(sqlite_url):
+    async with nodes(sqlite_url, key_algorithm="RS256") as [house]:
         await service.rotate(house.ambient, Actor.operator("test"))
         answer = await house.ask("GET", JWKS)
         assert answer.status_code == 200
@@ -28,8 +28,8 @@ async def test_it_has_public_keys_with_their_names_and_may_be_kept_for_five_minu
         assert len(KeySet.from_jwks(answer.json())) == 2
 
 
-async def test_who_has_it_already_is_told_so_until_the_keys_change(own_sqlite_url):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_who_has_it_already_is_told_so_until_the_keys_change(sqlite_url):
+    async with nodes(sqlite_url) as [house]:
         tag = (await house.ask("GET", JWKS)).headers["etag"]
         same = await house.ask("GET", JWKS, headers={"if-none-match": tag})
         assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
@@ -60,22 +60,22 @@ async def test_who_has_it_already_is_told_so_until_the_keys_change(own_sqlite_ur
         ('"\xff\x00"', False),
     ],
 )
-async def test_the_condition_is_read_as_rfc_9110_has_it(own_sqlite_url, sent, has_it):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_the_condition_is_read_as_rfc_9110_has_it(sqlite_url, sent, has_it):
+    async with nodes(sqlite_url) as [house]:
         tag = (await house.ask("GET", JWKS)).headers["etag"]
         condition = sent.format(tag=tag, bare=tag.strip('"')).encode("latin-1")
         answer = await house.ask("GET", JWKS, headers={"if-none-match": condition})
         assert answer.status_code == (304 if has_it else 200)
 
 
-async def test_two_nodes_give_one_tag(own_sqlite_url):
+async def test_two_nodes_give_one_tag(sqlite_url):
     """Otherwise a balancer would make every condition fail."""
-    async with nodes(own_sqlite_url, 2) as houses:
+    async with nodes(sqlite_url, 2) as houses:
         assert len({(await house.ask("GET", JWKS)).headers["etag"] for house in houses}) == 1
 
 
-async def test_a_process_that_cannot_know_what_was_revoked_vouches_for_no_key(own_sqlite_url, monkeypatch):
-    async with nodes(own_sqlite_url) as [house]:
+async def test_a_process_that_cannot_know_what_was_revoked_vouches_for_no_key(sqlite_url, monkeypatch):
+    async with nodes(sqlite_url) as [house]:
         monkeypatch.setattr(Follower, "age", lambda _: 5.1)
         answer = await house.ask("GET", JWKS)
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

@@ -92,9 +92,9 @@ async def test_after_rewrapping_the_old_secret_is_needed_no_more(own_url):
         await ostiary(own_url, clock, Outbox(), secret=SECRET).open()
 
 
-async def test_a_value_of_an_unknown_secret_is_told_and_left(own_sqlite_url):
+async def test_a_value_of_an_unknown_secret_is_told_and_left(sqlite_url):
     clock = FrozenClock()
-    async with with_secret(own_sqlite_url, SECRET, clock) as house:
+    async with with_secret(sqlite_url, SECRET, clock) as house:
         person = await house.person()
         strange = Vault([b"nobody knows this one"], random=house.ambient.random)
         sealed = strange.seal(b"secret", purpose="totp", row=person.id)

@@ -205,8 +205,8 @@ async def test_a_copy_is_signed_anew_before_it_is_old(sqlite_url):
         assert len(set(issued)) == 3, "every fifteen seconds, and not each time"
 
 
-async def test_a_list_is_not_signed_with_a_key_that_was_revoked(own_sqlite_url):
-    async with installation(own_sqlite_url) as house:
+async def test_a_list_is_not_signed_with_a_key_that_was_revoked(sqlite_url):
+    async with installation(sqlite_url) as house:
         kid = jwt.get_unverified_header((await house.get("/status/1")).text)["kid"]
         await revoke_key(house.ambient, OPERATOR, kid)
         fresh = jwt.get_unverified_header((await house.get("/status/1")).text)["kid"]

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from ostiary.app import Ostiary
 from ostiary.core.plug import Mail
 from ostiary.testing.world import FrozenClock, Outbox
+from tests.core.installation import prepare
 
 ISSUER: Final = "https://auth.example.com"
 PASSWORD: Final = "seven purple umbrellas sing"
@@ -161,7 +162,7 @@ async def installation(database_url: str) -> AsyncIterator[Installation]:
         clock=clock,
         mail=outbox,
     )
-    await auth.migrate()
+    await prepare(database_url)
     try:
         yield Installation(auth, auth.asgi, clock, outbox)  # opens with the first request
     finally:

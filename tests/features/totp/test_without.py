@@ -7,9 +7,9 @@ from ostiary.errors import NoSuchTable
 from tests.features.totp.installation import installation, registered
 
 
-async def test_without_the_slice_a_password_signs_in(database_url, monkeypatch):
+async def test_without_the_slice_a_password_signs_in(own_url, monkeypatch):
     monkeypatch.setattr(app, "FEATURES", tuple(feature for feature in app.FEATURES if feature.name != "totp"))
-    async with installation(database_url) as world:
+    async with installation(own_url) as world:
         ada = await registered(world)
         assert (await world.ask("GET", "/me", token=ada.token)).json()["amr"] == ["pwd"]
         for path in ("/totp", "/totp/confirm", "/login/totp", "/login/recovery-code"):
