@@ -285,6 +285,15 @@ async def test_o07_two_ids_in_one_body_are_an_invalid_request():
     assert refused(await ask(content=body)) == (400, "invalid_request")
 
 
+@pytest.mark.parametrize("odd", [1, True, ["x"], [], {"a": "b"}, {}], ids=repr)
+async def test_an_id_that_is_no_text_is_another_client_and_no_failure_of_the_server(odd):
+    """JSON has values that cannot be looked up: who is nobody yet must not reach a 500 with one."""
+    world = World()
+    answer = await ask(json={"token": "x", "client_id": odd}, headers=basic(), world=world)
+    assert refused(answer) == (400, "invalid_request")
+    assert world.clients.asked == []
+
+
 async def test_a_body_that_is_no_text_is_no_secret():
     for odd in (1, True, ["x"], {"a": "b"}):
         answer = await ask(json={"token": "x", **IN_BODY, "client_secret": odd})

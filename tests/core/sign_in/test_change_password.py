@@ -56,7 +56,7 @@ async def test_what_is_refused_changes_nothing(sqlite_url, current, new, status,
 
 
 async def test_a_stolen_access_token_does_not_find_out_the_password(sqlite_url):
-    """Counted for the account, from wherever; the right one gives its count back."""
+    """Counted for the account, from wherever."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         statuses = [(await change(house, tokens.access, f"guess {number}")).status_code for number in range(11)]
@@ -64,6 +64,20 @@ async def test_a_stolen_access_token_does_not_find_out_the_password(sqlite_url):
         assert (await change(house, tokens.access)).status_code == 429
         house.clock.advance(400)
         assert (await change(house, tokens.access)).status_code == 204
+
+
+@pytest.mark.parametrize("is_accepted", [True, False], ids=["accepted", "refused by the policy"])
+async def test_who_knows_the_password_keeps_neither_the_hashing_nor_the_mail_busy(sqlite_url, is_accepted):
+    """Whoever has an account of their own could otherwise have two hashes and a mail for each request."""
+    async with installation(sqlite_url) as house:
+        tokens, current = await house.session(await house.person()), PASSWORD
+        for number in range(11):
+            new = f"{NEW} {number}" if is_accepted else "short"
+            answer = await change(house, tokens.access, current, new)
+            if answer.status_code == 204:
+                tokens, current = tokens_of(await house.refresh(tokens.refresh)), new
+        assert answer.status_code == 429
+        assert len(await house.mails()) == (10 if is_accepted else 0)
 
 
 async def test_of_five_changes_at_once_one_wins(database_url):
