@@ -67,6 +67,9 @@ def free_port():
 class Served:
     """`ostiary serve`, from the moment its screen is there; `ready` waits until it answers."""
 
+    command: tuple[object, ...] = (PROGRAM, "serve")
+    ready_path = "/readyz"
+
     def __init__(self, folder, *arguments, environ=None, port=None):
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -74,7 +77,7 @@ class Served:
         self._out = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         self._err = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         self.process = subprocess.Popen(
-            [PROGRAM, "serve", "--port", str(self.port), *map(str, arguments)],
+            [*self.command, "--port", str(self.port), *map(str, arguments)],
             cwd=folder,
             env=environment(environ),
             stdin=subprocess.DEVNULL,
@@ -132,7 +135,7 @@ class Served:
     def _answers(self):
         assert self.process.poll() is None, self.err
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=PATIENCE).status_code == 200
+            return httpx.get(self.url + self.ready_path, timeout=PATIENCE).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -167,6 +170,18 @@ class Caller:
     def _remember(self, tokens):
         self.secrets |= {tokens["access_token"], tokens["refresh_token"]}
         return tokens
+
+
+def sockets(pid):
+    """How many sockets a process has open."""
+    return sum(1 for descriptor in Path(f"/proc/{pid}/fd").iterdir() if _target(descriptor).startswith("socket:"))
+
+
+def _target(descriptor):
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:
+        return ""
 
 
 def _content(file):

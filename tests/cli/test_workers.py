@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import PATIENCE, Caller, Served
+from tests.cli.program import PATIENCE, Caller, Served, sockets
 
 CONNECTIONS = 16
 """The kernel deals connections out by chance: that all of so many go to one of two workers happens once in 32,768."""
@@ -70,10 +70,10 @@ def callers(server):
 
 
 def test_both_processes_serve(server, callers):
-    before = [_sockets(worker) for worker in server.workers]
+    before = [sockets(worker) for worker in server.workers]
     for caller in callers:
         caller.client.get("/healthz").raise_for_status()
-    gained = [_sockets(worker) - sockets for worker, sockets in zip(server.workers, before, strict=True)]
+    gained = [sockets(worker) - had for worker, had in zip(server.workers, before, strict=True)]
     assert len(gained) == 2
     assert min(gained) > 0
 
@@ -141,14 +141,3 @@ def _held(pid):
     status = Path(f"/proc/{pid}/status").read_text()
     mask = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk:")), 16)
     return {number for number in signal.Signals if mask >> (number - 1) & 1}
-
-
-def _sockets(pid):
-    return sum(1 for descriptor in Path(f"/proc/{pid}/fd").iterdir() if _target(descriptor).startswith("socket:"))
-
-
-def _target(descriptor):
-    try:
-        return str(descriptor.readlink())
-    except FileNotFoundError:
-        return ""

@@ -1,0 +1,417 @@
+"""Rotation and revocation in processes that share nothing but a database: two workers on SQLite, two servers on
+PostgreSQL."""
+
+import contextlib
+import itertools
+import os
+import secrets
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from ostiary.core.opaque import Purpose, fingerprint
+from tests.cli.program import PATIENCE, Caller, Served, call, sockets
+
+CONNECTIONS = 16
+"""Half of them to each address. That the kernel gives all of so many to one of two workers happens once in 32,768."""
+
+SETTINGS = {
+    "OSTIARY_LIMIT_LOGIN": "1000/second",
+    "OSTIARY_LIMIT_REGISTER": "1000/second",
+    "OSTIARY_SESSION_LIMIT": "1000",
+}
+
+PLAIN = False  # no TLS here, and loading its certificates for each client would take most of the time
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Nodes:
+    """Processes that serve one installation. ``folder`` and ``environ`` are those of a command that works on it."""
+
+    clients: Sequence[httpx.Client]
+    folder: Path
+    environ: dict[str, str]
+
+    def person(self) -> Caller:
+        return Caller(self.clients[0], f"person{next(_numbers)}@example.com").register()
+
+    def statuses(self, tokens: dict[str, Any]) -> set[int]:
+        """What the processes, all that there are, say to an access token."""
+        return {me(client, tokens).status_code for client in self.clients}
+
+
+@pytest.fixture(scope="module", params=["two workers on SQLite", "two servers on PostgreSQL"])
+def nodes(request, tmp_path_factory) -> Iterator[Nodes]:
+    folder = tmp_path_factory.mktemp("nodes")
+    with contextlib.ExitStack() as stack:
+        if "SQLite" in request.param:
+            environ = SETTINGS
+            urls = [stack.enter_context(Served(folder, "--workers", 2, environ=environ)).ready().url]
+        else:
+            environ = stack.enter_context(on_postgres(request.getfixturevalue("postgres_server"), folder))
+            servers = [stack.enter_context(Served(folder, environ=environ)) for _ in range(2)]
+            urls = [server.ready().url for server in servers]
+        clients = [stack.enter_context(connected(url)) for _ in range(CONNECTIONS // len(urls)) for url in urls]
+        yield Nodes(clients, folder, environ)
+
+
+@contextlib.contextmanager
+def on_postgres(server, folder) -> Iterator[dict[str, str]]:
+    """The environment of servers on a database of their own, which is migrated."""
+    server.start()
+    name = f"nodes_{next(_numbers)}"
+    environ = {
+        **SETTINGS,
+        "OSTIARY_DATABASE": server.create(name),
+        "OSTIARY_SECRET": secrets.token_urlsafe(32),
+        "OSTIARY_ISSUER": "http://127.0.0.1:8000",
+    }
+    done = call("migrate", folder=folder, environ=environ)
+    assert done.returncode == 0, done.stderr
+    yield environ
+    server.start()
+    server.drop(name)
+
+
+@contextlib.contextmanager
+def connected(url: str) -> Iterator[httpx.Client]:
+    """A client with one connection, which it has already."""
+    with httpx.Client(base_url=url, timeout=PATIENCE, verify=PLAIN) as client:
+        client.get("/healthz").raise_for_status()
+        yield client
+
+
+def me(client, tokens) -> httpx.Response:
+    return client.get("/auth/me", headers={"authorization": f"Bearer {tokens['access_token']}"})
+
+
+def refresh(client, tokens) -> httpx.Response:
+    return client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+
+
+def at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    barrier = threading.Barrier(len(works))
+
+    def run(work):
+        barrier.wait(PATIENCE)
+        return work()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(run, works))
+
+
+def until(condition: Callable[[], bool]) -> float:
+    """Seconds until it holds."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < PATIENCE, "it takes too long"
+        time.sleep(0.005)
+    return time.monotonic() - started
+
+
+# -- rotation ----------------------------------------------------------------------------------------------------------
+
+
+def test_fifty_refreshes_of_one_token_get_one_successor(nodes):
+    """S02: one family, one child, whichever process answers."""
+    person = nodes.person()
+    first = person.login()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connected(str(client.base_url))) for client in nodes.clients * 4][:50]
+        answers = at_once([lambda client=client: refresh(client, first) for client in clients])
+    assert {answer.status_code for answer in answers} == {200}
+    renewed = [answer.json() for answer in answers]
+    assert {each["session_id"] for each in renewed} == {first["session_id"]}
+    assert len({each["refresh_token"] for each in renewed}) == 1
+    assert len({claims_of(each)["jti"] for each in renewed}) == len(clients)
+    following = person.refresh(renewed[-1])
+    assert following["refresh_token"] not in {first["refresh_token"], renewed[0]["refresh_token"]}
+
+
+ROUNDS = 15
+RACERS = 4
+
+
+@pytest.mark.parametrize("by", ["access_token", "refresh_token"])
+def test_once_logging_out_has_answered_nothing_works_or_is_made_to_work(nodes, by):
+    """S05: while others refresh as fast as they can, on every process, at any moment of theirs."""
+    person = nodes.person()
+    renewed = 0
+    for number in range(ROUNDS):
+        tokens = person.login()
+        leaver, *others = nodes.clients
+        with ThreadPoolExecutor(RACERS) as pool:
+            racing = [pool.submit(refresh_until_refused, client, tokens) for client in others[:RACERS]]
+            time.sleep(0.003 * number)
+            assert log_out(leaver, tokens, by=by).status_code == 204
+            answered = time.monotonic()
+            seen = [each for race in racing for each in race.result()]
+        assert not any(brought for asked, brought in seen if asked > answered)
+        got = [tokens, *(brought for _, brought in seen if brought)]
+        for each in got:
+            assert me(leaver, each).status_code == 401
+        for each, client in itertools.product({each["refresh_token"] for each in got}, nodes.clients[:2]):
+            assert refresh(client, {"refresh_token": each}).status_code == 401
+        until(lambda got=got: all(nodes.statuses(each) == {401} for each in got[-3:]))
+        renewed += len(got) - 1
+    assert renewed > ROUNDS, "nobody raced"
+
+
+def refresh_until_refused(client, tokens) -> list[tuple[float, dict[str, Any] | None]]:
+    """When each refresh began, and what it brought."""
+    seen = []
+    while not seen or seen[-1][1]:
+        asked = time.monotonic()
+        answer = refresh(client, tokens)
+        assert answer.status_code in {200, 401}, answer.text
+        tokens = answer.json() if answer.status_code == 200 else None
+        seen.append((asked, tokens))
+    return seen
+
+
+def log_out(client, tokens, *, by) -> httpx.Response:
+    if by == "refresh_token":
+        return client.post("/auth/logout", json={"refresh_token": tokens["refresh_token"]})
+    return client.post("/auth/logout", headers={"authorization": f"Bearer {tokens['access_token']}"})
+
+
+def claims_of(tokens) -> dict[str, Any]:
+    return jwt.decode(tokens["access_token"], options={"verify_signature": False})
+
+
+# -- revocation --------------------------------------------------------------------------------------------------------
+
+BY_ITS_OWNER = {
+    "logs out": ("POST", "/auth/logout", None),
+    "ends the session": ("DELETE", "/auth/sessions/{session_id}", None),
+    "signs out everywhere": ("DELETE", "/auth/sessions", None),
+    "changes the password": (
+        "POST",
+        "/auth/password/change",
+        {"current_password": "violet-anchor-drifts-73", "new_password": "amber-ladder-hums-29"},
+    ),
+}
+BY_AN_OPERATOR = {
+    "disables the account": ("users", "disable", "{email}"),
+    "changes roles": ("users", "roles", "{email}", "+moderator"),
+}
+STAYS = {"changes the password", "changes roles"}
+
+
+@pytest.mark.parametrize("what", [*BY_ITS_OWNER, *BY_AN_OPERATOR])
+def test_what_one_process_takes_back_all_refuse(nodes, what, record_property):
+    """I7, S09: a command is one more process. How long it took is recorded, and for `bench/revocation.py` to judge."""
+    person = nodes.person()
+    tokens, bystander = person.login(), nodes.person().login()
+    assert nodes.statuses(tokens) == {200}
+    if what in BY_ITS_OWNER:
+        method, path, body = BY_ITS_OWNER[what]
+        headers = {"authorization": f"Bearer {tokens['access_token']}"}
+        answer = person.client.request(method, path.format(**tokens), json=body, headers=headers)
+        assert answer.status_code == 204, answer.text
+        assert me(person.client, tokens).status_code == 401, "at once by the process that did it"
+    else:
+        done = call(*(word.format(email=person.email) for word in BY_AN_OPERATOR[what]), **commanding(nodes))
+        assert done.returncode == 0, done.stderr
+    record_property("seconds", until(lambda: nodes.statuses(tokens) == {401}))
+    assert nodes.statuses(bystander) == {200}
+    for client in nodes.clients[:2]:
+        assert refresh(client, tokens).status_code == (200 if what in STAYS else 401)
+
+
+def test_new_roles_come_with_the_next_refresh_wherever_it_is_asked(nodes):
+    person = nodes.person()
+    tokens = person.login()
+    done = call("users", "roles", person.email, "+moderator", **commanding(nodes))
+    assert done.returncode == 0, done.stderr
+    for client in nodes.clients[:2]:
+        tokens = refresh(client, tokens).json()
+        assert set(claims_of(tokens)["roles"]) == {"user", "moderator"}
+        until(lambda tokens=tokens: nodes.statuses(tokens) == {200})
+
+
+def commanding(nodes) -> dict[str, Any]:
+    return {"folder": nodes.folder, "environ": nodes.environ}
+
+
+# -- without the feed --------------------------------------------------------------------------------------------------
+
+
+class Embedding(Served):
+    """A service of somebody's own with Ostiary in it. Its route asks no database: what it answers, the feed decides."""
+
+    command = (sys.executable, "-m", "granian", "--interface", "asgi", "service:app")
+    ready_path = "/.well-known/jwks.json"
+
+    def __init__(self, folder, **options) -> None:
+        (folder / "service.py").write_text(SERVICE)
+        super().__init__(folder, **options)
+
+
+SERVICE = """
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from ostiary import Ostiary, Principal
+from ostiary.integrations.fastapi import Guard
+
+auth = Ostiary()
+guard = Guard(auth)
+app = FastAPI()
+app.add_middleware(auth.middleware)
+
+@app.get("/profile")
+async def profile(me: Annotated[Principal, Depends(guard())]) -> str:
+    return me.account_id
+"""
+
+
+def test_with_the_feed_cut_tokens_are_refused_with_503_or_served_as_it_is_set(postgres_server, tmp_path):
+    """A process that cannot know what was revoked says so: never with 401, which would sign people out, and it lets
+    nobody in; but where it is set to go on, it does."""
+    with contextlib.ExitStack() as stack:
+        environ = {**stack.enter_context(on_postgres(postgres_server, tmp_path)), "OSTIARY_FEED_STALENESS": "1"}
+        serves = {**environ, "OSTIARY_FEED_POLICY": "serve"}
+        one, other = (stack.enter_context(Served(tmp_path, environ=environ)) for _ in range(2))
+        refusing, serving = (stack.enter_context(Embedding(tmp_path, environ=each)) for each in (environ, serves))
+        paths = {one: "/auth/me", other: "/auth/me", refusing: "/profile", serving: "/profile"}
+        asking = [(stack.enter_context(server.ready().client()), path) for server, path in paths.items()]
+        issuer, *_ = clients = [client for client, _ in asking]
+        tokens = Caller(issuer, "ada@example.com").register().login()
+
+        def statuses() -> list[int]:
+            headers = {"authorization": f"Bearer {tokens['access_token']}"}
+            return [client.get(path, headers=headers).status_code for client, path in asking]
+
+        assert statuses() == [200, 200, 200, 200]
+        postgres_server.stop()
+        assert set(turns(statuses, to=[503, 503, 503, 200])) <= {200, 503}
+        for _ in range(20):
+            time.sleep(0.05)
+            assert statuses() == [503, 503, 503, 200]
+        assert [refresh(client, tokens).status_code for client in clients] == [503] * 4, "nor is anything signed"
+
+        postgres_server.start()
+        assert set(turns(statuses, to=[200, 200, 200, 200])) <= {200, 503}
+        tokens = until_answered(clients[1], tokens)
+        assert log_out(issuer, tokens, by="access_token").status_code == 204
+        assert set(turns(statuses, to=[401, 401, 401, 401])) <= {200, 401}
+
+
+def turns(statuses: Callable[[], list[int]], *, to: list[int]) -> list[int]:
+    """Every status that was seen until they are ``to``."""
+    seen = []
+    until(lambda: seen.append(statuses()) or seen[-1] == to)
+    return [status for each in seen for status in each]
+
+
+def until_answered(client, tokens) -> dict[str, Any]:
+    """The feed may be read again before every connection for other things is there again: a caller tries once more."""
+    answers = []
+    until(lambda: answers.append(refresh(client, tokens)) or answers[-1].status_code != 503)
+    assert answers[-1].status_code == 200, answers[-1].text
+    return answers[-1].json()
+
+
+# -- a process dies ----------------------------------------------------------------------------------------------------
+
+PEOPLE = 8
+GLANCE, SETTLING = 0.03, 0.5
+"""Seconds. In the latter, whatever does not wait for the frozen process has been answered."""
+
+
+class Insistent:
+    """Refreshes without end, and tries again with what it has when no answer comes."""
+
+    def __init__(self, url: str, number: int) -> None:
+        with httpx.Client(base_url=url, timeout=PATIENCE, verify=PLAIN) as client:
+            self.tokens = Caller(client, f"insistent{number}@example.com").register().login()
+        self._url = url
+        self.refused: str | None = None
+        self.answered = self.unanswered = 0
+
+    @property
+    def token_hash(self) -> bytes:
+        token_hash = fingerprint(self.tokens["refresh_token"], Purpose.REFRESH)
+        assert token_hash is not None
+        return token_hash
+
+    def run(self, enough: threading.Event) -> None:
+        while not enough.is_set() and not self.refused:
+            with httpx.Client(base_url=self._url, timeout=PATIENCE, verify=PLAIN) as client:
+                self._refresh_while_it_lasts(client, enough)
+
+    def _refresh_while_it_lasts(self, client: httpx.Client, enough: threading.Event) -> None:
+        while not enough.is_set() and not self.refused:
+            try:
+                answer = refresh(client, self.tokens)
+            except httpx.TransportError:
+                self.unanswered += 1
+                return
+            if answer.status_code == 200:
+                self.tokens = answer.json()
+                self.answered += 1
+            else:
+                self.refused = answer.text
+
+
+def test_when_a_worker_is_killed_nobody_is_signed_out(tmp_path):
+    """The answer of a rotation that was committed is lost with the process; who tries again gets it from another."""
+    enough = threading.Event()
+    environ = {**SETTINGS, "OSTIARY_REFRESH_GRACE": "60"}  # the machine may be busy
+    with Served(tmp_path, "--workers", 2, environ=environ) as server:
+        server.ready()
+        people = [Insistent(server.url, number) for number in range(PEOPLE)]
+        with ThreadPoolExecutor(PEOPLE) as pool, contextlib.closing(sqlite3.connect(tmp_path / "ostiary.db")) as rows:
+            running = [pool.submit(person.run, enough) for person in people]
+            try:
+                until(lambda: all(person.answered for person in people))
+                worker = max(server.workers, key=sockets)
+                until(lambda: is_frozen_with_an_answer_owed(worker, people, rows))
+                os.kill(worker, signal.SIGKILL)
+                until(lambda: repeated(rows) > 0)
+                until(lambda: len({*server.workers} - {worker}) == 2)
+            finally:
+                enough.set()
+            for each in running:
+                each.result()
+        assert [person.refused for person in people] == [None] * PEOPLE
+        assert sum(person.unanswered for person in people) > 0
+        with httpx.Client(base_url=server.url, timeout=PATIENCE, verify=PLAIN) as client:
+            assert {refresh(client, person.tokens).status_code for person in people} == {200}
+
+
+def is_frozen_with_an_answer_owed(worker: int, people: Sequence[Insistent], rows: sqlite3.Connection) -> bool:
+    """Stops the worker, and lets it go on unless somebody waits for the answer of what it has committed."""
+    os.kill(worker, signal.SIGSTOP)
+    held = {person: person.token_hash for person in people}
+    for patience in (GLANCE, SETTLING):
+        time.sleep(patience)
+        waiting = [token_hash for person, token_hash in held.items() if person.token_hash == token_hash]
+        if not any(is_spent(rows, token_hash) for token_hash in waiting):
+            os.kill(worker, signal.SIGCONT)
+            return False
+    return True
+
+
+def is_spent(rows: sqlite3.Connection, token_hash: bytes) -> bool:
+    return rows.execute("select 1 from refresh_tokens where hash = ? and spent_at > 0", [token_hash]).fetchone() == (1,)
+
+
+def repeated(rows: sqlite3.Connection) -> int:
+    """How often somebody came again with a token that was spent, and got its successor."""
+    (count,) = rows.execute("select count(*) from audit_events where type = 'tokens.refresh_repeated'").fetchone()
+    return count
