@@ -88,6 +88,27 @@ async def test_the_same_token_again_and_again_writes_once(sqlite_url):
         assert len(await house.rows("select * from feed where kind = 'token'")) == 1
 
 
+async def test_who_refreshes_and_revokes_in_turn_fills_neither_the_feed_nor_the_status_lists(sqlite_url):
+    """Every process and every client that follows the feed keeps each revocation for a day, and a bit for each is taken
+    as long as the session lasts: by one account of one's own. Another session, and the end of this one, are free."""
+    async with installation(sqlite_url) as house:
+        person = await house.person()
+        tokens, other = await house.session(person), await house.session(person)
+        for _ in range(60):
+            assert (await revoke(house, tokens.access)).status_code == 200
+            tokens = tokens_of(await house.refresh(tokens.refresh))
+        slots = await house.rows("select * from status_slots")
+        answer = await revoke(house, tokens.access)
+        assert (answer.status_code, answer.json()["error"]) == (429, "temporarily_unavailable")
+        assert int(answer.headers["retry-after"]) == 60
+        assert len(await house.rows("select * from feed where kind = 'token'")) == 60
+        tokens = tokens_of(await house.refresh(tokens.refresh))
+        assert await house.rows("select * from status_slots") == slots
+        assert (await revoke(house, other.access)).status_code == 200
+        assert (await revoke(house, tokens.refresh)).status_code == 200
+        assert not await house.is_let_in(tokens.access)
+
+
 async def test_what_is_no_token_of_ours_is_told_apart_by_nobody(sqlite_url):
     """O14, L21: unknown, malformed, of other purposes, signed by another key: 200 and nothing more."""
     async with installation(sqlite_url) as house:

@@ -15,7 +15,7 @@ from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.devices import queries as devices
 from ostiary.core.opaque import Purpose, fingerprint, new_token
-from ostiary.core.plug import Actor, Ambient
+from ostiary.core.plug import Actor, Ambient, count
 from ostiary.core.revocations import Revoking, token_revoked, transact
 from ostiary.core.sessions import queries as sessions
 from ostiary.core.sessions.model import EndReason, Session
@@ -29,6 +29,7 @@ from ostiary.core.tokens.status.service import refuse_slot, slot_for
 from ostiary.errors import InvalidTarget, InvalidToken, RefreshTokenReused, RevocationsUnknown, TokenRevoked
 from ostiary.jose import sign
 from ostiary.store.database import Transaction
+from ostiary.store.hot import Rate
 from ostiary.verifier import ACCESS_TOKEN_TYPE, LEEWAY, AccessToken, encode_access_token
 
 _JTI_SIZE: Final = 16  # bytes; RFC 7519 §4.1.7: no two tokens may ever share one
@@ -37,6 +38,10 @@ _FIRST: Final = 1
 _MOST_LINKS: Final = 64
 """Successors of successors that are followed. No client is so many answers behind within a grace; a chain without end
 would let the holder of one token make each of its requests dearer than the one before."""
+
+_TAKEN_BACK: Final = Rate(60, 3600)
+"""Access tokens of one session. What each leaves stays a day in the feed and in the memory of everybody who follows it,
+and its bit in a status list as long as the session: who refreshes and revokes in turn would fill both."""
 
 Rotation: TypeAlias = Granted | Reused | NotAlive
 
@@ -207,10 +212,15 @@ async def logout(
 
 async def revoke(ambient: Ambient, actor: Actor, token: str) -> None:
     """Ends what a token stands for, effective at once: a refresh token its session with all its tokens, an access token
-    itself. Never refuses: a token that is none of ours ends nothing."""
+    itself. A token that is none of ours ends nothing.
+
+    Raises:
+        RateLimited: too many access tokens of the session, one by one. Its refresh token ends them all.
+    """
     if fingerprint(token, Purpose.REFRESH) is not None:
         await logout(ambient, actor, access_token=None, refresh_token=token, reason=EndReason.TOKEN_REVOKED)
     elif (issued := _issued(ambient, token)) is not None and not _is_over(ambient, issued):
+        await count(ambient, f"revoke:{issued.sid}", _TAKEN_BACK)
         await transact(ambient, partial(_revoke_access_token, ambient, actor, issued))
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, Speaks, Unlimited
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, InChecks, Place, Route, Speaks
 from ostiary.core.tokens.service import revoke
 
 
@@ -34,7 +34,7 @@ ROUTES: Final = (
         # the tokens are those of the first-party client, which has no secret: who holds one may end it
         credential=Credential.NONE,
         csrf=Csrf.SAME_ORIGIN,
-        limit=Unlimited(because="without one of our tokens it does nothing"),
+        limit=InChecks(),  # for each session: without one of our tokens it does nothing
         answers={200: None},
         errors=(),
     ),
