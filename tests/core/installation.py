@@ -27,7 +27,7 @@ from ostiary.core.plug.actor import ActorKind
 from ostiary.core.revocations import Revoking, transact
 from ostiary.core.sessions.model import Wanted
 from ostiary.core.sessions.service import make_room, start
-from ostiary.core.tokens.service import first_grant, sign_access_token
+from ostiary.core.tokens.issuing import first_grant, sign_access_token
 from ostiary.store.database import Transaction
 from ostiary.store.open import sqlite_path
 from ostiary.testing.world import FrozenClock, Outbox

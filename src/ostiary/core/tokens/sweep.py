@@ -2,7 +2,7 @@
 
 from ostiary.core.sessions.queries import delete_expired as delete_expired_sessions
 from ostiary.core.tokens import grace, queries
-from ostiary.core.tokens.status.queries import delete_expired as free_slots
+from ostiary.core.tokens.status import service as status
 from ostiary.store.database import SWEEP_ROWS, Transaction
 
 
@@ -16,5 +16,5 @@ async def sweep(tx: Transaction, now: int) -> int:
     tokens = await queries.delete_of_expired_sessions(tx, now)
     if tokens == SWEEP_ROWS:
         return tokens
-    others = [await portion(tx, now) for portion in (delete_expired_sessions, grace.sweep, free_slots)]
+    others = [await portion(tx, now) for portion in (delete_expired_sessions, grace.sweep, status.sweep)]
     return tokens + sum(others)

@@ -90,7 +90,7 @@ class PublishedLists:
         return self._bits.size
 
     async def signed(self, number: int) -> str | None:
-        if number not in self._copies and not await queries.is_there(self._database, number):
+        if not await self._is_there(number):
             return None
         copy = self._current(number)
         if copy is None:
@@ -99,6 +99,16 @@ class PublishedLists:
                 copy = self._current(number) or await self._renewed(number)
                 self._copies[number] = copy
         return copy.text
+
+    async def _is_there(self, number: int) -> bool:
+        """A list that nobody needs any more is removed; asked for is that when its copy is signed anew."""
+        copy = self._copies.get(number)
+        if copy is not None and self._is_within(_RENEWED, copy.signed_at):
+            return True
+        if await queries.is_there(self._database, number):
+            return True
+        self._copies.pop(number, None)
+        return False
 
     def _current(self, number: int) -> _Copy | None:
         copy = self._copies.get(number)

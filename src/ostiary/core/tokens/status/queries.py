@@ -65,6 +65,18 @@ async def delete_expired(tx: Transaction, now: int) -> int:
     )
 
 
+async def delete_empty(tx: Transaction, *, opened_before: int) -> int:
+    """Removes some lists in which nobody has a slot, or will have: another one was opened before that time. Returns how
+    many."""
+    return await tx.execute(
+        "delete from status_lists where number in (select l.number from status_lists l"
+        " where exists (select 1 from status_lists n where n.number > l.number and n.created_at <= $1)"
+        " and not exists (select 1 from status_slots s where s.list = l.number) order by l.number limit $2)",
+        opened_before,
+        SWEEP_ROWS,
+    )
+
+
 async def lists(reader: Reader) -> list[int]:
     """The numbers of all lists."""
     return [int(row[0]) for row in await reader.all("select number from status_lists order by number")]

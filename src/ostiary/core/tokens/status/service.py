@@ -38,6 +38,13 @@ async def refuse_slot(tx: Transaction, number: int, index: int, *, now: int) -> 
     return entry
 
 
+async def sweep(tx: Transaction, now: int) -> int:
+    """Frees slots whose time is over, and removes lists that nobody needs any more."""
+    freed = await queries.delete_expired(tx, now)
+    # long after another list was opened, so that no transaction still takes a slot of the one before
+    return freed + await queries.delete_empty(tx, opened_before=now - _AFTER_THE_LAST_TOKEN * MICROSECONDS)
+
+
 async def _take(ambient: Ambient, tx: Transaction, session: Session, *, ver: int) -> Slot:
     until = session.expires_at + _AFTER_THE_LAST_TOKEN * MICROSECONDS
     number = await queries.newest_list(tx)
