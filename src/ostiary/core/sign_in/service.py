@@ -1,6 +1,7 @@
 """The dispatcher: runs a step, and by the table in ``model`` decides what comes next."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from ostiary.core.accounts import queries as accounts
@@ -31,8 +32,8 @@ from ostiary.core.sign_in.model import (
     decide,
 )
 from ostiary.core.sign_in.password import prove
+from ostiary.core.tokens.issuing import audience, first_grant, refuse_when_unable_to_sign
 from ostiary.core.tokens.model import Granted
-from ostiary.core.tokens.service import audience, first_grant, refuse_when_unable_to_sign
 from ostiary.errors import CrossSiteRequest, InvalidCode, InvalidCredentials, RequestError, TooManySessions
 from ostiary.store.database import Transaction
 
@@ -59,14 +60,8 @@ async def begin(ambient: Ambient, actor: Actor, *, email: str, password: str, wa
         wanted=wanted,
         opened_from=actor.source,
     )
-
-    name = await device_name(wanted.device_name, actor.user_agent)
-    advance = _Advance(ambient, actor, name, PASSWORD)
-
-    async def body(tx: Transaction) -> Revoking[Step]:
-        return await advance(tx, pending, proof)
-
-    step = await transact(ambient, body)
+    taker = _Taker(actor, PASSWORD, await device_name(wanted.device_name, actor.user_agent))
+    step = await transact(ambient, partial(_advance, ambient, taker, pending, proof))
     await _check_after(ambient, attempt, step)
     return _reached(ambient, step, InvalidCredentials)
 
@@ -91,13 +86,8 @@ async def proceed(
     attempt = Attempt(factor.name, actor.source, found.opened_from, found.account_id)
     await _check_before(ambient, attempt)
     proof = await factor.finish(ambient, found.account_id, body)
-    name = await device_name(found.wanted.device_name, actor.user_agent)
-    advance = _Advance(ambient, actor, name, factor.name)
-
-    async def transaction(tx: Transaction) -> Revoking[Step]:
-        return await _resume(tx, advance, token_hash, proof)
-
-    step = await transact(ambient, transaction)
+    taker = _Taker(actor, factor.name, await device_name(found.wanted.device_name, actor.user_agent))
+    step = await transact(ambient, partial(_resume, ambient, taker, token_hash, proof))
     if proof is not None and proof.mail is not None and not isinstance(step, Refused):
         ambient.mail.post(proof.mail)
     await _check_after(ambient, attempt, step)
@@ -116,72 +106,72 @@ def _reached(ambient: Ambient, step: Step, refusal: type[RequestError]) -> Signe
     return step
 
 
-async def _resume(tx: Transaction, advance: "_Advance", token_hash: bytes, proof: Proof | None) -> Revoking[Step]:
+@dataclass(frozen=True, slots=True)
+class _Taker:
+    """Who takes a step, with which factor. ``device_name`` is what a new device is called."""
+
+    actor: Actor
+    factor: str
+    device_name: str
+
+
+async def _resume(
+    ambient: Ambient, taker: _Taker, token_hash: bytes, proof: Proof | None, tx: Transaction
+) -> Revoking[Step]:
     # the attempt's row is the lock and counts the try, also the one that fails
-    pending = await queries.hold(tx, token_hash, now=advance.ambient.now())
+    pending = await queries.hold(tx, token_hash, now=ambient.now())
     if pending is None:
         return Revoking(Refused())
-    revoking = await advance(tx, pending, proof)
+    revoking = await _advance(ambient, taker, pending, proof, tx)
     if not isinstance(revoking.result, Refused):
         await queries.delete(tx, token_hash)
     return revoking
 
 
-@dataclass(frozen=True, slots=True)
-class _Advance:
-    """One step of one caller, to be taken inside a transaction. ``device_name`` is what a new device is called."""
+async def _advance(
+    ambient: Ambient, taker: _Taker, pending: Pending, proof: Proof | None, tx: Transaction
+) -> Revoking[Step]:
+    actor = taker.actor
+    if (
+        proof is None
+        or not await _consume(ambient, tx, actor, pending.account_id, proof)
+        # no change of roles or state since the attempt began, and none until the session is there: whoever signs
+        # everybody out waits for this row, and then finds the session
+        or not await accounts.hold(tx, pending.account_id, epoch=pending.epoch)
+    ):
+        return Revoking(await _refuse(ambient, tx, actor, pending, taker.factor))
+    proved = (*pending.amr, *proof.amr)
+    offered = [plugged.name for plugged in ambient.factors if await plugged.offer(tx, pending.account_id)]
+    match decide(second_proved=bool(pending.amr), offered=offered):
+        case Ask(factors):
+            return Revoking(await _ask(ambient, tx, actor, pending, proved, factors))
+        case _:
+            return await _issue(ambient, taker, pending, proved, tx)
 
-    ambient: Ambient
-    actor: Actor
-    device_name: str
-    factor: str
 
-    async def __call__(self, tx: Transaction, pending: Pending, proof: Proof | None) -> Revoking[Step]:
-        ambient = self.ambient
-        if (
-            proof is None
-            or not await _consume(ambient, tx, self.actor, pending.account_id, proof)
-            # no change of roles or state since the attempt began, and none until the session is there: whoever signs
-            # everybody out waits for this row, and then finds the session
-            or not await accounts.hold(tx, pending.account_id, epoch=pending.epoch)
-        ):
-            return Revoking(await _refuse(ambient, tx, self.actor, pending, self.factor))
-        proved = (*pending.amr, *proof.amr)
-        offered = [plugged.name for plugged in ambient.factors if await plugged.offer(tx, pending.account_id)]
-        match decide(second_proved=bool(pending.amr), offered=offered):
-            case Ask(factors):
-                return Revoking(await _ask(ambient, tx, self.actor, pending, proved, factors))
-            case _:
-                return await self._issue(tx, pending, proved)
-
-    async def _issue(self, tx: Transaction, pending: Pending, proved: tuple[str, ...]) -> Revoking[Step]:
-        ambient, actor, wanted = self.ambient, self.actor, pending.wanted
-        ended = await make_room(ambient, tx, actor, pending.account_id)
-        if ended is None:
-            await record(ambient, tx, actor, Event("sign_in.refused", Recorded.REFUSED, account_id=pending.account_id))
-            return Revoking(Full())
-        device = await recognise(
-            ambient, tx, actor, account_id=pending.account_id, shown=wanted.device_hash, name=self.device_name
-        )
-        # who has shown its device's token will do so again, and so will a browser, of itself
-        bound = device.token is None or wanted.transport == "cookie"
-        session = await start(
-            ambient,
-            tx,
-            actor,
-            account_id=pending.account_id,
-            amr=proved,
-            wanted=sessions.Wanted(wanted.device_name, device.device_id, bound, wanted.resource),
-        )
-        granted = await first_grant(ambient, tx, session)
-        if not isinstance(granted, Granted):
-            return Revoking(Refused(), ended)
-        event = Event(
-            "sign_in.succeeded", account_id=session.account_id, session_id=session.id, detail={"amr": list(session.amr)}
-        )
-        await record(ambient, tx, actor, event)
-        mail = await new_device(ambient, tx, actor, session.account_id, device)
-        return Revoking(SignedIn(granted, wanted.transport, device.token, mail), ended)
+async def _issue(
+    ambient: Ambient, taker: _Taker, pending: Pending, proved: tuple[str, ...], tx: Transaction
+) -> Revoking[Step]:
+    actor, account_id, wanted = taker.actor, pending.account_id, pending.wanted
+    ended = await make_room(ambient, tx, actor, account_id)
+    if ended is None:
+        await record(ambient, tx, actor, Event("sign_in.refused", Recorded.REFUSED, account_id=account_id))
+        return Revoking(Full())
+    device = await recognise(
+        ambient, tx, actor, account_id=account_id, shown=wanted.device_hash, name=taker.device_name
+    )
+    # who has shown its device's token will do so again, and so will a browser, of itself
+    bound = device.token is None or wanted.transport == "cookie"
+    of_session = sessions.Wanted(wanted.device_name, device.device_id, bound, wanted.resource)
+    session = await start(ambient, tx, actor, account_id=account_id, amr=proved, wanted=of_session)
+    granted = await first_grant(ambient, tx, session)
+    if not isinstance(granted, Granted):
+        return Revoking(Refused(), ended)
+    detail = {"amr": list(session.amr)}
+    event = Event("sign_in.succeeded", account_id=account_id, session_id=session.id, detail=detail)
+    await record(ambient, tx, actor, event)
+    mail = await new_device(ambient, tx, actor, account_id, device)
+    return Revoking(SignedIn(granted, wanted.transport, device.token, mail), ended)
 
 
 async def _consume(ambient: Ambient, tx: Transaction, actor: Actor, account_id: str, proof: Proof) -> bool:

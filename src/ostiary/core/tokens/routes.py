@@ -26,6 +26,7 @@ from ostiary.core.plug import (
 )
 from ostiary.core.sessions.answers import signed_out
 from ostiary.core.tokens import service
+from ostiary.core.tokens.issuing import refuse_when_stale, sign_access_token
 from ostiary.core.tokens.keys.model import JWKS_MAX_AGE
 from ostiary.core.tokens.model import Granted, TokenSet
 from ostiary.errors import InvalidTarget, InvalidToken, RevocationsUnknown
@@ -87,7 +88,7 @@ class Metadata(msgspec.Struct, frozen=True):
 
 def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport, device_token: str | None = None) -> Answer:
     """The answer that carries tokens: in the body, or in cookies and then nowhere else. ``device_token``: a new one."""
-    access_token, expires_in = service.sign_access_token(ambient, granted)
+    access_token, expires_in = sign_access_token(ambient, granted)
     bare = TokenSet(expires_in=expires_in, session_id=granted.session.id)
     if transport == "token":
         tokens = structs.replace(
@@ -126,7 +127,7 @@ async def logout(call: Call[Logout]) -> Answer:
 
 async def jwks(call: Call[Empty]) -> Answer:
     # a process that cannot know which key was revoked must not vouch for any: others keep the copy that they have
-    service.refuse_when_stale(call.ambient)
+    refuse_when_stale(call.ambient)
     published = Jwks(**call.ambient.keys.published.to_jwks())
     tag = f'"{hashlib.sha256(msgspec.json.encode(published)).hexdigest()[:_TAG_LENGTH]}"'
     headers = (*_FOR_EVERYBODY, ("etag", tag))

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from ostiary.core.plug import Ambient, Client
-from ostiary.core.tokens.service import refuse_when_stale
+from ostiary.core.tokens.issuing import refuse_when_stale
 from ostiary.features.feed.model import MOST_ENTRIES, message
 from ostiary.jose import sign
 from ostiary.store.feed import Portion, Position, read_after

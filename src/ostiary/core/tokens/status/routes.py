@@ -15,7 +15,7 @@ from ostiary.core.plug import (
     Speaks,
     Unlimited,
 )
-from ostiary.core.tokens.service import refuse_when_stale
+from ostiary.core.tokens.issuing import refuse_when_stale
 from ostiary.core.tokens.status.published import MAX_AGE
 from ostiary.errors import NotFound, RevocationsUnknown
 from ostiary.verifier.status_list import STATUS_LIST_MEDIA_TYPE
