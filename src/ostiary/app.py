@@ -267,6 +267,19 @@ class Ostiary:
         return done
 
     async def _assemble(self, stack: AsyncExitStack) -> Ambient:
+        ambient = await self._gather(stack)
+        keeper = KeyKeeper(ambient)
+        stack.push_async_callback(keeper.close)
+        await keeper.open()
+        await self._follow(ambient, keeper, stack)
+        housekeeper = Housekeeper(ambient, self._features)
+        stack.push_async_callback(housekeeper.close)
+        housekeeper.open()
+        stack.callback(ambient.feed.close)  # first of all: whoever waits is answered
+        return ambient
+
+    async def _gather(self, stack: AsyncExitStack) -> Ambient:
+        """All that verbs need, opened; nothing runs by itself yet."""
         settings = self.settings
         named = database_from_url(settings.database)  # first: a mistyped URL would seem to lack a secret
         secrets = load_secrets(settings.secret, database_path=sqlite_path(settings.database))
@@ -283,7 +296,7 @@ class Ostiary:
         stack.push_async_callback(mail.close)
         keys = SigningKeys(database, vault, self._verifier, clock=self._clock, timing=Timing.of(settings))
         progress = Progress()
-        ambient = Ambient(
+        return Ambient(
             settings=settings,
             clock=self._clock,
             random=self._random,
@@ -303,15 +316,6 @@ class Ostiary:
             checks=self._checks,
             endings=tuple(feature.ending for feature in self._features if feature.ending is not None),
         )
-        keeper = KeyKeeper(ambient)
-        stack.push_async_callback(keeper.close)
-        await keeper.open()
-        await self._follow(ambient, keeper, stack)
-        housekeeper = Housekeeper(ambient, self._features)
-        stack.push_async_callback(housekeeper.close)
-        housekeeper.open()
-        stack.callback(progress.close)
-        return ambient
 
     async def _bring_up_to_date(self, database: Database) -> None:
         if sqlite_path(self.settings.database) is not None:
