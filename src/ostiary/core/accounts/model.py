@@ -24,10 +24,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a token vouches for: read in one statement, and in the transaction that issues."""
+    """What a token vouches for: read in one statement, and in the transaction that issues. ``epoch`` counts on from
+    ``least``, that of the realm."""
 
     account_id: str
     epoch: int
+    least: int
     active: bool
     roles: tuple[str, ...]
 

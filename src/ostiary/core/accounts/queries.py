@@ -61,7 +61,7 @@ async def insert(tx: Transaction, account: Account, email_key: str) -> bool:
 
 async def standing(reader: Reader, account_id: str) -> Standing | None:
     rows = await reader.all(
-        "select a.epoch + m.least, a.disabled_at, r.role"
+        "select a.epoch + m.least, m.least, a.disabled_at, r.role"
         " from accounts a cross join realm m left join account_roles r on r.account_id = a.id"
         " where a.id = $1 order by r.role",
         account_id,
@@ -71,8 +71,9 @@ async def standing(reader: Reader, account_id: str) -> Standing | None:
     return Standing(
         account_id=account_id,
         epoch=rows[0][0],
-        active=rows[0][1] is None,
-        roles=tuple(row[2] for row in rows if row[2] is not None),
+        least=rows[0][1],
+        active=rows[0][2] is None,
+        roles=tuple(row[3] for row in rows if row[3] is not None),
     )
 
 
@@ -120,6 +121,13 @@ async def raise_epoch(tx: Transaction, account_id: str) -> int | None:
         account_id,
     )
     return None if row is None else int(row[0])
+
+
+async def least_epoch(reader: Reader) -> int:
+    row = await reader.one("select least from realm")
+    if row is None:
+        raise LookupError("realm has no row")
+    return int(row[0])
 
 
 async def raise_least(tx: Transaction, *, at_least: int, step: int) -> int:

@@ -14,7 +14,8 @@ class Session:
 
     ``expires_at`` is the absolute end, ``idle_at`` the one that each refresh puts off. ``resource`` is the audience of
     its access tokens; None for the issuer itself. ``device_bound``: its holder shows the device's token with it.
-    ``slot`` is where a status list has the bit of its access tokens.
+    ``least`` is the realm's least epoch when it began: it lives only while that is the same. ``slot`` is where a status
+    list has the bit of its access tokens.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Session:
     device_bound: bool
     idle_at: int
     resource: str | None
+    least: int
     slot: "Slot | None"
 
     @property

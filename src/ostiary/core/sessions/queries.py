@@ -7,7 +7,7 @@ from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 
 _COLUMNS: Final = (
     "id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name, device_id, device_bound,"
-    " idle_at, resource, status_list, status_index, status_ver"
+    " idle_at, resource, least, status_list, status_index, status_ver"
 )
 _ALIVE: Final = "ended_at is null and expires_at > $2 and idle_at > $2 and least = (select least from realm)"  # $2: now
 
@@ -16,7 +16,7 @@ async def insert(tx: Transaction, session: Session, *, user_agent: str, source: 
     await tx.execute(
         "insert into sessions (id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name,"
         " device_id, device_bound, idle_at, resource, least, last_seen_at, user_agent, source)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, (select least from realm), $4, $14, $15)",
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $4, $15, $16)",
         session.id,
         session.account_id,
         session.client_id,
@@ -30,6 +30,7 @@ async def insert(tx: Transaction, session: Session, *, user_agent: str, source: 
         int(session.device_bound),
         session.idle_at,
         session.resource,
+        session.least,
         user_agent,
         source,
     )
@@ -141,7 +142,7 @@ def _session(row: Row | None) -> Session | None:
 
 
 def _read(row: Row) -> Session:
-    *plain, device_bound, idle_at, resource, status_list, status_index, status_ver = row
+    *plain, device_bound, idle_at, resource, least, status_list, status_index, status_ver = row
     session_id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name, device_id = plain
     return Session(
         id=session_id,
@@ -157,5 +158,6 @@ def _read(row: Row) -> Session:
         device_bound=bool(device_bound),
         idle_at=idle_at,
         resource=resource,
+        least=least,
         slot=None if status_ver is None else Slot(status_list, status_index, status_ver),
     )

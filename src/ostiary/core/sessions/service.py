@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ostiary.core.accounts.authority import USERS_WRITE, act
+from ostiary.core.accounts.queries import least_epoch
 from ostiary.core.accounts.service import change_disabled, raise_epoch, raise_everything
 from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
@@ -54,6 +55,7 @@ async def start(
         device_bound=wanted.device_bound,
         idle_at=now + settings.session_idle * MICROSECONDS,
         resource=wanted.resource,
+        least=await least_epoch(tx),
         slot=None,
     )
     await queries.insert(tx, session, user_agent=actor.user_agent, source=actor.source.address)

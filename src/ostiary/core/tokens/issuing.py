@@ -11,7 +11,6 @@ from ostiary.core.accounts import queries as accounts
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.opaque import Purpose, new_token
 from ostiary.core.plug import Ambient
-from ostiary.core.sessions import queries as sessions
 from ostiary.core.sessions.model import Session
 from ostiary.core.tokens import queries
 from ostiary.core.tokens.model import Granted, NotAlive
@@ -63,9 +62,9 @@ async def grant(
     standing = await accounts.standing(tx, session.account_id)
     if standing is None or not standing.active:
         return NotAlive("the account is gone or disabled")
-    # After the epoch was read: signing everybody out touches no session, so that holding this one does not keep it out.
-    # Between the two the epoch could be the new one already, and the token good for a session that has ended.
-    if await sessions.owner(tx, session.id, now=ambient.now()) is None:
+    # Signing everybody out touches no session, so that holding this one does not keep it out: the epoch could be the
+    # new one already, and the token good for a session that has ended.
+    if standing.least != session.least:
         return NotAlive(f"session {session.id} has ended meanwhile")
     slot = await slot_for(ambient, tx, session, ver=standing.epoch)
     # The key is taken here and kept: were it looked for after the commit and revoked meanwhile, a refresh token would
