@@ -9,12 +9,9 @@ from ostiary.core.plug import Ambient
 from ostiary.store.database import Transaction
 from ostiary.store.feed import Entry, append
 from ostiary.verifier import LEEWAY, KnownRevocations
+from ostiary.verifier.feed_message import EPOCH_RAISED, EVERYTHING, SESSION_ENDED, TOKEN_REVOKED
 from ostiary.verifier.verifier import MAX_LIFETIME
 
-SESSION_ENDED: Final = "session"
-EPOCH_RAISED: Final = "epoch"
-TOKEN_REVOKED: Final = "token"  # noqa: S105 — a kind of entry
-EVERYTHING: Final = "everything"
 STATUS_SET: Final = "status"
 """For status lists alone: the bit of the tokens that an entry of another kind refuses."""
 

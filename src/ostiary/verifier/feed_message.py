@@ -17,6 +17,13 @@ FEED_TYPE: Final = "ostiary-feed+jwt"
 FEED_MEDIA_TYPE: Final = "application/jwt"  # RFC 7519 §10.3.1
 MAX_FEED_MESSAGE: Final = 256 * 1024  # characters; a thousand entries are about half of it
 
+# The kinds of entries, here and in an issuer's own change feed: a verifier takes no notice of any other
+SESSION_ENDED: Final = "session"
+EPOCH_RAISED: Final = "epoch"
+TOKEN_REVOKED: Final = "token"  # noqa: S105 — a kind of entry
+EVERYTHING: Final = "everything"
+KEY_REVOKED: Final = "key_revoked"
+
 NODES_DIFFER: Final = 2  # seconds by which the clocks of an issuer's nodes may differ, since they count whole ones
 
 _Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]

@@ -3,10 +3,16 @@
 from typing import Final
 
 from ostiary.core.clock import MICROSECONDS
-from ostiary.core.revocations import EPOCH_RAISED, EVERYTHING, SESSION_ENDED, TOKEN_REVOKED
-from ostiary.core.tokens.keys.feed import KEY_REVOKED
 from ostiary.store.feed import Entry, Portion, Position
-from ostiary.verifier.feed_message import FeedEntry, FeedMessage
+from ostiary.verifier.feed_message import (
+    EPOCH_RAISED,
+    EVERYTHING,
+    KEY_REVOKED,
+    SESSION_ENDED,
+    TOKEN_REVOKED,
+    FeedEntry,
+    FeedMessage,
+)
 
 MOST_ENTRIES: Final = 1000
 """Of the change feed, considered for one message."""

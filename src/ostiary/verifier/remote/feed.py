@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, final
 
 from ostiary.errors import ConfigurationError, InvalidToken, OstiaryError, RevocationsUnknown
+from ostiary.verifier import feed_message
 from ostiary.verifier.feed_message import FeedEntry, FeedMessage
 from ostiary.verifier.limits import LEEWAY, check_leeway
 from ostiary.verifier.remote.client_credentials import ClientCredentials
@@ -158,15 +159,15 @@ class RevocationFeed:
 
     def _take(self, entry: FeedEntry) -> None:
         match entry.kind:
-            case "session":
+            case feed_message.SESSION_ENDED:
                 self._known.end_session(entry.key, entry.until)
-            case "epoch":
+            case feed_message.EPOCH_RAISED:
                 self._known.raise_epoch(entry.key, entry.value, entry.until)
-            case "token":
+            case feed_message.TOKEN_REVOKED:
                 self._known.revoke_token(entry.key, entry.until)
-            case "everything":
+            case feed_message.EVERYTHING:
                 self._known.raise_everything(entry.value)
-            case "key_revoked":
+            case feed_message.KEY_REVOKED:
                 self._keys.withdraw(entry.key)
             case _:
                 pass  # of a later version

@@ -4,12 +4,10 @@ from typing import Final
 
 from ostiary.core.clock import MICROSECONDS
 from ostiary.store.feed import Entry
+from ostiary.verifier.feed_message import KEY_REVOKED
 
 KEY_CHANGED: Final = "key"
 """The keys are to be read again."""
-
-KEY_REVOKED: Final = "key_revoked"
-"""The key is to be dropped at once, before anything is read."""
 
 # Whoever has stolen a key makes tokens as fresh as he likes: no token's end is the end of this. A process that did not
 # hear of it for a month reads the rows, which tell the same.
@@ -21,4 +19,5 @@ def changed(kid: str, *, now: int) -> Entry:
 
 
 def revoked(kid: str, *, now: int) -> Entry:
+    """The key is to be dropped at once, before anything is read."""
     return Entry(kind=KEY_REVOKED, key=kid, value=0, until=now + _REMEMBERED * MICROSECONDS)

@@ -7,11 +7,12 @@ from contextlib import suppress
 from typing import Final
 
 from ostiary.core.plug import Ambient
-from ostiary.core.tokens.keys.feed import KEY_CHANGED, KEY_REVOKED
+from ostiary.core.tokens.keys.feed import KEY_CHANGED
 from ostiary.core.tokens.keys.service import open_keys, tend
 from ostiary.errors import ConfigurationError
 from ostiary.store.feed import Entry
 from ostiary.trace import trace
+from ostiary.verifier.feed_message import KEY_REVOKED
 
 TEND_SECONDS: Final = 10.0
 """The longest pause between two looks at what is due; the feed cuts it short."""

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from ostiary.core.revocations import EPOCH_RAISED, EVERYTHING, SESSION_ENDED, STATUS_SET
+from ostiary.core.revocations import STATUS_SET
 from ostiary.core.sessions.model import Session, Slot
 from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
+from ostiary.verifier.feed_message import EPOCH_RAISED, EVERYTHING, SESSION_ENDED
 
 INDEXES: Final = 2**16
 """Of one list, looked at by one statement."""
