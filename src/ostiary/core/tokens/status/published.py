@@ -49,7 +49,7 @@ _RENEWED: Final = TTL // 4
 """Seconds after which a copy is signed anew though no bit has changed."""
 
 _LEVEL: Final = 6
-"""Of zlib. The specification recommends the highest (§4.1), which saves an eighth and takes twenty times as long."""
+"""Of zlib. The specification recommends the highest (§4.1): it saves a fifth and takes five times as long, or more."""
 
 
 @dataclass(frozen=True, slots=True)
