@@ -37,6 +37,15 @@ async def test_one_that_is_not_allowed_is_refused_before_any_password_is_looked_
         assert await house.events("sign_in.failed") == []
 
 
+async def test_nobody_tries_names_of_services_without_being_counted(sqlite_url):
+    """E3: a refusal for the resource is one attempt of its source, as any other."""
+    async with installation(sqlite_url, resources=(ORDERS,), limit_login="5/minute") as house:
+        guesses = [
+            await house.login(resource=f"https://guess{number}.example.com", source="192.0.2.1") for number in range(6)
+        ]
+        assert [answer.status_code for answer in guesses] == [400] * 5 + [429]
+
+
 async def test_the_resources_of_a_client_are_allowed_until_it_is_deleted(database_url):
     """S05: a session that is for it gets no further token then, and is not ended as if it were stolen."""
     async with installation(database_url) as house:

@@ -48,10 +48,11 @@ async def begin(ambient: Ambient, actor: Actor, *, email: str, password: str, wa
         InvalidTarget: the resource is not allowed. TooManySessions: and the policy is to refuse.
     """
     refuse_when_unable_to_sign(ambient)
-    wanted = replace(wanted, resource=await audience(ambient, wanted.resource))
     account = await find(ambient, email)
     attempt = Attempt(PASSWORD, actor.source, actor.source, account.id if account else None)
     await _check_before(ambient, attempt)
+    # counted as well: by this refusal anybody learns which services there are
+    wanted = replace(wanted, resource=await audience(ambient, wanted.resource))
     proof = await prove(ambient, account, password)
     pending = Pending(
         account_id=account.id if account else _UNKNOWN,
