@@ -284,3 +284,14 @@ def test_a_misspelt_variable_is_refused_and_the_right_one_named():
     with pytest.raises(ConfigurationError, match=r"OSTIARY_QQQQQQQQQQQQ: there is no such setting$"):
         load(environ={"OSTIARY_QQQQQQQQQQQQ": "1"})
     assert load(environ={"PATH": "/bin", "OSTIARYX": "1"})[0].production is False
+
+
+@pytest.mark.parametrize("resource", [
+    "http://orders.example.com", "https://orders.example.com/#a", "https://orders.example.com/?a=b", "orders",
+    "https://user@orders.example.com", "https://auth.example.com", "https://auth.example.com/", "https://AUTH.example.com:443",
+    "https://orders.example.com/" + "x" * 256, "",
+])  # fmt: skip
+def test_what_cannot_be_a_resource_is_refused_at_start(resource):
+    """As for service clients: http elsewhere than on this machine, and the issuer in whatever spelling."""
+    with pytest.raises(ConfigurationError, match="resources: "):
+        Settings(issuer="https://auth.example.com", resources=("https://orders.example.com", resource))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
+from ostiary.core.resource import problem_with
 from ostiary.errors import ConfigurationError
 from ostiary.jose.algorithms import ASYMMETRIC
 from ostiary.store.hot import Rate
@@ -246,12 +247,10 @@ def _wrong_networks(settings: Settings) -> list[str]:
 
 
 def _wrong_resources(settings: Settings) -> list[str]:
-    # RFC 8707 §2: absolute, without a fragment
-    return [
-        f"resources must be URLs such as https://orders.example.com, not {resource!r}"
-        for resource in settings.resources
-        if _plain_url(resource) is None
-    ]
+    if _plain_url(settings.issuer) is None:
+        return []  # that comes first, and nothing can be compared with it
+    found = [(resource, problem_with(resource, issuer=settings.issuer)) for resource in settings.resources]
+    return [f"resources: {problem} Not {resource!r}" for resource, problem in found if problem is not None]
 
 
 def _unsafe_in_production(settings: Settings) -> list[str]:

@@ -1,20 +1,17 @@
 """What may be a client's name, and what a resource."""
 
 import re
-import urllib.parse
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from ostiary.core.plug import Client
-from ostiary.errors import ConfigurationError, InvalidBody
+from ostiary.core.resource import problem_with
+from ostiary.errors import InvalidBody
 from ostiary.verifier import CLIENT_PREFIX
-from ostiary.verifier.remote.url import Url, read_issuer
 
 MOST_RESOURCES: Final = 100
 _LONGEST_NAME: Final = 100  # characters
-_LONGEST_RESOURCE: Final = 256  # characters: it becomes the `aud` of access tokens, which a verifier bounds
-_WHAT_A_RESOURCE_IS: Final = "A resource is an https URL without user, query and fragment; http on loopback only."
 
 _ID: Final = re.compile(CLIENT_PREFIX + r"[a-z2-7]{26}")
 """As `ostiary.core.entropy.identifier` makes it."""
@@ -42,31 +39,11 @@ def checked_name(name: str) -> str:
 
 
 def checked_resources(resources: Iterable[str], *, issuer: str) -> frozenset[str]:
-    """Absolute URIs without fragment (RFC 8707 §2), query and user, of https or on the loopback interface. They are
-    compared to the letter wherever they are met.
-
-    Raises:
-        InvalidBody: one is something else, or the issuer, whose own tokens open what is the issuer's; or too many.
-    """
+    """Raises InvalidBody: one of them cannot be a resource, or they are too many."""
     found = frozenset(resources)
     if len(found) > MOST_RESOURCES:
         raise InvalidBody(f"A client has at most {MOST_RESOURCES} resources.")
-    own = _place(read_issuer(issuer, development=True))
-    for resource in found:
-        if _place(_read(resource)) == own:
-            raise InvalidBody("The issuer is nobody's resource.")
+    for resource in sorted(found):
+        if (problem := problem_with(resource, issuer=issuer)) is not None:
+            raise InvalidBody(problem)
     return found
-
-
-def _read(resource: str) -> Url:
-    if len(resource) > _LONGEST_RESOURCE:
-        raise InvalidBody(f"A resource has at most {_LONGEST_RESOURCE} characters.")
-    try:
-        return read_issuer(resource, development=True)
-    except ConfigurationError:
-        raise InvalidBody(_WHAT_A_RESOURCE_IS) from None
-
-
-def _place(url: Url) -> tuple[tuple[str, str, int], str]:
-    """The same for every spelling of one place."""
-    return url.origin, urllib.parse.unquote(url.path).rstrip("/")
