@@ -90,6 +90,22 @@ async def test_a_thief_writes_no_link_into_the_mail_about_a_reuse(sqlite_url, na
         assert "evil.example" not in mail.text
 
 
+async def test_whoever_lets_each_of_his_sessions_be_reused_fills_no_mailbox(sqlite_url):
+    """Ten mails in an hour say it; every reuse is audited all the same."""
+    async with installation(sqlite_url, refresh_grace=0) as house:
+        person = await house.person()
+        for _ in range(12):
+            tokens = await house.session(person)
+            for _ in range(2):
+                await house.refresh(tokens.refresh)
+        assert (len(await house.mails()), await ended_by_reuse(house)) == (10, 12)
+        house.clock.advance(3600)
+        tokens = await house.session(person)
+        for _ in range(2):
+            await house.refresh(tokens.refresh)
+        assert len(await house.mails()) == 11
+
+
 async def test_the_chain_is_followed_to_the_token_that_is_not_spent(database_url):
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())

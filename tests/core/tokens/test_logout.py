@@ -6,6 +6,7 @@ import base64
 from ostiary.core.accounts.service import set_roles
 from ostiary.core.opaque import Purpose, new_token
 from ostiary.core.plug import Actor
+from ostiary.core.sessions.model import Wanted
 from ostiary.jose import SigningKey, sign
 from ostiary.verifier import ACCESS_TOKEN_TYPE
 from tests.core.installation import installation, opened, ostiary, tokens_of
@@ -149,3 +150,12 @@ async def test_logging_out_on_one_server_races_refreshing_on_another(database_ur
                 if answer.status_code == 200:
                     assert (await other.refresh(tokens_of(answer).refresh)).status_code == 401
                     assert not await house.is_let_in(tokens_of(answer).access)
+
+
+async def test_a_service_that_is_handed_a_token_cannot_sign_its_owner_out(sqlite_url):
+    """Its tokens open nothing here, and that includes the way out; whoever holds one may still revoke it alone."""
+    orders = "https://orders.example.com"
+    async with installation(sqlite_url, resources=(orders,)) as house:
+        tokens = await house.session(await house.person(), Wanted(resource=orders))
+        await logout(house, token=tokens.access)
+        assert await is_alive(house, tokens)

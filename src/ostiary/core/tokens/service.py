@@ -7,10 +7,12 @@ from typing import Final, TypeAlias
 
 from ostiary.core.accounts import queries as accounts
 from ostiary.core.audit.model import Event, Outcome
+from ostiary.core.audit.queries import count as events_of
 from ostiary.core.audit.service import record
+from ostiary.core.clock import MICROSECONDS
 from ostiary.core.devices import queries as devices
 from ostiary.core.opaque import Purpose, fingerprint, new_token
-from ostiary.core.plug import Actor, Ambient, count
+from ostiary.core.plug import Actor, Ambient, Mail, count
 from ostiary.core.revocations import Revoking, token_revoked, transact
 from ostiary.core.sessions import queries as sessions
 from ostiary.core.sessions.model import EndReason, Session
@@ -34,6 +36,11 @@ would let the holder of one token make each of its requests dearer than the one 
 _TAKEN_BACK: Final = Rate(60, 3600)
 """Access tokens of one session. What each leaves stays a day in the feed and in the memory of everybody who follows it,
 and its bit in a status list as long as the session: who refreshes and revokes in turn would fill both."""
+
+_REUSED: Final = "tokens.refresh_token_reused"
+_TOLD: Final = 10
+"""Mails about reuse to one account in an hour."""
+_HOUR: Final = 3600
 
 Rotation: TypeAlias = Granted | Reused | NotAlive
 
@@ -102,10 +109,11 @@ async def logout(
     reason: EndReason = EndReason.LOGOUT,
 ) -> None:
     """Ends the session that either token belongs to, also when the token has expired or was spent. Never refuses: a
-    token that is none of ours ends nothing."""
+    token that is none of ours ends nothing, and neither does an access token for another service, which could otherwise
+    sign out everybody who calls it."""
     token_hash = fingerprint(refresh_token, Purpose.REFRESH) if refresh_token else None
     issued = _issued(ambient, access_token) if access_token else None
-    named = issued and issued.sid
+    named = issued.sid if issued and issued.aud == ambient.settings.issuer else None
     if token_hash is None and named is None:
         return
 
@@ -215,17 +223,18 @@ async def _shows_its_device(tx: Transaction, session: Session, shown: bytes | No
 
 
 async def _end_family(ambient: Ambient, tx: Transaction, actor: Actor, session: Session) -> Revoking[Rotation]:
-    event = Event(
-        "tokens.refresh_token_reused",
-        Outcome.REFUSED,
-        account_id=session.account_id,
-        session_id=session.id,
-    )
+    event = Event(_REUSED, Outcome.REFUSED, account_id=session.account_id, session_id=session.id)
     await record(ambient, tx, actor, event)
     entries = await end(ambient, tx, actor, session.id, EndReason.REUSE)
+    return Revoking(Reused(session.id, await _mail_about_reuse(ambient, tx, actor, session)), entries)
+
+
+async def _mail_about_reuse(ambient: Ambient, tx: Transaction, actor: Actor, session: Session) -> Mail | None:
+    """None when the owner was told so often within the last hour that they know: each sign-in could be reused once."""
+    since = ambient.now() - _HOUR * MICROSECONDS
+    told = await events_of(tx, session.account_id, _REUSED, since=since, most=_TOLD + 1)
     account = await accounts.by_id(tx, session.account_id)
-    mail = reused(ambient, account, session, actor) if account is not None else None
-    return Revoking(Reused(session.id, mail), entries)
+    return None if account is None or told > _TOLD else reused(ambient, account, session, actor)
 
 
 def _issued(ambient: Ambient, access_token: str) -> AccessToken | None:
