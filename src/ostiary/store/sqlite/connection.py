@@ -81,14 +81,15 @@ def establish(path: Path, *, patience: float) -> None:
 
 def insist(attempt: Callable[[], T], patience: float) -> T:
     """Repeats what finds the database busy, sleeping in between, for ``patience`` seconds. Never on the loop."""
-    for pause in pauses(patience):
+    waits = pauses(patience)
+    while True:
         try:
             return attempt()
         except sqlite3.Error as error:
-            if not is_busy(error):
+            pause = next(waits, None) if is_busy(error) else None
+            if pause is None:
                 raise
         time.sleep(pause)
-    return attempt()
 
 
 def is_busy(error: BaseException) -> bool:
