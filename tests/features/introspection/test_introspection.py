@@ -16,7 +16,7 @@ from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
 from ostiary.jose import SigningKey, sign
 from ostiary.verifier import ACCESS_TOKEN_TYPE, AccessToken, Confirmation, Verifier, encode_access_token
 from ostiary.verifier.access_token import decode_access_token
-from tests.core.installation import ISSUER, installation, new_address, tokens_of
+from tests.core.installation import ISSUER, installation, new_address, opened, ostiary, tokens_of
 
 OPERATOR = Actor.operator("test")
 ORDERS, STOCK, BILLING = (f"https://{name}.example.com" for name in ("orders", "stock", "billing"))
@@ -212,6 +212,16 @@ async def test_o14_a_client_without_the_resource_is_told_nothing(sqlite_url):
         assert not await foreign.is_told(tokens.access)
         assert not await without.is_told(tokens.access)
         assert await service.is_told(tokens.access)  # nothing was remembered of the others
+
+
+async def test_o14_of_the_issuers_own_tokens_nobody_is_told_though_it_was_another_when_the_client_was_made(sqlite_url):
+    async with installation(sqlite_url, issuer="https://before.example.com") as before:
+        service = await service_of(before, resources=(ORDERS, ISSUER))
+    async with opened(ostiary(sqlite_url, before.clock, before.outbox), before.clock, before.outbox) as house:
+        service.house = house
+        person, tokens = await token_for(house)
+        assert await service.is_told(tokens.access)
+        assert not await service.is_told((await house.session(person)).access)
 
 
 async def test_what_is_good_for_a_resource_does_not_open_what_is_the_issuers(sqlite_url):
