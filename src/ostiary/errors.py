@@ -255,7 +255,7 @@ class BodyTooLarge(RequestError):
 
 class UnsupportedMediaType(RequestError):
     code = "unsupported_media_type"
-    title = "The body must be application/json."
+    title = "This route does not take a body of that media type."
     status = 415
 
 
