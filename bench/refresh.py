@@ -1,127 +1,81 @@
-"""Durable refresh rotations a second over HTTP, beside the same route without the database.
+"""Durable refresh rotations a second over HTTP, beside the same route without the database, and beside others' work.
 
-    scripts/bench refresh [--connections 64] [--seconds 5] [--rounds 3] [--database postgresql://…]
+    scripts/bench refresh [--connections 64] [--seconds 5] [--rounds 3] [--workers 1 2] [--postgres] [--peers]
 
-One server process (Granian, one worker), one client process, on this machine. SQLite with synchronous=FULL: an answer
-is on the disk. Rounds alternate, so that both meet the same machine; compare the ratio, not the numbers of two runs.
+The servers (Granian) and the one client process share this machine. SQLite with synchronous=FULL, PostgreSQL with
+fsync: an answer is on the disk. Each connection is a client that spends the refresh token of its last answer and looks
+at the new one. Rounds alternate, so that all meet the same machine; compare the ratios, not the numbers of two runs.
+
+--database measures one more, a PostgreSQL of your own that is empty. --peers adds how other libraries find out who is
+calling by the rows of their databases: reads, where a refresh writes. They are installed below .cache the first time.
 """
 
 import argparse
 import asyncio
-import os
-import socket
+import contextlib
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final
 
-BENCH = Path(__file__).parent
-PASSWORD = "a door for every porter"
-
-
-class Round(NamedTuple):
-    per_second: float
-    latencies: list[float]
+from _load import Client, Round, run_round
+from _servers import ostiary, peer, postgres, sign_in
+from peers import better_auth, fastapi_users
 
 
-class Connection(asyncio.Protocol):
-    """One keep-alive connection: sends the next refresh when the last answer is complete."""
+@dataclass
+class Contender:
+    name: str
+    port: int
+    clients: Sequence[Client]
+    rounds: list[Round] = field(default_factory=list)
 
-    def __init__(self, path: str, token: bytes, until: float) -> None:
-        self._path, self.token, self._until = path.encode(), token, until
-        self.latencies: list[float] = []
-        self.done = asyncio.get_running_loop().create_future()
-        self._got = b""
+    def run(self, seconds: float) -> Round:
+        return asyncio.run(run_round(self.port, self.clients, seconds))
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._send()
+    @property
+    def per_second(self) -> float:
+        return statistics.median(each.per_second for each in self.rounds)
 
-    def _send(self) -> None:
-        body = b'{"refresh_token":"' + self.token + b'"}'
-        self._sent_at = time.perf_counter()
-        self._transport.write(
-            b"POST " + self._path + b" HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-            b"content-length: " + str(len(body)).encode() + b"\r\n\r\n" + body
-        )
-
-    def data_received(self, data: bytes) -> None:
-        self._got += data
-        head, separator, body = self._got.partition(b"\r\n\r\n")
-        if not separator or len(body) < int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]):
-            return
-        self._got = b""
-        if not head.startswith(b"HTTP/1.1 200") or b'"refresh_token":"' not in body:
-            self.done.set_exception(RuntimeError((head + body).decode()))
-            return
-        self.token = body.split(b'"refresh_token":"')[1].split(b'"')[0]
-        now = time.perf_counter()
-        self.latencies.append(now - self._sent_at)
-        if now < self._until:
-            self._send()
-        else:
-            self._transport.close()
-            self.done.set_result(None)
+    @property
+    def line(self) -> str:
+        latencies = sorted(latency for each in self.rounds for latency in each.latencies)
+        p50, p99 = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
+        return f"{self.name:44} {self.per_second:8,.0f} /s   median {p50 * 1000:6.1f} ms   p99 {p99 * 1000:6.1f} ms"
 
 
-async def run_round(port: int, path: str, tokens: list[bytes], seconds: float) -> Round:
-    loop = asyncio.get_running_loop()
-    started = time.perf_counter()
-    made = [
-        (await loop.create_connection(lambda t=token: Connection(path, t, started + seconds), "127.0.0.1", port))[1]
-        for token in tokens
-    ]
-    await asyncio.gather(*(connection.done for connection in made))
-    took = time.perf_counter() - started
-    tokens[:] = [connection.token for connection in made]
-    latencies = [latency for connection in made for latency in connection.latencies]
-    return Round(len(latencies) / took, latencies)
+def contenders(given: argparse.Namespace, servers: contextlib.ExitStack) -> Iterator[Contender]:
+    folder = Path(servers.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd())))
+    for workers in given.workers:
+        port = servers.enter_context(ostiary(f"sqlite:///{folder / f'{workers}.db'}", workers=workers))
+        yield refreshing(f"refresh, SQLite{several(workers)}", port, given.connections)
+        yield refreshing(f"without the database{several(workers)}", port, given.connections, prefix="/plain")
+    new_database = servers.enter_context(postgres()) if given.postgres else None
+    for workers in given.workers if new_database else ():
+        port = servers.enter_context(ostiary(new_database(f"bench{workers}"), workers=workers))
+        yield refreshing(f"refresh, PostgreSQL{several(workers)}", port, given.connections)
+    if given.database:
+        port = servers.enter_context(ostiary(given.database, workers=1))
+        yield refreshing("refresh, your database", port, given.connections)
+    for name, of_whom in PEERS.items() if given.peers else ():
+        if reason := of_whom.install():
+            print(f"without {name}: {reason}")
+            continue
+        port = servers.enter_context(peer(of_whom, folder))
+        yield Contender(name, port, [of_whom.sign_in(port, number) for number in range(given.connections)])
 
 
-def post(port: int, path: str, body: str) -> bytes:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}", data=body.encode(), headers={"content-type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as answer:
-        return bytes(answer.read())
+def refreshing(name: str, port: int, connections: int, *, prefix: str = "/auth") -> Contender:
+    return Contender(name, port, [sign_in(port, f"{prefix}/refresh") for _ in range(connections)])
 
 
-def sign_in(port: int, number: int) -> bytes:
-    credentials = f'{{"email":"bench{number}@example.com","password":"{PASSWORD}"}}'
-    post(port, "/auth/register", credentials)
-    return post(port, "/auth/login", credentials).split(b'"refresh_token":"')[1].split(b'"')[0]
+def several(workers: int) -> str:
+    return "" if workers == 1 else f", {workers} workers"
 
 
-def serve(port: int, database: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), "--no-access-log"]
-    command += ["--log-level", "error", "_served:app"]
-    environ = {**os.environ, "OSTIARY_DATABASE": database}
-    if not database.startswith("sqlite:"):
-        environ.setdefault("OSTIARY_SECRET", os.urandom(32).hex())
-        migrate = "import asyncio, _served; asyncio.run(_served.auth.migrate())"
-        subprocess.run([sys.executable, "-c", migrate], cwd=BENCH, env=environ, check=True)
-    server = subprocess.Popen(command, cwd=BENCH, env=environ)
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return server
-    raise SystemExit("the server did not start")
-
-
-def show(name: str, rounds: list[Round]) -> float:
-    latencies = sorted(latency for each in rounds for latency in each.latencies)
-    rate = statistics.median(each.per_second for each in rounds)
-    p50, p99 = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
-    print(f"{name:32} {rate:8.0f} /s   median {p50 * 1000:6.1f} ms   p99 {p99 * 1000:6.1f} ms")
-    return rate
+PEERS: Final = {"better-auth, get-session": better_auth, "fastapi-users, protected route": fastapi_users}
 
 
 def main() -> None:
@@ -129,32 +83,26 @@ def main() -> None:
     arguments.add_argument("--connections", type=int, default=64)
     arguments.add_argument("--seconds", type=float, default=5)
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--workers", type=int, nargs="+", default=[1])
+    arguments.add_argument("--postgres", action="store_true")
     arguments.add_argument("--database")
+    arguments.add_argument("--peers", action="store_true")
     given = arguments.parse_args()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        server = serve(port, given.database or f"sqlite:///{Path(folder) / 'bench.db'}")
-        try:
-            measure(port, given)
-        finally:
-            server.terminate()
-            server.wait()
+    with contextlib.ExitStack() as servers:
+        measure(list(contenders(given, servers)), given)
 
 
-def measure(port: int, given: argparse.Namespace) -> None:
-    rotated = [sign_in(port, number) for number in range(given.connections)]
-    plain = [sign_in(port, given.connections + number) for number in range(given.connections)]
-    asyncio.run(run_round(port, "/auth/refresh", rotated, 1))
-    asyncio.run(run_round(port, "/plain/refresh", plain, 1))
-    durable, bare = [], []
+def measure(measured: Sequence[Contender], given: argparse.Namespace) -> None:
+    for contender in measured:
+        contender.run(1)
     for _ in range(given.rounds):
-        durable.append(asyncio.run(run_round(port, "/auth/refresh", rotated, given.seconds)))
-        bare.append(asyncio.run(run_round(port, "/plain/refresh", plain, given.seconds)))
+        for contender in measured:
+            contender.rounds.append(contender.run(given.seconds))
     print(f"{given.connections} connections, {given.rounds} rounds of {given.seconds:g} s")
-    ratio = show("refresh, durable", durable) / show("the same without the database", bare)
-    print(f"durable / without the database    {ratio:6.2f}")
+    for contender in measured:
+        print(contender.line)
+    durable, bare = measured[0], measured[1]
+    print(f"{'durable / without the database':44} {durable.per_second / bare.per_second:8.2f}")
 
 
 if __name__ == "__main__":

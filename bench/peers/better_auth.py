@@ -1,0 +1,58 @@
+"""better-auth: who is signed in, by the session in the cookie (GET /api/auth/get-session), one Node process, SQLite."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import Final
+
+from _load import Client, Showing
+
+SERVED: Final = Path(__file__).parent / "served"
+FOLDER: Final = SERVED.parents[2] / ".cache" / "bench-better-auth"
+PACKAGES: Final = {"better-auth": "^1.7", "better-sqlite3": "^12"}
+PASSWORD: Final = "a door for every porter"
+
+
+def install() -> str | None:
+    """Why it cannot be had here, or None once it is there."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        return "no node, or no npm, on the PATH"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    shutil.copy(SERVED / "better_auth.mjs", FOLDER)  # modules are looked for from where the script is
+    manifest, written = FOLDER / "package.json", json.dumps({"private": True, "dependencies": PACKAGES})
+    if manifest.exists() and manifest.read_text() == written:
+        return None
+    command = [
+        npm,
+        "install",
+        "--silent",
+        "--no-audit",
+        "--no-fund",
+        *(f"{name}@{range_}" for name, range_ in PACKAGES.items()),
+    ]
+    done = subprocess.run(command, cwd=FOLDER, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        return f"npm could not install it: {done.stderr.strip()[-200:]}"
+    manifest.write_text(written)
+    return None
+
+
+def start(port: int, folder: Path) -> "subprocess.Popen[bytes]":
+    command = ["node", str(FOLDER / "better_auth.mjs"), str(port), str(folder / "better_auth.db")]
+    return subprocess.Popen(command, cwd=FOLDER, env={**os.environ, "NODE_ENV": "production"})
+
+
+def sign_in(port: int, number: int) -> Client:
+    origin, email = f"http://127.0.0.1:{port}", f"bench{number}@example.com"
+    account = json.dumps({"name": email, "email": email, "password": PASSWORD}).encode()
+    headers = {"content-type": "application/json", "origin": origin}
+    request = urllib.request.Request(f"{origin}/api/auth/sign-up/email", data=account, headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        cookie = re.match(r"[^;]+", answer.headers["set-cookie"])
+    assert cookie is not None
+    return Showing("/api/auth/get-session", f"cookie: {cookie[0]}", f'"email":"{email}"')
