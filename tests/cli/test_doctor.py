@@ -77,7 +77,8 @@ def test_settings_of_sessions_and_revocation_are_shown_in_words(tmp_path):
         (
             "resources",
             "orders",
-            "resources: A resource is an https URL without user, query and fragment; http on loopback only. Not 'orders'",
+            "resources: A resource is an https URL without user, query and fragment; http on loopback only."
+            " Not 'orders'",
         ),
         ("status_lists", "some", "status_lists must be true or false"),
         ("feed_policy", "open", "feed_policy must be refuse or serve, not 'open'"),
