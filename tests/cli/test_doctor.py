@@ -67,6 +67,9 @@ def test_settings_of_sessions_and_revocation_are_shown_in_words(tmp_path):
     assert (settings["session_idle"]["value"], settings["refresh_grace"]["value"]) == ("1209600", "10")
 
 
+A_RESOURCE = "A resource is an https URL without user, query and fragment; http on loopback only."
+
+
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
@@ -74,12 +77,7 @@ def test_settings_of_sessions_and_revocation_are_shown_in_words(tmp_path):
         ("session_limit", "0", "session_limit must be between 1 and 10000, not 0"),
         ("session_limit_policy", "oldest", "session_limit_policy must be end-oldest or refuse, not 'oldest'"),
         ("refresh_grace", "61", "refresh_grace must be between 0 and 60, not 61"),
-        (
-            "resources",
-            "orders",
-            "resources: A resource is an https URL without user, query and fragment; http on loopback only."
-            " Not 'orders'",
-        ),
+        ("resources", "orders", f"resources: {A_RESOURCE} Not 'orders'"),
         ("status_lists", "some", "status_lists must be true or false"),
         ("feed_policy", "open", "feed_policy must be refuse or serve, not 'open'"),
     ],
