@@ -1,4 +1,4 @@
-"""The load: connections that stay open, each a client that asks again when its answer is complete and looks at it."""
+"""The load: persistent connections. Each client checks the complete response and then sends its next request."""
 
 import asyncio
 import time
@@ -7,17 +7,17 @@ from typing import NamedTuple, Protocol
 
 
 class Client(Protocol):
-    """One caller with a credential of its own."""
+    """One caller with its own credential."""
 
     def request(self) -> bytes:
-        """The next request, head and body."""
+        """Returns the next request, head and body."""
 
     def take(self, head: bytes, body: bytes) -> None:
-        """Looks at the answer, and keeps what the next request needs. Raises RuntimeError for anything but success."""
+        """Checks the response and keeps what the next request needs. Raises RuntimeError unless it was successful."""
 
 
 class Refreshing:
-    """Spends its refresh token, and with the next request the one that it got for it."""
+    """Spends its refresh token, and then spends the new token from each response in the next request."""
 
     def __init__(self, path: str, token: bytes) -> None:
         self._token = token
@@ -37,7 +37,7 @@ class Refreshing:
 
 
 class Showing:
-    """Shows the same credential again and again, and expects what belongs to it."""
+    """Presents the same credential in every request and expects the matching content in the response."""
 
     def __init__(self, path: str, header: str, expected: str) -> None:
         self._request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{header}\r\n\r\n".encode()
@@ -116,4 +116,4 @@ def _is_complete(head: bytes, body: bytes) -> bool:
     length = fields.partition(b"content-length:")[2]
     if length:
         return len(body) >= int(length.partition(b"\r\n")[0])
-    return body.endswith(b"0\r\n\r\n")  # in chunks, as Node sends what it streams
+    return body.endswith(b"0\r\n\r\n")  # chunked, as Node sends streamed responses

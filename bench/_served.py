@@ -1,4 +1,4 @@
-"""What `refresh.py` loads: Ostiary, and beside it the same route without the database, through the same edge."""
+"""The app that `refresh.py` loads: Ostiary, and the same route without the database behind the same HTTP layer."""
 
 import dataclasses
 from typing import Any
@@ -9,23 +9,26 @@ from ostiary.core.plug import Answer, Call, Mail
 from ostiary.core.tokens.model import Granted
 from ostiary.core.tokens.routes import ROUTES, Refresh, hand_out
 from ostiary.core.tokens.service import refresh
+from ostiary.settings import RegistrationSettings, SignInSettings
 from ostiary.web import application
 
 
 class Nowhere:
-    """Where the mails about new devices go: a console would be slower than what is measured."""
+    """Discards the mails about new devices. Printing them would be slower than what is measured."""
 
     async def send(self, mail: Mail) -> None:
         pass
 
 
-auth = Ostiary(limit_login="1000000/second", limit_register="1000000/second", mail=Nowhere())
+UNLIMITED = "1000000/second"
+
+auth = Ostiary(None, SignInSettings(limit=UNLIMITED), RegistrationSettings(limit=UNLIMITED), mail=Nowhere())
 _real = auth.asgi
 _granted: list[Granted] = []
 
 
 async def _refresh_from_memory(call: Call[Refresh]) -> Answer:
-    """Parses, makes a new opaque token, signs a new access token, answers: all but the rows."""
+    """Parses the request, creates an opaque token, signs an access token and responds. Only the rows are left out."""
     if not _granted:
         _granted.append(await _somebody(call))
     fresh = new_token(Purpose.REFRESH, call.ambient.random).text

@@ -1,4 +1,4 @@
-"""The servers that `refresh.py` loads: Ostiary in Granian, a PostgreSQL from a wheel, other libraries."""
+"""The servers that `refresh.py` loads: Ostiary in Granian, PostgreSQL from a wheel, and other libraries."""
 
 import contextlib
 import itertools
@@ -24,7 +24,7 @@ _numbers: Final = itertools.count()
 
 @contextlib.contextmanager
 def ostiary(database: str, *, workers: int) -> Iterator[int]:
-    """The port of ``_served.py`` in Granian. A database that is not SQLite is migrated first."""
+    """Runs ``_served.py`` in Granian and yields its port. A database other than SQLite is migrated first."""
     port, environ = free_port(), {**os.environ, "OSTIARY_DATABASE": database}
     if not database.startswith("sqlite:"):
         environ.setdefault("OSTIARY_SECRET", os.urandom(32).hex())
@@ -45,9 +45,9 @@ def peer(library: ModuleType, folder: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def postgres() -> Iterator[Callable[[str], str]]:
-    """A PostgreSQL of our own, with fsync. What is yielded makes an empty database of a name and returns its URL."""
+    """Runs PostgreSQL with fsync. Yields a function that creates an empty database by name and returns its URL."""
     sys.path.append(str(BENCH.parent))
-    from tests.servers import PostgresServer  # noqa: PLC0415 — what is installed for the tests only
+    from tests.servers import PostgresServer  # noqa: PLC0415 — its dependencies are installed only for the tests
 
     server = PostgresServer()
     try:
@@ -57,7 +57,7 @@ def postgres() -> Iterator[Callable[[str], str]]:
 
 
 def sign_in(port: int, path: str) -> Client:
-    """A new account, signed in, that refreshes at ``path``."""
+    """Creates an account, signs it in and returns a client that refreshes at ``path``."""
     credentials = f'{{"email":"bench{next(_numbers)}@example.com","password":"{PASSWORD}"}}'
     _post(port, "/auth/register", credentials)
     tokens = _post(port, "/auth/login", credentials)

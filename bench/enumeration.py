@@ -1,11 +1,11 @@
-"""Whether time tells who has an account: sign-ins and registrations of every kind, in turn, and how far apart they lie.
+"""Measures whether response times reveal who has an account, for every kind of sign-in and registration.
 
     scripts/bench enumeration [--samples 200] [--database sqlite:///file.db]
 
-In one process, through the ASGI app, with the real cost of a password hash. In each round every case is asked once,
-in a random order, so that all meet the same machine. Printed for each case: quartiles in milliseconds, and how often
-one of its answers took longer than one of the first case's (Mann-Whitney): 50 % is no difference. Beyond the margin,
-three standard errors for so many samples, the case is marked.
+The requests go through the ASGI app in one process, with the real cost of a password hash. Each round requests every
+case once, in random order, so that all cases run under the same conditions. For each case, the output has the quartiles
+in milliseconds and how often one of its responses took longer than one of the first case (Mann-Whitney). 50 % means no
+difference. A case is marked if it is beyond the margin of three standard errors for this number of samples.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from ostiary.app import Ostiary
 from ostiary.core.accounts import registration
 from ostiary.core.plug import Actor, Mail
 from ostiary.core.sessions.service import set_disabled
+from ostiary.settings import RegistrationSettings, SignInSettings
 
 PASSWORD = "seven purple umbrellas sing"
 WRONG = "a kettle that hums in winter"
@@ -42,19 +43,18 @@ class Nowhere:
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--samples", type=int, default=200, help="of each case; fewer than 200 prove little")
-    parser.add_argument("--database", help="the URL of an empty database; a temporary SQLite file otherwise")
+    parser.add_argument("--samples", type=int, default=200, help="samples of each case; fewer than 200 prove little")
+    parser.add_argument("--database", help="the URL of an empty database; by default a temporary SQLite file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ostiary-bench-") as folder:
         url = options.database or f"sqlite:///{Path(folder) / 'bench.db'}"
         auth = Ostiary(
             url,
+            RegistrationSettings(require_verified_email=True, limit=UNLIMITED),
+            SignInSettings(limit=UNLIMITED),
             environ={},
             mail=Nowhere(),
             secret=secrets.token_urlsafe(32),
-            require_verified_email=True,
-            limit_login=UNLIMITED,
-            limit_register=UNLIMITED,
         )
         await auth.migrate()
         async with auth.opened(), client(auth) as http:
@@ -132,16 +132,16 @@ def report(title: str, taken: dict[str, list[float]]) -> None:
     first = next(iter(taken.values()))
     margin = 3 * math.sqrt((2 * len(first) + 1) / (12 * len(first) ** 2))
     print(f"\n{title}: {len(first)} of each, margin {margin:.1%}")
-    print(f"{'':36}{'25 %':>8}{'median':>8}{'75 %':>8}   longer than the first")
+    print(f"{'':36}{'25 %':>8}{'median':>8}{'75 %':>8}   longer than first case")
     for name, times in taken.items():
         quartiles = statistics.quantiles(times, n=4)
         longer = how_often_longer(times, first)
-        mark = "" if abs(longer - 0.5) <= margin else "   <-- can be told apart"
+        mark = "" if abs(longer - 0.5) <= margin else "   <-- distinguishable"
         print(f"{name:36}" + "".join(f"{each:8.2f}" for each in quartiles) + f"   {longer:6.1%}{mark}")
 
 
 def how_often_longer(times: list[float], others: list[float]) -> float:
-    """The share of pairs in which the first is longer; a tie counts half."""
+    """Returns the share of pairs in which the first value is longer. A tie counts half."""
     return sum((mine > other) + (mine == other) / 2 for mine in times for other in others) / (len(times) * len(others))
 
 

@@ -1,9 +1,9 @@
-"""POST /auth/introspect a second over HTTP, beside GET /auth/me with the same tokens.
+"""Measures POST /auth/introspect requests per second over HTTP, compared with GET /auth/me.
 
     scripts/bench introspection [--connections 64] [--seconds 5] [--rounds 3] [--workers 1]
 
-Each connection asks about an access token of its own, as a client with its secret: the server looks the client up, and
-verifies the token without its cache, because an answer for one audience must not serve another. Rounds alternate.
+Each connection asks about its own access token, as a service client with a secret. The server looks up the client and
+verifies the token without its cache, because a result for one audience must not be used for another. Rounds alternate.
 """
 
 import argparse
@@ -23,7 +23,7 @@ RESOURCE = "https://orders.example.com"
 
 
 class Asking:
-    """Asks about one token again and again, and expects that it is good."""
+    """Introspects one token repeatedly and expects it to be active."""
 
     def __init__(self, token: str, authorization: str) -> None:
         body = f"token={token}"
@@ -41,7 +41,7 @@ class Asking:
 
 
 def clients(server: Server, connections: int) -> tuple[list[Client], list[Client]]:
-    """Who introspects, and who asks /auth/me."""
+    """Returns the clients that introspect and the clients that request /auth/me."""
     made = server.command("clients", "create", "bench", "--resource", RESOURCE)
     authorization = ClientCredentials(made["id"], made["secret"]).authorization
     callers = [Caller(server).register() for _ in range(connections)]

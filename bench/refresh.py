@@ -1,13 +1,17 @@
-"""Durable refresh rotations a second over HTTP, beside the same route without the database, and beside others' work.
+"""Measures durable refresh rotations per second over HTTP.
+
+They are compared with the same route without the database and with other libraries.
 
     scripts/bench refresh [--connections 64] [--seconds 5] [--rounds 3] [--workers 1 2] [--postgres] [--peers]
 
-The servers (Granian) and the one client process share this machine. SQLite with synchronous=FULL, PostgreSQL with
-fsync: an answer is on the disk. Each connection is a client that spends the refresh token of its last answer and looks
-at the new one. Rounds alternate, so that all meet the same machine; compare the ratios, not the numbers of two runs.
+The servers (Granian) and the single client process share this machine. SQLite runs with synchronous=FULL and
+PostgreSQL with fsync, so the data of every response is on disk. Each connection is a client that spends the refresh
+token of its last response and checks the new one. Rounds alternate, so that all contenders run under the same
+conditions. Compare the ratios, not the numbers of two runs.
 
---database measures one more, a PostgreSQL of your own that is empty. --peers adds how other libraries find out who is
-calling by the rows of their databases: reads, where a refresh writes. They are installed below .cache the first time.
+--database also measures your own empty PostgreSQL database. --peers also measures how other libraries look up the
+caller in their databases. These are reads, while a refresh writes. The libraries are installed below .cache the first
+time.
 """
 
 import argparse
@@ -61,7 +65,7 @@ def contenders(given: argparse.Namespace, servers: contextlib.ExitStack) -> Iter
         yield refreshing("refresh, your database", port, given.connections)
     for name, of_whom in PEERS.items() if given.peers else ():
         if reason := of_whom.install():
-            print(f"without {name}: {reason}")
+            print(f"skipping {name}: {reason}")
             continue
         port = servers.enter_context(peer(of_whom, folder))
         yield Contender(name, port, [of_whom.sign_in(port, number) for number in range(given.connections)])

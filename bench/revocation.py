@@ -1,11 +1,14 @@
-"""How soon a revoked token is refused, where, and what it costs to know.
+"""Measures how soon a revoked token is refused in each place, and what it costs to hold revocations in memory.
 
     scripts/bench revocation [--trials 200] [--only soon cost]
 
-soon: from the answer to a logout until an access token of its session is refused: by the process that ended it, by
-another worker (SQLite), another node (two servers on one PostgreSQL, notified or by polling alone), and by another
-service that follows the signed feed. cost: verifying beside so many revocations, and the memory that one takes. Needs
-Linux: it looks up which process answers a connection.
+soon: the time from the response to a logout until an access token of the session is refused. It is measured for the
+process that ended the session, another worker (SQLite), another node (two servers on one PostgreSQL, with notifications
+or only polling), and another service that follows the signed feed.
+
+cost: the time to verify a token by number of live revocations, and the memory that one revocation takes.
+
+This benchmark requires Linux, because it looks up which process serves a connection.
 """
 
 import argparse
@@ -19,7 +22,7 @@ PARTS = ("soon", "cost")
 
 
 def print_soon(trials: int) -> None:
-    print(f"{trials} logouts each, one after the other, ms until the refusing answer is there")
+    print(f"{trials} sequential logouts per row, ms until the token is refused")
     print(f"{'':52} {'p50':>7} {'p99':>7} {'goal':>7}")
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         for row in every_row(Path(folder), trials):
@@ -40,12 +43,12 @@ def print_cost() -> None:
     print(f"{'live revocations':>17}" + "".join(f"{name:>15}" for name in columns) + f"{'bytes each':>12}")
     for cost in every_cost():
         print(_line_of(cost, columns))
-    print("µs to verify a token, medians; bytes of resident memory")
+    print("median µs to verify a token; bytes of resident memory for each revocation")
 
 
 def _line_of(cost: Cost | TooLittleMemory, columns: list[str]) -> str:
     if isinstance(cost, TooLittleMemory):
-        return f"{cost.live:17,}  left out: it may take {cost.needed >> 20:,} MiB, and {cost.free >> 20:,} are free"
+        return f"{cost.live:17,}  skipped: may need {cost.needed >> 20:,} MiB, only {cost.free >> 20:,} MiB are free"
     times = "".join(f"{cost.microseconds[name]:15.2f}" for name in columns)
     return f"{cost.live:17,}{times}" + (f"{'-':>12}" if cost.bytes_each is None else f"{cost.bytes_each:12.0f}")
 

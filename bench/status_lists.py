@@ -1,15 +1,15 @@
-"""What status lists cost: bytes for who fetches them, milliseconds for who makes them.
+"""Measures the cost of status lists: bytes for the client that fetches them, milliseconds for the server.
 
     scripts/bench status_lists [--built 1000000]
 
-Lists of 2**20 entries, random places, each list half full, as an installation fills them. A list is one number of the
-table; "all" is what a verifier fetches that meets tokens of every list. "built" is how long a process needs that is
-asked for the first time: from an SQLite database with so many slots, of which that share is in the change feed.
+Lists have 2**20 entries at random places, and each list is half full, as in a real installation. "a list" is the size
+of one list. "all" is what a verifier fetches if it sees tokens of every list. "built" is the time that a process needs
+for the first request, from an SQLite database with that number of slots and that share of them in the change feed.
 """
 
 import argparse
 import asyncio
-import random  # noqa: TID251 — places for a measurement
+import random  # noqa: TID251 — random places for a measurement
 import tempfile
 import time
 from typing import Final, NamedTuple
@@ -35,14 +35,14 @@ from ostiary.verifier.status_list import (
 TOKENS: Final = (1_000_000, 10_000_000)
 SHARES: Final = (0.001, 0.01, 0.1)
 FULL: Final = 0.5
-"""Of a list, when another one is opened."""
+"""The used share of a list at which the next list is opened."""
 
 LEVELS: Final = (6, 9)
-"""Of zlib: the one we use, and the highest."""
+"""zlib levels: the one that Ostiary uses, and the highest."""
 
 _LATER: Final = 10**18  # microseconds since the epoch
 _IN_A_LIST: Final = int(LIST_SIZE * FULL)
-_SCATTERING: Final = 610_839  # an odd number: times it, numbers in a row become places all over a list
+_SCATTERING: Final = 610_839  # odd: multiplying by it scatters consecutive numbers over a list
 
 _SLOTS: Final = f"""
 insert into status_slots (list, idx, session_id, account_id, ver, until)
@@ -75,7 +75,7 @@ def random_bits(count: int) -> bytes:
 
 
 def encoded(bits: bytes, key: SigningKey, *, level: int) -> Encoded:
-    """A list compressed and signed, as it is served."""
+    """Compresses and signs a list as the server does."""
     started = time.perf_counter()
     lst = encode(bits, level=level)
     claims = StatusListClaims(
@@ -125,7 +125,7 @@ async def print_building(slots: int) -> None:
 
 
 async def _end_sessions(database: Database, first: int, last: int, *, of: int) -> None:
-    await database.execute("delete from feed where seq > $1", first)  # what opening has told
+    await database.execute("delete from feed where seq > $1", first)  # entries that opening the database wrote
     await database.execute(_ENDED, first, last, of)
     await database.execute("update feed_head set seq = $1", last)
 

@@ -1,10 +1,9 @@
-"""Durable transactions of two statements a second, with one caller and with 64; and questions a second.
+"""Measures durable transactions of two statements and reads per second, with one caller and with 64 callers.
 
     scripts/bench store [--seconds 2] [--database postgresql://user:password@host/empty_database]
 
-SQLite with synchronous=FULL in a file of its own, below the temporary folder (TMPDIR chooses the disk): every
-transaction counted is on that disk. PostgreSQL as its server is configured; its database needs to be empty and is left
-empty.
+SQLite runs with synchronous=FULL in its own file below the temporary folder (TMPDIR chooses the disk), so every counted
+transaction is on that disk. PostgreSQL runs as its server is configured. Its database must be empty and is left empty.
 """
 
 import argparse
@@ -25,7 +24,7 @@ CALLERS: Final = (1, 64)
 
 
 class Speed(NamedTuple):
-    """How often something was done in a second."""
+    """How many operations were done per second."""
 
     what: str
     callers: int
@@ -33,7 +32,7 @@ class Speed(NamedTuple):
 
 
 async def measure(database: Database, *, seconds: float) -> list[Speed]:
-    """Each transaction updates a row of its caller's, guarded, and inserts one: the least that a rotation does."""
+    """Each transaction updates a row of its caller with a guard and inserts a row, the minimum that a rotation does."""
     async with _tables(database):
         numbers = itertools.count()
 
@@ -47,7 +46,7 @@ async def measure(database: Database, *, seconds: float) -> list[Speed]:
         async def ask(caller: int) -> None:
             await database.one("select n from bench_row where id = $1", caller)
 
-        works = (("transactions", write), ("questions", ask))
+        works = (("transactions", write), ("reads", ask))
         return [
             Speed(what, callers, await _rate(work, callers, seconds)) for what, work in works for callers in CALLERS
         ]
@@ -60,7 +59,7 @@ async def _rate(work: Callable[[int], Awaitable[None]], callers: int, seconds: f
         for done in itertools.count(1):
             await work(caller)
             if done % 64 == 0:
-                await asyncio.sleep(0)  # a question on SQLite never lets go of the loop
+                await asyncio.sleep(0)  # a read on SQLite never yields to the event loop
             if time.perf_counter() - started > seconds:
                 return done
         raise AssertionError
@@ -93,7 +92,7 @@ async def _report(name: str, url: str, *, seconds: float) -> None:
 
 
 def _sync_time(folder: Path) -> float:
-    """Seconds that one small write and its sync take there: the floor under one caller's transaction."""
+    """Returns the seconds that one small write and its sync take, the lower bound for one caller's transaction."""
     file = os.open(folder / "sync", os.O_CREAT | os.O_WRONLY)
     started = time.perf_counter()
     for at in range(100):

@@ -1,10 +1,10 @@
-"""Tokens signed and verified, beside the libraries of Python and Node and beside the primitive alone, in one run.
+"""Measures signing and verifying tokens, compared with Python and Node libraries and the bare primitive, in one run.
 
     scripts/bench tokens [--rounds 30] [--only HS256 …] [--write]
 
-Every contender gets the same keys, the same claims and the same distinct tokens, reads its keys beforehand, and checks
-signature, exp, iss and aud; Ostiary also typ, the types of all claims, and revocations. "raw" is the cryptography
-library alone. --write renews the section "Tokens" of docs/benchmarks.md and its pictures.
+Every contender gets the same keys, the same claims and the same distinct tokens. Each loads its keys in advance and
+checks the signature, exp, iss and aud. Ostiary also checks typ, the types of all claims, and revocations. "raw" is the
+cryptography library alone. --write updates the section "Tokens" of docs/benchmarks.md and its pictures.
 """
 
 import argparse
@@ -21,12 +21,14 @@ TOKENS = {"HS256": 100}
 FEWER = 20
 HMAC_TARGET, OVER_RAW_TARGET, CACHED_TARGET = 6.0, 4.0, 1.0  # microseconds
 GARBAGE_TARGET, IMPORT_TARGET = 50.0, 60.0  # microseconds, milliseconds
-METHOD = """Every contender gets the same keys, the same claims and the same distinct tokens, reads its keys beforehand,
-and checks signature, `exp`, `iss` and `aud`. Ostiary also checks `typ`, the types of all claims, repeated names, ended
-sessions, raised epochs and revoked tokens, with and without its cache; no switch turns that off. *raw* is the
-`cryptography` library alone, on a signature that is decoded already: no token library that uses it can be faster. In
-brackets: how many times as long as Ostiary takes without its cache. What was measured while the kernel gave the
-processor to somebody else is left out. *jose (Node)* works in threads of Node's pool: its time includes waking them."""
+METHOD = """\
+Every contender gets the same keys, the same claims and the same distinct tokens. Each loads its keys in advance and
+checks the signature, `exp`, `iss` and `aud`. Ostiary also checks `typ`, the types of all claims, duplicate names, ended
+sessions, raised epochs and revoked tokens, with and without its cache. These checks cannot be turned off. *raw* is the
+`cryptography` library alone, on a signature that is already decoded. No token library that uses it can be faster. The
+number in brackets is the time relative to Ostiary without its cache. Measurements during which the kernel gave the
+processor to another process are left out. *jose (Node)* runs in Node's thread pool, so its time includes waking the
+threads."""
 
 Work = dict[str, dict[str, float]]
 """algorithm → contender → microseconds"""
@@ -84,7 +86,7 @@ def measure(algorithms: list[str], rounds: int, node: Node | None) -> tuple[Work
 
 
 def table_of(work: Work) -> list[list[str]]:
-    """One row for each contender: microseconds, and in brackets how many times as long as Ostiary takes."""
+    """Returns one row for each contender: microseconds, and in brackets the time relative to Ostiary."""
     names = list(dict.fromkeys(name for row in work.values() for name in row))
     rows = [[name, *(_cell(name, row) for row in work.values())] for name in names]
     return [["µs (times Ostiary)", *work], *rows]
@@ -98,7 +100,7 @@ def _cell(name: str, row: dict[str, float]) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits are more than a benchmark knows."""
+    """Formats at most three digits, because a benchmark is not more precise."""
     return f"{value:.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.3g}"
 
 
@@ -149,7 +151,7 @@ def parts(results: Results) -> dict[str, list[list[str]]]:
 
 
 def drawn(results: Results) -> dict[str, tuple[str, str]]:
-    """title → the picture's name, the picture"""
+    """Maps each title to the picture's name and the picture."""
     return {
         VERIFY: ("tokens-verify", pictures.bars("Verify one token (logarithmic)", results.verify)),
         BY_SIZE: ("tokens-size", pictures.lines(BY_SIZE, curves.SIZES, " KiB", results.sizes)),
@@ -167,7 +169,7 @@ def section_of(results: Results, node_versions: dict[str, str]) -> str:
 
 
 def main() -> None:
-    warnings.simplefilter("ignore")  # libraries that announce their own next versions
+    warnings.simplefilter("ignore")  # some libraries announce their next versions
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--only", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS))

@@ -1,4 +1,4 @@
-"""How tests run here: coroutines in a loop of their own, databases real, nothing left behind."""
+"""Test setup: each coroutine test has its own event loop, databases are real, and nothing is left behind."""
 
 import asyncio
 import functools
@@ -20,13 +20,13 @@ LONGEST_ID: Final = 40  # characters
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Names a long text by its argument: it says little, and where a key is in it, each process has another name."""
+    """Names a long text after its argument. The text says little, and if it contains a key, it differs per process."""
     return argname if isinstance(val, str | bytes) and len(val) > LONGEST_ID else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Runs ``async def`` tests; leaves all others to pytest."""
+    """Runs ``async def`` tests. Leaves all other tests to pytest."""
     test = pyfuncitem.obj
     if (given := getattr(test, "hypothesis", None)) is not None:
         if inspect.iscoroutinefunction(given.inner_test):
@@ -49,19 +49,19 @@ def _synchronous(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
 
 
 async def _leaving_nothing(test: Awaitable[None]) -> None:
-    """Fails a test that passed but left tasks running, or errors that only the loop was told of."""
+    """Fails a test that passed but left tasks running or errors that only the event loop received."""
     unhandled: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
     await test
-    await asyncio.sleep(0)  # a task that was cancelled, or is about to return, needs one turn to end
+    await asyncio.sleep(0)  # a task that was cancelled or is about to return needs one loop iteration to end
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, f"the test left tasks behind: {left}"
-    assert not unhandled, f"the loop was told of errors: {unhandled}"
+    assert not unhandled, f"the event loop received errors: {unhandled}"
 
 
 @pytest.fixture
 def unstated() -> Iterator[list[str]]:
-    """What was refused in this test with an error that its route does not state."""
+    """Collects requests that this test saw rejected with an error that the route does not declare."""
     said: list[str] = []
 
     class Heard(logging.Handler):
@@ -77,14 +77,14 @@ def unstated() -> Iterator[list[str]]:
 
 @pytest.fixture(autouse=True)
 def _every_refusal_is_stated(unstated: list[str]) -> Iterator[None]:
-    """The document that callers rely on tells of every refusal that any test meets."""
+    """Every error that occurs in a test is declared by its route, so that the OpenAPI document is complete."""
     yield
     assert unstated == []
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """One PostgreSQL for the test run. A test may stop it; it is started again for the next one."""
+    """One PostgreSQL for the test run. If a test stops it, it is started again for the next test."""
     server = PostgresServer(parent=memory_folder())
     yield server
     server.close()
@@ -92,7 +92,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """The URL of an empty PostgreSQL database of this test's own."""
+    """The URL of an empty PostgreSQL database that only this test uses."""
     name = f"test_{next(_numbers)}"
     postgres_server.start()
     yield postgres_server.create(name)
@@ -102,7 +102,7 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[ValkeyServer]:
-    """One Valkey for the test run. A test may stop it; it is started again for the next one."""
+    """One Valkey for the test run. If a test stops it, it is started again for the next test."""
     server = ValkeyServer()
     yield server
     server.close()
@@ -118,19 +118,19 @@ def valkey_url(valkey_server: ValkeyServer) -> str:
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """The URL of a file that is not there yet: for what is the same on either engine."""
+    """The URL of an SQLite file that does not exist yet, for tests that do not depend on the engine."""
     return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def own_url(request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database of this test's own: the test runs once on each engine."""
+    """The URL of an empty database that only this test uses. The test runs once on each engine."""
     return _url_of(request, postgres="postgres_url")
 
 
 @pytest.fixture(scope="session")
 def shared_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """One database for all tests that begin with `tests.core.installation.prepare`: making one takes long."""
+    """One database for all tests that start with `tests.core.installation.prepare`, because creating one is slow."""
     yield postgres_server.create("shared")
     postgres_server.start()
     postgres_server.drop("shared")
@@ -138,13 +138,13 @@ def shared_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def shared_url(request: pytest.FixtureRequest) -> str:
-    """As `own_url`, but on PostgreSQL the one that is shared."""
+    """Like `own_url`, but with the shared database on PostgreSQL."""
     return _url_of(request, postgres="shared_postgres_url")
 
 
 @pytest.fixture
 def database_url(own_url: str) -> str:
-    """What a test runs on that does not care; folders whose tests prepare their database have it be the shared one."""
+    """The default database. Folders whose tests prepare their database override this with the shared one."""
     return own_url
 
 

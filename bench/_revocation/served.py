@@ -1,4 +1,4 @@
-"""`ostiary serve` in processes of its own, and connections of which it is known which process answers them."""
+"""Runs `ostiary serve` in separate processes, and opens connections whose server process is known."""
 
 import contextlib
 import http.client
@@ -18,12 +18,12 @@ from _servers import free_port
 PASSWORD: Final = "a door for every porter"
 START_SECONDS: Final = 20
 TRIES: Final = 64
-"""Connections until one is answered by another worker: the kernel deals them out by chance."""
+"""How many connections to try until another worker accepts one. The kernel distributes them at random."""
 
 _SETTINGS: Final = {
-    "OSTIARY_LIMIT_LOGIN": "1000000/second",
-    "OSTIARY_LIMIT_REGISTER": "1000000/second",
-    "OSTIARY_SESSION_LIMIT": "10000",
+    "OSTIARY_SIGN_IN_LIMIT": "1000000/second",
+    "OSTIARY_REGISTRATION_LIMIT": "1000000/second",
+    "OSTIARY_SESSIONS_LIMIT": "10000",
 }
 _ESTABLISHED: Final = "01"  # in /proc/net/tcp
 
@@ -46,7 +46,7 @@ class Server(NamedTuple):
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def command(self, *words: str) -> dict[str, Any]:
-        """What `ostiary …` prints as JSON."""
+        """Runs `ostiary …` and returns the JSON that it prints."""
         command = [sys.executable, "-m", "ostiary", *words, "--json"]
         done = subprocess.run(command, cwd=self.folder, env=dict(self.environ), stdout=subprocess.PIPE, check=True)
         told: dict[str, Any] = json.loads(done.stdout)
@@ -71,7 +71,7 @@ def serving(folder: Path, *arguments: str, settings: Mapping[str, str]) -> Itera
 
 @contextlib.contextmanager
 def on_postgres(folder: Path, database: str) -> Iterator[tuple[Server, Server]]:
-    """Two servers, the nodes of one installation."""
+    """Runs two servers, the nodes of one installation."""
     settings = {"OSTIARY_DATABASE": database, "OSTIARY_SECRET": secrets.token_urlsafe(32)}
     migrate = [sys.executable, "-m", "ostiary", "migrate"]
     subprocess.run(migrate, cwd=folder, env={**os.environ, **settings}, check=True, stdout=subprocess.DEVNULL)
@@ -81,7 +81,7 @@ def on_postgres(folder: Path, database: str) -> Iterator[tuple[Server, Server]]:
 
 
 class Caller:
-    """One connection that stays open."""
+    """One persistent connection."""
 
     def __init__(self, server: Server) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port)
@@ -108,7 +108,7 @@ class Caller:
         return status == 401
 
     def worker(self, server: Server) -> int:
-        """The process that holds the other end."""
+        """Returns the id of the process at the other end."""
         ours = self._connection.sock.getsockname()[1]
         inode = next(
             inode
@@ -141,7 +141,7 @@ def callers_of_two_workers(server: Server) -> tuple[Caller, Caller]:
         other = Caller(server)
         if other.worker(server) != first.worker(server):
             return first, other
-    raise SystemExit("one worker answers every connection")
+    raise SystemExit("the same worker accepted every connection")
 
 
 def _port(address: str) -> int:

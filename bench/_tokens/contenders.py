@@ -1,6 +1,7 @@
-"""How each library signs claims and verifies a token: keys read beforehand; signature, exp, iss and aud are checked.
+"""How each library signs claims and verifies a token.
 
-A contender that does not know an algorithm is left out of its row.
+Keys are loaded in advance. The signature, exp, iss and aud are checked. A contender that does not support an algorithm
+is left out of its row.
 """
 
 import warnings
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from ostiary.jose import base64url
 
-with warnings.catch_warnings(record=True):  # Authlib announces its successor, joserfc, which is here too
+with warnings.catch_warnings(record=True):  # Authlib announces its successor joserfc, which is also measured
     import authlib.jose
 
 REQUIRED: Final = {"iss": {"essential": True, "value": ISSUER}, "aud": {"essential": True, "value": ISSUER}}
@@ -124,12 +125,12 @@ LIBRARIES: Final[dict[str, tuple[Callable[[str], Contender], tuple[str, ...]]]] 
 
 
 def libraries(algorithm: str) -> dict[str, Contender]:
-    """Those that know ``algorithm``."""
+    """Returns the libraries that support ``algorithm``."""
     return {name: make(algorithm) for name, (make, known) in LIBRARIES.items() if algorithm in known}
 
 
 class Primitive(NamedTuple):
-    """The cryptography library alone: what no token library can be faster than."""
+    """The cryptography library alone. No token library that uses it can be faster."""
 
     sign: Callable[[bytes], object]
     verify: Callable[[tuple[bytes, bytes]], object]
@@ -169,7 +170,7 @@ def _check_hmac(signature: bytes, message: bytes) -> None:
 
 
 def split(token: str, algorithm: str) -> tuple[bytes, bytes]:
-    """(signature, message) as the primitive takes them: for ES256 in DER."""
+    """Returns (signature, message) in the form that the primitive takes. For ES256 the signature is DER."""
     message, _, segment = token.encode().rpartition(b".")
     signature = base64url.decode(segment)
     if algorithm == "ES256":

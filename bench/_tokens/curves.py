@@ -1,4 +1,4 @@
-"""How the cost grows: with the size of a token, with the number of keys, with an attacker's garbage, with an import."""
+"""Measures how the cost depends on token size, number of keys, an attacker's garbage, and the imported module."""
 
 import os
 import statistics
@@ -30,7 +30,7 @@ MODULES: Final = {
 SHORT_KEY: Final = HmacKey(SECRET, "HS256", kid="1")  # the shortest header, for the smallest token
 
 Curve = dict[str, list[float]]
-"""contender → one value for each point"""
+"""contender → one value per point"""
 
 
 def our_verifier(keys: Any) -> Verifier:
@@ -38,7 +38,7 @@ def our_verifier(keys: Any) -> Verifier:
 
 
 def uncached(keys: Any, tokens: list[str]) -> Batch:
-    """Tokens that the verifier has not seen, under a header that it has seen, as it is in a service."""
+    """Verifies tokens that are not cached with a header that is cached, as in a running service."""
     verifier = our_verifier(keys)
 
     def forget() -> list[str]:
@@ -50,16 +50,16 @@ def uncached(keys: Any, tokens: list[str]) -> Batch:
 
 
 def cached(keys: Any, tokens: list[str]) -> Batch:
-    """The second look: signature and types are remembered; times, revocations and epoch are checked again."""
+    """Verifies cached tokens. Signature and types are cached. Times, revocations and epoch are checked again."""
     verifier = our_verifier(keys)
     for token in tokens:
         verifier.verify(token)
-    # so little time that one look at each token would be too short to measure
+    # verifying each token only once would be too fast to measure
     return batch_of(lambda: fresh(tokens * 10), verifier.verify)
 
 
 def by_size(rounds: int) -> Curve:
-    """Microseconds to verify an HS256 token, for each of `SIZES`; a long ``scope`` makes it as large as that."""
+    """Microseconds to verify an HS256 token for each of `SIZES`. A long ``scope`` pads the token to its size."""
     curve: Curve = {}
     for size in SIZES:
         tokens = _tokens_of(int(size * 1024))
@@ -74,7 +74,7 @@ def _library_batches(tokens: list[str], *names: str) -> dict[str, Batch]:
 
 
 def _tokens_of(characters: int) -> list[str]:
-    """Tokens of as many characters, or a few less; the smallest have short ids."""
+    """Returns tokens with that number of characters or a few fewer. The ids are short, for the smallest size."""
     short = msgspec.structs.replace(CLAIMS, sub="acc_1", sid="1", client_id="1", roles=(), amr=(), acr="1")
     made = []
     for number in range(BATCH):
@@ -85,7 +85,7 @@ def _tokens_of(characters: int) -> list[str]:
 
 
 def by_keys(rounds: int) -> Curve:
-    """Microseconds to verify an ES256 token with one of many keys, for each of `KEYS`; the token names the last one."""
+    """Microseconds to verify an ES256 token, for each number of keys in `KEYS`. The token names the last key."""
     every = [SigningKey.generate("ES256") for _ in range(max(KEYS))]
     theirs = [joserfc.jwk.ECKey.import_key(key.public.to_jwk()) for key in every]
     curve: Curve = {}
@@ -106,7 +106,7 @@ def _add(curve: Curve, values: dict[str, float]) -> None:
 
 
 def refuse_garbage(rounds: int) -> dict[str, dict[str, float]]:
-    """kind of garbage → contender → microseconds until it is refused."""
+    """kind of garbage → contender → microseconds until the garbage is refused."""
     kinds = {
         f"{GARBAGE:,} letters A": "A" * GARBAGE,
         f"{GARBAGE:,} dots": "." * GARBAGE,
@@ -127,7 +127,7 @@ def must_refuse(verify: Callable[[str], object]) -> Callable[[str], None]:
     def refuse(token: str) -> None:
         try:
             verify(token)
-        except Exception:  # noqa: BLE001 - each library has its own
+        except Exception:  # noqa: BLE001 - each library has its own exceptions
             return
         raise AssertionError("accepted")
 
@@ -135,7 +135,7 @@ def must_refuse(verify: Callable[[str], object]) -> Callable[[str], None]:
 
 
 def imports(rounds: int) -> dict[str, float]:
-    """Milliseconds of processor time that the import of a module takes in a new process, once it is compiled."""
+    """Milliseconds of processor time to import each compiled module in a new process."""
     taken: dict[str, list[float]] = {name: [] for name in MODULES}
     with tempfile.TemporaryDirectory() as compiled:
         for module in MODULES.values():

@@ -1,4 +1,4 @@
-"""What every contender is given: the same keys, the same claims, the same tokens."""
+"""The keys, claims and tokens that every contender gets."""
 
 import functools
 import os
@@ -22,7 +22,7 @@ SECRET: Final = os.urandom(32)
 
 @functools.cache
 def private_key(algorithm: str) -> Any:
-    """The key as the cryptography library has it; for HS256 the secret."""
+    """Returns the key as an object of the cryptography library. For HS256 it is the secret."""
     match algorithm:
         case "HS256":
             return SECRET
@@ -81,7 +81,7 @@ def issue(claims: AccessToken, key: SigningKey | HmacKey) -> str:
 
 
 def bad_tokens(algorithm: str) -> list[str]:
-    """What nobody may accept: expired, of another issuer, for another audience, signed by nobody."""
+    """Returns tokens that every contender must refuse: expired, wrong issuer, wrong audience, invalid signature."""
     changes = ({"exp": NOW - 2 * LIFETIME, "iat": NOW - 3 * LIFETIME}, {"iss": "https://x"}, {"aud": "https://x"})
     bad = [issue(msgspec.structs.replace(CLAIMS, jti="1", **change), our_key(algorithm)) for change in changes]
     good = issue(msgspec.structs.replace(CLAIMS, jti="1"), our_key(algorithm))
@@ -89,5 +89,5 @@ def bad_tokens(algorithm: str) -> list[str]:
 
 
 def fresh(tokens: list[str]) -> list[str]:
-    """As from the wire: new objects, of which Python does not know the hash yet."""
+    """Returns new string objects without a cached hash, like tokens that arrive over the network."""
     return [token.encode().decode() for token in tokens]

@@ -1,4 +1,4 @@
-"""The contenders of Node, in a process of their own that works one batch whenever it is told to."""
+"""The Node contenders. They run in a separate process that runs one batch per request."""
 
 import base64
 import json
@@ -14,11 +14,11 @@ from _tokens.rounds import Batch
 HERE: Final = Path(__file__).parent
 FOLDER: Final = HERE.parent.parent / ".cache" / "bench-node"
 PACKAGES: Final = {"fast-jwt": "^6", "jose": "^6", "jsonwebtoken": "^9"}
-WARM_UP: Final = 0.3  # seconds for each contender, so that its code is compiled before it counts
+WARM_UP: Final = 0.3  # seconds for each contender, so that its code is compiled before it is measured
 
 
 class Node:
-    """Batches of Node's libraries. Use it as a context manager; `start` returns None where there is no Node."""
+    """Batches of the Node libraries. Use it as a context manager. `start` returns None if Node is not available."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -27,10 +27,10 @@ class Node:
     def start(cls) -> Self | None:
         node, npm = shutil.which("node"), shutil.which("npm")
         if node is None or npm is None:
-            print("without Node's libraries: no node, or no npm, on the PATH")
+            print("skipping the Node libraries: node or npm is not on the PATH")
             return None
         if not _install(npm):
-            print("without Node's libraries: npm could not install them")
+            print("skipping the Node libraries: npm install failed")
             return None
         command = [node, str(FOLDER / "node.mjs")]
         return cls(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=FOLDER))
@@ -44,7 +44,7 @@ class Node:
         self._process.stdout.close()
 
     def batches(self, algorithm: str, claims: list[dict[str, Any]], tokens: list[str]) -> dict[str, dict[str, Batch]]:
-        """work → contender → a batch of it, warmed up."""
+        """work → contender → a batch that is warmed up."""
         made: dict[str, dict[str, Batch]] = {"sign": {}, "verify": {}}
         for contender, works in self._prepare(algorithm, claims, tokens)["contenders"].items():
             for work in works:
@@ -77,7 +77,7 @@ class Node:
 
 
 def versions() -> dict[str, str]:
-    """Of what is installed: Node itself and its libraries."""
+    """Returns the installed versions of Node and its libraries."""
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
     found = {"Node": node.stdout.strip("v\n")}
     for name in PACKAGES:
@@ -87,7 +87,7 @@ def versions() -> dict[str, str]:
 
 def _install(npm: str) -> bool:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    shutil.copy(HERE / "node.mjs", FOLDER)  # modules are looked for from where the script is
+    shutil.copy(HERE / "node.mjs", FOLDER)  # Node resolves modules from the folder of the script
     manifest, written = FOLDER / "package.json", json.dumps({"private": True, "dependencies": PACKAGES})
     if manifest.exists() and manifest.read_text() == written and (FOLDER / "node_modules").exists():
         return True

@@ -1,4 +1,4 @@
-"""Pictures as SVG, readable on light and on dark pages."""
+"""SVG charts that are readable on light and dark pages."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ COLOURS: Final = (OURS, "#1a9850", "#e6842a", "#b04fc4", "#c0392b")
 
 
 def bars(title: str, groups: Mapping[str, Mapping[str, float]]) -> str:
-    """For each group its contenders, fastest first, in microseconds. The scale is logarithmic."""
+    """Draws the contenders of each group as bars, fastest first, in microseconds. The scale is logarithmic."""
     longest = max(value for group in groups.values() for value in group.values())
     least = min(value for group in groups.values() for value in group.values())
     parts, y = [_text(12, 22, title, size=15)], 40
@@ -33,7 +33,7 @@ def bars(title: str, groups: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def lines(title: str, points: Sequence[float], unit: str, curves: Mapping[str, Sequence[float]]) -> str:
-    """Curves over ``points``, both scales logarithmic, values in microseconds."""
+    """Draws curves over ``points``. Both scales are logarithmic, and values are in microseconds."""
     values = [value for curve in curves.values() for value in curve]
     low, high = 10 ** math.floor(math.log10(min(values))), 10 ** math.ceil(math.log10(max(values)))
     left, top, width, height = 60, 40, WIDTH - 230, 240

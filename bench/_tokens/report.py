@@ -1,4 +1,4 @@
-"""What was measured, as text for the console and as a section of docs/benchmarks.md."""
+"""Formats the results for the console and as a section of docs/benchmarks.md."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -13,19 +13,20 @@ BEGIN, END = "<!-- tokens: scripts/bench tokens --write -->", "<!-- tokens: end 
 
 INTRODUCTION: Final = """# Benchmarks
 
-Each section is written by the script that it names, and anybody can run it again. What is compared was measured in one
-run, its rounds interleaved, so that all contenders met the same machine in the same moments; a value is the median of
-its rounds. Machines differ and drift: trust the ratios more than the microseconds.
+Each section names the script that produced it. You can run the scripts yourself. All values in a comparison come from
+one run. The rounds of the contenders are interleaved, so that they all run under the same conditions. Each value is the
+median of its rounds. Machines differ, and their speed varies over time, so the ratios are more reliable than the
+absolute times.
 
 The machine: two cores of a shared server, Debian 12, CPython 3.11.
 """
 
 Table = Sequence[Sequence[str]]
-"""Rows of cells, the first one the header."""
+"""Rows of cells. The first row is the header."""
 
 
 def aligned(table: Table) -> str:
-    """For the console."""
+    """Formats a table for the console."""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     rows = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in table]
     return "\n".join(rows) + "\n"
@@ -43,7 +44,7 @@ def machine(node: Mapping[str, str]) -> str:
 
 
 def write_section(section: str) -> None:
-    """Puts the section between its markers, at the end of the page if it has none, and leaves the others alone."""
+    """Writes the section between its markers and keeps the rest. Without markers, it goes to the end of the page."""
     page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else INTRODUCTION
     if BEGIN not in page:
         page = f"{page.rstrip()}\n\n{BEGIN}\n{END}\n"
@@ -52,7 +53,7 @@ def write_section(section: str) -> None:
 
 
 def write_picture(name: str, picture: str) -> str:
-    """Stores the picture and returns its place, as the page links to it."""
+    """Stores the picture and returns its path relative to the page."""
     PICTURES.mkdir(exist_ok=True)
     (PICTURES / f"{name}.svg").write_text(picture, encoding="utf-8")
     return f"benchmarks/{name}.svg"

@@ -1,6 +1,6 @@
-"""Measuring side by side: every contender works once in each round, so that all meet the same machine.
+"""Interleaved measurement: every contender runs once in each round, so that all run under the same conditions.
 
-Where others use the machine too, what was measured while the processor was taken away says nothing, and is left out.
+If other processes use the machine, measurements during which the kernel took the processor away are left out.
 """
 
 import random  # noqa: TID251 - a benchmark has no Ambient
@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 Batch: TypeAlias = Callable[[], float]
-"""One batch of work → the microseconds that one item of it took."""
+"""Runs one batch of work and returns the microseconds per item."""
 
-PIECE: Final = 300.0  # microseconds: a small part of the time that the kernel gives to anybody at once
+PIECE: Final = 300.0  # microseconds: a small part of the kernel's time slice
 TRIES: Final = 20
 
 
 def medians(batches: Mapping[str, Batch], *, rounds: int) -> dict[str, float]:
-    """The median batch of each contender, in microseconds for one item."""
+    """Returns the median batch of each contender in microseconds per item."""
     for batch in batches.values():
-        batch()  # what is made at the first call is made now
+        batch()  # first-call setup happens before the measurement
     taken: dict[str, list[float]] = {name: [] for name in batches}
-    order = random.Random(0)  # so that nobody always follows the same one, or an idle moment
+    order = random.Random(0)  # so that no contender always runs after the same one or after an idle moment
     for _ in range(rounds):
         for name in order.sample(list(batches), len(batches)):
             taken[name].append(batches[name]())
@@ -30,9 +30,9 @@ def medians(batches: Mapping[str, Batch], *, rounds: int) -> dict[str, float]:
 
 
 def batch_of(prepare: Callable[[], Sequence[Any]], work: Callable[[Any], object]) -> Batch:
-    """``work`` on each item that ``prepare`` gives; preparing takes no part in the time.
+    """Runs ``work`` on each item that ``prepare`` returns. The time for ``prepare`` is not counted.
 
-    A batch is cut into pieces of about `PIECE`, so that slow contenders are interrupted no more often than fast ones.
+    A batch is cut into pieces of about `PIECE`, so that slow contenders are not interrupted more often than fast ones.
     """
     size = 1
 
@@ -45,7 +45,7 @@ def batch_of(prepare: Callable[[], Sequence[Any]], work: Callable[[Any], object]
             if whole := [taken for taken, interrupted in pieces if not interrupted]:
                 break
             size = max(1, size // 2)
-        # where not one was left alone, the fastest is the nearest to what it would have been
+        # if every piece was interrupted, the fastest one is closest to an uninterrupted run
         typical = statistics.median(whole) if whole else min(pieces)[0]
         size = max(1, int(PIECE / typical))
         return typical
@@ -58,7 +58,7 @@ def _cut(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
 
 
 def _timed(work: Callable[[Any], object], items: Sequence[Any]) -> tuple[float, bool]:
-    """Microseconds for one item, and whether the kernel gave the processor to somebody else meanwhile."""
+    """Returns the microseconds per item, and whether the kernel gave the processor to another process."""
     before = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
     started = time.perf_counter()
     for item in items:

@@ -1,4 +1,4 @@
-"""better-auth: who is signed in, by the session in the cookie (GET /api/auth/get-session), one Node process, SQLite."""
+"""better-auth: looks up the session in the cookie (GET /api/auth/get-session), with one Node process and SQLite."""
 
 import json
 import os
@@ -18,12 +18,12 @@ PASSWORD: Final = "a door for every porter"
 
 
 def install() -> str | None:
-    """Why it cannot be had here, or None once it is there."""
+    """Installs the packages. Returns the reason if that is not possible, or None."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
-        return "no node, or no npm, on the PATH"
+        return "node or npm is not on the PATH"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    shutil.copy(SERVED / "better_auth.mjs", FOLDER)  # modules are looked for from where the script is
+    shutil.copy(SERVED / "better_auth.mjs", FOLDER)  # Node resolves modules from the folder of the script
     manifest, written = FOLDER / "package.json", json.dumps({"private": True, "dependencies": PACKAGES})
     if manifest.exists() and manifest.read_text() == written:
         return None
@@ -37,7 +37,7 @@ def install() -> str | None:
     ]
     done = subprocess.run(command, cwd=FOLDER, check=False, capture_output=True, text=True)
     if done.returncode != 0:
-        return f"npm could not install it: {done.stderr.strip()[-200:]}"
+        return f"npm install failed: {done.stderr.strip()[-200:]}"
     manifest.write_text(written)
     return None
 

@@ -1,4 +1,4 @@
-"""fastapi-users: a protected route, by the token in its database (`DatabaseStrategy`), one Granian worker, SQLite."""
+"""fastapi-users: a protected route with tokens in the database (`DatabaseStrategy`), one Granian worker, SQLite."""
 
 import json
 import os
@@ -18,7 +18,7 @@ PASSWORD: Final = "a door for every porter"
 
 
 def install() -> str | None:
-    """Why it cannot be had here, or None once it is there, in an environment of its own."""
+    """Installs the packages in their own environment. Returns the reason if that is not possible, or None."""
     python, installed = FOLDER / "bin" / "python", FOLDER / "installed"
     if installed.exists() and installed.read_text() == " ".join(PACKAGES):
         return None
@@ -29,7 +29,7 @@ def install() -> str | None:
     for command in commands:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode != 0:
-            return f"pip could not install it: {done.stderr.strip()[-200:]}"
+            return f"pip install failed: {done.stderr.strip()[-200:]}"
     installed.write_text(" ".join(PACKAGES))
     return None
 

@@ -1,29 +1,29 @@
-"""Every error that Ostiary raises, in one tree. Imports nothing.
+"""All errors that Ostiary raises, in one tree. This module does not import Ostiary's other modules.
 
 ::
 
     OstiaryError
-    ├── ConfigurationError              at start-up only; one line for the operator, never over HTTP
+    ├── ConfigurationError              raised at start-up only; one line for the operator, never sent over HTTP
     │   └── KeyRejected                 key material that must not be used
     ├── RequestError                    the caller's fault
-    │   ├── InvalidRequest              400  cannot be understood
+    │   ├── InvalidRequest              400  the request cannot be understood
     │   │   ├── MalformedJson           400
     │   │   ├── MalformedCredential     400
     │   │   ├── MultipleCredentials     400
     │   │   ├── MissingToken            400
-    │   │   ├── InvalidQuery            400  not the parameters this route takes
-    │   │   └── InvalidTarget           400  tokens for this resource are not to be had
+    │   │   ├── InvalidQuery            400  not the query parameters that this route accepts
+    │   │   └── InvalidTarget           400  no tokens can be issued for this resource
     │   ├── Unauthenticated             401
-    │   │   ├── MissingCredential       401  no credential came: a bare challenge
-    │   │   ├── InvalidToken            401  everything that can be wrong with a token
-    │   │   │   ├── MalformedToken           not a compact JWS of ours, by its form
-    │   │   │   ├── BadSignature             no key of the issuer signed it
-    │   │   │   ├── ClaimRejected            signed, but a claim or its type is wrong
+    │   │   ├── MissingCredential       401  the request has no credential; the challenge has no error code
+    │   │   ├── InvalidToken            401  anything that can be wrong with a token
+    │   │   │   ├── MalformedToken           not in the form of our compact JWS tokens
+    │   │   │   ├── BadSignature             not signed with a key of the issuer
+    │   │   │   ├── ClaimRejected            signed, but a claim has the wrong value or type
     │   │   │   ├── TokenExpired
     │   │   │   ├── TokenRevoked
-    │   │   │   └── RefreshTokenReused       a spent refresh token came again: its family is ended
+    │   │   │   └── RefreshTokenReused       a refresh token was used twice; its family is revoked
     │   │   ├── InvalidCredentials      401
-    │   │   ├── InvalidClient           401  no client, or not its secret
+    │   │   ├── InvalidClient           401  unknown client or wrong secret
     │   │   ├── InvalidCode             401
     │   │   └── InsufficientUserAuthentication  401  a stronger or fresher sign-in is needed
     │   ├── Forbidden                   403
@@ -31,34 +31,34 @@
     │   │   └── CrossSiteRequest        403
     │   ├── NotFound                    404
     │   ├── MethodNotAllowed            405
-    │   ├── Conflict                    409  the state it wants to leave is not the state there is
+    │   ├── Conflict                    409  the current state does not allow the change
     │   │   └── TooManySessions         409
     │   ├── BodyTooLarge                413
     │   ├── UnsupportedMediaType        415
-    │   ├── InvalidBody                 422  JSON, but not the fields this route takes
+    │   ├── InvalidBody                 422  JSON, but not the fields that this route accepts
     │   │   ├── PasswordRejected        422
     │   │   └── InvalidEmail            422
     │   └── RateLimited                 429
-    ├── Unavailable                     503  Ostiary's fault, or a part of it is away
+    ├── Unavailable                     503  Ostiary's fault, or a part of it is unavailable
     │   ├── Busy                        503  the password hashing pool is full
     │   ├── StoreUnavailable            503  nothing was written
-    │   │   └── OutcomeUnknown          503  the commit was on its way: it may have been written
-    │   ├── RevocationsUnknown          503  what is revoked cannot be known, so nothing is let in
-    │   └── NotReady                    503  a part that every request needs is not there
-    ├── ConstraintViolated              500  a row that the database refuses; rolled back
-    └── StatementRefused                500  a statement that the engine cannot run: a mistake of ours
-        └── NoSuchTable                 500  most likely a migration has not run
+    │   │   └── OutcomeUnknown          503  the connection failed during the commit; it may have been written
+    │   ├── RevocationsUnknown          503  revocations are unknown, so every token is refused
+    │   └── NotReady                    503  a part that every request needs is unavailable
+    ├── ConstraintViolated              500  the database refused a row; the transaction is rolled back
+    └── StatementRefused                500  the database cannot run the statement: a bug in Ostiary
+        └── NoSuchTable                 500  a table is missing; most likely a migration has not run
 
-Each class has a stable ``code`` (what programs compare), a public ``title`` and the HTTP ``status``: this file is
-the one mapping to HTTP. The message given to the constructor is the private ``detail``: for logs, never for a caller.
-What a caller may read beyond the code comes from ``public()``.
+Each class has a stable ``code`` for programs to compare, a public ``title`` and an HTTP ``status``. This file is the
+only mapping from errors to HTTP. The message passed to the constructor is the private ``detail``. It is meant for logs
+and is never sent to a caller. `OstiaryError.public` returns what a caller may read in addition to the code.
 """
 
 from typing import Any, ClassVar
 
 
 class OstiaryError(Exception):
-    """The root. Catch it to catch everything that Ostiary raises on purpose."""
+    """The base class. Catch it to catch every error that Ostiary raises deliberately."""
 
     code: ClassVar[str] = "error"
     title: ClassVar[str] = "Something went wrong."
@@ -69,29 +69,29 @@ class OstiaryError(Exception):
         self.detail: str = detail
 
     def public(self) -> dict[str, Any]:
-        """What the caller may read beside ``code``, ``title`` and ``status``."""
+        """The members that the caller may read in addition to ``code``, ``title`` and ``status``."""
         return {}
 
 
 class ConfigurationError(OstiaryError):
-    """A setting, secret, file or database with which Ostiary refuses to start. Its message is one clear line."""
+    """Ostiary cannot start with this setting, secret, file or database. The message is one line."""
 
     code = "configuration"
     title = "Ostiary cannot start with this configuration."
 
 
 class KeyRejected(ConfigurationError):
-    """Key material that must not be used: too short, of the wrong kind, inconsistent."""
+    """Key material that must not be used because it is too short, of the wrong kind or inconsistent."""
 
     code = "key_rejected"
-    title = "The key is not usable."
+    title = "The key cannot be used."
 
 
 class RequestError(OstiaryError):
-    """The caller's fault: the same request again gets the same answer."""
+    """The caller's fault. Sending the same request again gets the same answer."""
 
     code = "invalid_request"
-    title = "The request cannot be served."
+    title = "The request cannot be processed."
     status = 400
 
 
@@ -105,11 +105,14 @@ class MalformedJson(InvalidRequest):
 
 
 class MalformedCredential(InvalidRequest):
-    """The Authorization header is for us, but holds no token (RFC 6750 §3.1, ``invalid_request``)."""
+    """The Authorization header uses our scheme but does not hold a token (RFC 6750 §3.1, ``invalid_request``)."""
 
 
 class MultipleCredentials(InvalidRequest):
-    """Two credentials for one role: refused, because guessing which one counts is an attack (RFC 6750 §2)."""
+    """The request has two credentials for the same purpose (RFC 6750 §2).
+
+    It is refused because an attacker could exploit a guess about which one counts.
+    """
 
     code = "multiple_credentials"
     title = "The request carries more than one credential."
@@ -121,7 +124,7 @@ class MissingToken(InvalidRequest):
 
 
 class InvalidQuery(InvalidRequest):
-    """``reason`` names the parameter and is safe to show: it never quotes a value."""
+    """The query parameters are not valid. ``reason`` names the parameter. It is public: it never quotes a value."""
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
@@ -132,26 +135,26 @@ class InvalidQuery(InvalidRequest):
 
 
 class InvalidTarget(InvalidRequest):
-    """No client stands for the resource that a token was asked for (RFC 8707 §2)."""
+    """The token request names a resource that no client represents (RFC 8707 §2)."""
 
     code = "invalid_target"
-    title = "There are no tokens for this resource."
+    title = "Tokens cannot be issued for this resource."
 
 
 class Unauthenticated(RequestError):
     code = "unauthenticated"
-    title = "Authentication is needed."
+    title = "Authentication is required."
     status = 401
 
 
 class MissingCredential(Unauthenticated):
-    """No credential came. The challenge then has no error code (RFC 6750 §3.1)."""
+    """The request has no credential. The challenge then has no error code (RFC 6750 §3.1)."""
 
     code = "missing_credential"
 
 
 class InvalidToken(Unauthenticated):
-    """The whole family of token refusals. A caller sees this one code; the subclass and detail are for logs."""
+    """The base class of all token errors. A caller sees only this code. The subclass and detail are for logs."""
 
     code = "invalid_token"
     title = "The token is not valid."
@@ -181,7 +184,10 @@ class InvalidCredentials(Unauthenticated):
 
 
 class InvalidClient(Unauthenticated):
-    """No client authentication came, or no client has this id and secret (RFC 6749 §5.2): never said which."""
+    """Client authentication is missing, or no client has this id and secret (RFC 6749 §5.2).
+
+    The answer never says which of the two it is.
+    """
 
     code = "invalid_client"
     title = "The client could not be authenticated."
@@ -193,10 +199,10 @@ class InvalidCode(Unauthenticated):
 
 
 class InsufficientUserAuthentication(Unauthenticated):
-    """A stronger or fresher sign-in is needed (RFC 9470 §3)."""
+    """A stronger or more recent sign-in is required (RFC 9470 §3)."""
 
     code = "insufficient_user_authentication"
-    title = "A stronger or more recent sign-in is needed."
+    title = "A stronger or more recent sign-in is required."
 
     def __init__(self, detail: str = "", *, max_age: int | None = None, acr_values: str | None = None) -> None:
         super().__init__(detail)
@@ -206,13 +212,13 @@ class InsufficientUserAuthentication(Unauthenticated):
 
 class Forbidden(RequestError):
     code = "forbidden"
-    title = "You may not do this."
+    title = "You do not have permission to do this."
     status = 403
 
 
 class InsufficientScope(Forbidden):
     code = "insufficient_scope"
-    title = "The token's scope does not reach this far."
+    title = "The token does not have the required scope."
 
     def __init__(self, detail: str = "", *, scope: str | None = None) -> None:
         super().__init__(detail)
@@ -226,13 +232,13 @@ class CrossSiteRequest(Forbidden):
 
 class NotFound(RequestError):
     code = "not_found"
-    title = "There is nothing here."
+    title = "Not found."
     status = 404
 
 
 class MethodNotAllowed(RequestError):
     code = "method_not_allowed"
-    title = "This method is not offered here."
+    title = "This method is not allowed here."
     status = 405
 
 
@@ -244,7 +250,7 @@ class Conflict(RequestError):
 
 class TooManySessions(Conflict):
     code = "too_many_sessions"
-    title = "There are as many sessions as an account may have. End one to sign in."
+    title = "The account has reached its session limit. End a session to sign in."
 
 
 class BodyTooLarge(RequestError):
@@ -255,15 +261,18 @@ class BodyTooLarge(RequestError):
 
 class UnsupportedMediaType(RequestError):
     code = "unsupported_media_type"
-    title = "This route does not take a body of that media type."
+    title = "This route does not accept a body of this media type."
     status = 415
 
 
 class InvalidBody(RequestError):
-    """JSON, but not what this route takes. ``reason`` names the field and is safe to show: it never quotes a value."""
+    """The body is JSON, but not what this route accepts.
+
+    ``reason`` names the field. It is public: it never quotes a value.
+    """
 
     code = "invalid_body"
-    title = "The body does not have the fields that this route takes."
+    title = "The body does not match what this route expects."
     status = 422
 
     def __init__(self, reason: str = "") -> None:
@@ -275,10 +284,10 @@ class InvalidBody(RequestError):
 
 
 class PasswordRejected(InvalidBody):
-    """The password breaks the policy; ``reasons`` says in which ways, for a person to read."""
+    """The password breaks the policy. ``reasons`` says how, in sentences for the user."""
 
     code = "password_rejected"
-    title = "The password is too easy to guess, or not of an accepted length."
+    title = "The password is too easy to guess, too short or too long."
 
     def __init__(self, reasons: tuple[str, ...]) -> None:
         super().__init__(" ".join(reasons))
@@ -294,7 +303,7 @@ class InvalidEmail(InvalidBody):
 
 
 class RateLimited(RequestError):
-    """Too many attempts. ``retry_after`` is in whole seconds, at least 1 (RFC 9110 §10.2.3)."""
+    """Too many attempts. ``retry_after`` is a whole number of seconds, at least 1 (RFC 9110 §10.2.3)."""
 
     code = "rate_limited"
     title = "Too many attempts. Try again later."
@@ -306,10 +315,13 @@ class RateLimited(RequestError):
 
 
 class Unavailable(OstiaryError):
-    """A part is away or overloaded. Authentication is closed meanwhile; ``retry_after`` is in whole seconds."""
+    """A part is unavailable or overloaded. Until it recovers, authentication fails closed.
+
+    ``retry_after`` is a whole number of seconds.
+    """
 
     code = "unavailable"
-    title = "The service cannot answer at the moment. Try again."
+    title = "The service is temporarily unavailable. Try again."
     status = 503
 
     def __init__(self, detail: str = "", *, retry_after: int = 1) -> None:
@@ -323,19 +335,19 @@ class Busy(Unavailable):
 
 
 class StoreUnavailable(Unavailable):
-    """The database cannot be reached or refuses to write. Nothing of this request was written."""
+    """The database cannot be reached or refuses to write. The request wrote nothing."""
 
 
 class OutcomeUnknown(StoreUnavailable):
-    """The connection or disk failed while the commit was on its way: it may or may not have been written."""
+    """The connection or disk failed during the commit. The data may or may not have been written."""
 
 
 class RevocationsUnknown(Unavailable):
-    """The change feed is not fresh, so a revoked token could not be told from a good one."""
+    """Revocations are not up to date, so a revoked token cannot be told from a valid one."""
 
 
 class NotReady(Unavailable):
-    """A part that every request needs is not there: ``database``, ``clock`` or ``revocations``."""
+    """A part that every request needs is unavailable: ``database``, ``clock`` or ``revocations``."""
 
     code = "not_ready"
     title = "The service is not ready."
@@ -349,13 +361,15 @@ class NotReady(Unavailable):
 
 
 class ConstraintViolated(OstiaryError):
-    """A row that a unique, foreign key, check or not-null constraint refuses. Where a race may cause it, write
-    ``on conflict`` instead: this ends the transaction, and is to be caught outside of it."""
+    """A unique, foreign key, check or not-null constraint refused a row.
+
+    This error ends the transaction, so catch it outside. If a race can cause it, use ``on conflict`` instead.
+    """
 
 
 class StatementRefused(OstiaryError):
-    """The engine cannot run the statement as it is written: a mistake in a slice."""
+    """The database cannot run the statement as it is written: a bug in a slice."""
 
 
 class NoSuchTable(StatementRefused):
-    """The statement names a table that is not there: most likely a migration has not run."""
+    """The statement names a table that does not exist. Most likely a migration has not run."""

@@ -1,12 +1,13 @@
-"""Where an unexpected error happened, without what it says."""
+"""Where an unexpected error happened, without its message."""
 
 import traceback
 
 
 def trace(error: BaseException) -> str:
-    """The types and code positions of an error and, after it, of those it came from.
+    """The type and code positions of an error, followed by those of the errors that caused it.
 
-    Messages are left out: a driver's error quotes the parameter it choked on, and that may be a password or a token.
+    Messages are left out because a database driver's error quotes the parameter that failed, which may be a password
+    or a token.
     """
     found: list[str] = []
     seen: set[int] = set()

@@ -61,8 +61,8 @@ async def test_when_revocations_cannot_be_known_the_guard_answers_503(example):
     """And not 401: whoever has a good token must not be sent away to sign in."""
     async with world(example.auth, example.app) as w:
         user = await w.login_as()
-        example.auth._follower._progress.asked_at = float("-inf")
-        example.auth._follower._database = None  # whoever reads from here on fails
+        example.auth._assembly._follower._progress.asked_at = float("-inf")
+        example.auth._assembly._follower._database = None  # whoever reads from here on fails
         answer = await user.get("/api/profile")
         assert (answer.status_code, answer.json()["detail"]["code"]) == (503, "unavailable")
         assert answer.headers["retry-after"] == "1"

@@ -11,6 +11,7 @@ from ostiary import Ostiary
 from ostiary.core.housekeeping import Housekeeper
 from ostiary.core.tokens.keys.held import SigningKeys
 from ostiary.errors import ConfigurationError, StoreUnavailable, Unavailable
+from ostiary.settings import SessionSettings, SignInSettings
 from ostiary.testing.lifespan import running
 from ostiary.testing.world import FrozenClock
 
@@ -53,8 +54,8 @@ async def test_it_may_be_opened_and_closed_again_and_keeps_its_keys(url):
     auth = Ostiary(url, environ={})
     kids = []
     for _ in range(2):
-        async with auth.opened() as ambient:
-            kids.append(ambient.keys.current.kid)
+        async with auth.opened() as house:
+            kids.append(house.ambient.keys.current.kid)
         with pytest.raises(Unavailable):
             _ = auth.ambient
     assert kids[0] == kids[1]
@@ -66,13 +67,16 @@ async def test_opening_what_is_open_opens_nothing_more(url):
     auth = Ostiary(url, environ={})
     await asyncio.gather(*(auth.open() for _ in range(5)))
     ambient = auth.ambient
-    await auth.open()
     async with auth.opened() as same:
-        assert same is ambient
-    assert auth.ambient is ambient, "who found it open leaves it open"
+        assert same is auth
+        assert same.ambient is ambient
     names = [task.get_name() for task in asyncio.all_tasks()]
     assert names.count("ostiary-feed") == names.count("ostiary-mail") == names.count("ostiary-keys") == 1
-    await auth.close()
+    for _ in range(5):
+        assert auth.ambient is ambient, "it stays open until everyone who opened it has closed it"
+        await auth.close()
+    with pytest.raises(Unavailable):
+        _ = auth.ambient
 
 
 async def test_without_a_lifespan_it_opens_with_the_first_request_once(url):
@@ -110,6 +114,20 @@ async def test_a_failure_late_in_opening_closes_what_was_opened(url, monkeypatch
         await auth.open()
     await asyncio.sleep(0)
     assert {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"ostiary-writer", "ostiary-mail"})
+
+
+async def test_an_opening_that_is_cancelled_closes_what_it_opened(url):
+    auth = Ostiary(url, environ={})
+    opening = asyncio.create_task(auth.open())
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    async with asyncio.timeout(10):
+        while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 - it closes in the background
+            await asyncio.sleep(0.01)
+    async with auth.opened():
+        assert auth.ambient
 
 
 async def test_without_a_database_our_paths_answer_503_and_the_apps_go_on(tmp_path):
@@ -163,18 +181,18 @@ async def test_the_error_of_an_unreachable_database_does_not_quote_its_password(
 
 async def test_housekeeping_removes_what_has_expired_everywhere(url):
     clock = FrozenClock()
-    auth = Ostiary(url, environ={}, clock=clock, session_lifetime=60, attempt_lifetime=60)
-    async with auth.opened() as ambient, client(auth.asgi) as http:
+    auth = Ostiary(url, SessionSettings(lifetime=60), SignInSettings(attempt_lifetime=60), environ={}, clock=clock)
+    async with auth.opened() as house, client(auth.asgi) as http:
         body = {"email": "ada@example.com", "password": "seven purple umbrellas sing"}
         await http.post("/auth/register", json=body)
         answer = await http.post("/auth/login", json=body)
         await http.post("/auth/logout", json={"refresh_token": answer.json()["refresh_token"]})
         clock.advance(2 * 86400)
-        await ambient.database.execute("delete from store_lease")  # it may have been swept meanwhile
-        assert await Housekeeper(ambient, auth._features).tidy()
+        await house.ambient.database.execute("delete from store_lease")  # it may have been swept meanwhile
+        assert await Housekeeper(house.ambient, auth._assembly.features).tidy()
         for table in ("sessions", "refresh_tokens", "hot_rate"):
-            assert await ambient.database.all(f"select * from {table}") == []
-        kinds = {row[0] for row in await ambient.database.all("select kind from feed")}
+            assert await house.ambient.database.all(f"select * from {table}") == []
+        kinds = {row[0] for row in await house.ambient.database.all("select kind from feed")}
         assert "session" not in kinds
 
 

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from ostiary import Ostiary
 from ostiary.errors import Unavailable
+from ostiary.settings import MailSettings
 from ostiary.testing.world import world
 
 
@@ -70,9 +71,9 @@ async def test_what_the_app_was_configured_with_is_not_used_and_is_there_again_a
     configured = {
         "secret": "x2Yb7uXG0vq0O1Y5c7bZzq0J6m5wq1n8m3r9t4k2p6s",
         "hot": "valkey://127.0.0.1:1",
-        "smtp": "smtp://127.0.0.1:1",
     }
-    auth = Ostiary("postgresql://nobody@127.0.0.1:1/nowhere", environ={}, **configured)
+    mail = MailSettings(smtp="smtp://127.0.0.1:1")
+    auth = Ostiary("postgresql://nobody@127.0.0.1:1/nowhere", mail, environ={}, **configured)
     before = auth.settings
     async with world(auth) as w:
         await w.login_as()

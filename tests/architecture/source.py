@@ -1,4 +1,4 @@
-"""The package's own source, read and not run."""
+"""Reads the source of the package without running it."""
 
 import ast
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Module(NamedTuple):
 
 
 def modules() -> Iterator[Module]:
-    """Every module of the package, by its dotted name."""
+    """Yields every module of the package with its dotted name."""
     for path in sorted(SOURCE.rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

@@ -1,4 +1,4 @@
-"""The wheel holds the whole package, and its base install is enough to verify a token."""
+"""The wheel contains the whole package, and the base install can issue and verify a token."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ except TokenExpired:
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory):
-    """The Python of a new virtual environment."""
+    """The Python interpreter of a new virtual environment."""
     folder = tmp_path_factory.mktemp("venv")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     return folder / "bin" / "python"
@@ -52,7 +52,7 @@ def wheel(python, tmp_path_factory):
     return built
 
 
-def test_the_wheel_holds_every_file_of_the_package(wheel):
+def test_the_wheel_contains_every_file_of_the_package(wheel):
     files = [path for path in SOURCE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     packed = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
     assert sorted(packed) == sorted(path.relative_to(SOURCE).as_posix() for path in files)

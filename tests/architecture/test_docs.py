@@ -1,4 +1,4 @@
-"""Every slice has its page of documentation, at the path of its code."""
+"""Every slice has a documentation page at the same path as its code."""
 
 import importlib
 import re
@@ -17,19 +17,19 @@ SLICES = sorted(
 )
 
 
-def test_there_are_slices():
+def test_slices_are_found():
     assert len(SLICES) >= 11
 
 
 @pytest.mark.parametrize("name", SLICES, ids=str)
-def test_a_slice_has_a_page_that_the_index_names(name):
+def test_each_slice_has_a_page_that_the_index_links_to(name):
     page = f"{name.as_posix()}.md"
     assert (ROOT / "docs" / page).is_file()
     assert f"({page})" in (ROOT / "docs" / "index.md").read_text()
 
 
-def test_every_decision_has_its_number_and_the_index_leads_to_each_from_the_fifth_on():
-    """The first four are behind one link."""
+def test_decisions_are_numbered_and_the_index_links_to_each_from_the_fifth_on():
+    """The first four decisions share one link."""
     names = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("*.md"))
     assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
     for number, name in enumerate(names, start=1):

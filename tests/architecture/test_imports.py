@@ -1,11 +1,11 @@
-"""Importing does nothing but define names, and the base install is enough for what it promises."""
+"""Importing only defines names, and the library needs only the dependencies of the base install."""
 
 import subprocess
 import sys
 
 from tests.architecture.source import SOURCE
 
-# Tells each deed that reaches beyond the process, and each look at the environment by a module of ours.
+# Reports every action that reaches beyond the process, and every environment lookup by one of our modules.
 IMPORT_EVERYTHING = """
 import importlib, os, pkgutil, sys, threading
 
@@ -43,17 +43,17 @@ import ostiary, ostiary.errors, ostiary.jose, ostiary.verifier
 print(*sorted({name.split(".")[0] for name in sys.modules.keys() - before} - sys.stdlib_module_names))
 """
 
-# _cffi_backend and _openssl are cryptography's; msgspec takes typing_extensions where it finds it.
+# _cffi_backend and _openssl belong to cryptography. msgspec uses typing_extensions if it is installed.
 BASE = {"_cffi_backend", "_openssl", "cryptography", "msgspec", "ostiary", "typing_extensions"}
 
 
-def test_importing_every_module_is_silent_and_touches_nothing(tmp_path):
+def test_importing_every_module_prints_nothing_and_has_no_side_effects(tmp_path):
     done = _run(IMPORT_EVERYTHING, folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_module_that_does_something_at_import_is_caught(tmp_path):
+def test_side_effects_at_import_are_detected(tmp_path):
     package = tmp_path / "src" / "ostiary"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -64,7 +64,7 @@ def test_a_module_that_does_something_at_import_is_caught(tmp_path):
     assert "hello" in done.stdout
 
 
-def test_the_library_imports_base_dependencies_only(tmp_path):
+def test_the_library_imports_only_base_dependencies(tmp_path):
     done = _run(IMPORT_BASE, folder=tmp_path)
     assert done.stderr == ""
     assert {"cryptography", "msgspec", "ostiary"} <= set(done.stdout.split()) <= BASE

@@ -1,4 +1,4 @@
-"""Imports point one way, and stand where they can be seen."""
+"""Imports follow the layers and stay at module level."""
 
 import ast
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.architecture.source import ROOT, modules
 
-# The one lazy import: `from ostiary import Verifier` must not load the server's dependencies.
+# The only lazy import. `from ostiary import Verifier` must not load the server's dependencies.
 LAZY = {("ostiary", "__getattr__")}
 
 

@@ -1,6 +1,11 @@
-"""Optional slices are optional: without any one of them, or all, the rest assembles and does the main job."""
+"""Optional slices are optional. Without any one of them, or without all of them, the rest still works.
+
+The settings of a slice, their documentation and its rate limits come and go with its folder and its line in the list.
+"""
 
 import ast
+import filecmp
+import json
 import re
 import shutil
 import subprocess
@@ -8,7 +13,10 @@ import sys
 
 import pytest
 
-from tests.architecture.source import SOURCE
+from tests.architecture.source import ROOT, SOURCE
+
+LIST = "app/slices.py"
+PAGE = ROOT / "docs" / "settings.md"
 
 SLICES = sorted(path.parent.name for path in (SOURCE / "ostiary" / "features").glob("*/__init__.py"))
 
@@ -28,7 +36,7 @@ PERSON = {"email": "ada@example.com", "password": "seven purple umbrellas sing"}
 ISSUER = "http://127.0.0.1:8000"
 
 async def main():
-    auth = ostiary.Ostiary("sqlite:///slices.db", issuer=ISSUER, environ={})
+    auth = ostiary.Ostiary("sqlite:///slices.db", issuer=ISSUER, environ={}, config=None)
     app = auth.middleware(Starlette())
     told, heard = asyncio.Queue(), asyncio.Queue()
     life = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, told.get, heard.put))
@@ -61,48 +69,230 @@ print("done")
 """
 
 
-@pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
-def test_without_a_slice_the_rest_does_the_main_job(tmp_path, missing):
-    source = tmp_path / "src"
-    shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in missing:
-        shutil.rmtree(source / "ostiary" / "features" / name)
-    app = source / "ostiary" / "app.py"
-    app.write_text(_without(missing, app.read_text()))
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", MAIN_JOB, source],
-        cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(source)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("done\n")
+NEW_SLICE = {
+    "__init__": """
+from ostiary.core.plug import Feature
+from ostiary.features.greeting.routes import ROUTES
+from ostiary.features.greeting.settings import GreetingSettings
+
+feature = Feature(name="greeting", settings=(GreetingSettings,), routes=ROUTES)
+""",
+    "settings": """
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ostiary.core.settings import Section, setting
+from ostiary.store.hot import Rate
 
 
-def test_each_slice_stands_in_the_one_list():
-    app = (SOURCE / "ostiary" / "app.py").read_text()
-    assert sorted(element.id for element in _features(app).elts) == SLICES
+@dataclass(frozen=True, kw_only=True)
+class GreetingSettings(Section):
+    section: ClassVar[str] = "greeting"
+
+    word: str = setting("The word of the greeting.", "hello", choices=("hello", "welcome"))
+    limit: Rate = setting("Greetings per source.", Rate(100, 60))
+""",
+    "routes": """
+import msgspec
+
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, PerSource, Place, Policy, Route, Speaks
+from ostiary.features.greeting.settings import GreetingSettings
 
 
-def _without(names, app):
-    """Removes each slice's import line and its entry in ``FEATURES``: what a person would do, and no more."""
-    for name in names:
-        app, removed = re.subn(
-            rf"^from ostiary\.features\.{name} import feature as {name}\n", "", app, flags=re.MULTILINE
+class Greeting(msgspec.Struct, frozen=True):
+    word: str
+
+
+async def greet(call: Call[Empty]) -> Answer:
+    return Answer(200, Greeting(call.ambient.settings.of(GreetingSettings).word))
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        place=Place.PREFIX,
+        path="/greeting",
+        summary="Greet",
+        policy=Policy(
+            speaks=Speaks.JSON,
+            credential=Credential.NONE,
+            csrf=Csrf.SAFE,
+            limit=PerSource(GreetingSettings, "limit"),
+        ),
+        handler=greet,
+        body=Empty,
+        query=Empty,
+        answers={200: Greeting},
+        errors=(),
+    ),
+)
+""",
+}
+
+GREETINGS = """
+import asyncio, json, sys
+import httpx
+from ostiary import Ostiary
+from ostiary.features.greeting.settings import GreetingSettings
+
+async def greetings(name, *sections):
+    auth = Ostiary(f"sqlite:///{name}.db", *sections)
+    transport = httpx.ASGITransport(auth.asgi)
+    async with auth.opened(), httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+        answers = [await client.get("/auth/greeting") for _ in range(3)]
+    return [[answer.status_code, answer.json().get("word")] for answer in answers]
+
+async def main():
+    print(json.dumps([await greetings("one"), await greetings("two", GreetingSettings(limit="2/hour"))]))
+
+asyncio.run(main())
+"""
+
+SETTINGS = """
+import json, os
+from ostiary.app.slices import read_settings
+from ostiary.core.settings import shown
+
+findings = read_settings({}, config=None).findings
+print(json.dumps([(finding.name, shown(finding.value), finding.problem) for finding in findings]))
+"""
+
+
+class Copy:
+    """A copy of the source code. Tests remove slices from it and add slices to it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.source = folder / "src"
+        self.package = self.source / "ostiary"
+        self.list = self.package / LIST
+        shutil.copytree(SOURCE, self.source, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def remove(self, *names):
+        for name in names:
+            shutil.rmtree(self.package / "features" / name)
+        self.list.write_text(_without(names, self.list.read_text()))
+
+    def add(self, name, modules):
+        folder = self.package / "features" / name
+        folder.mkdir()
+        for module, text in modules.items():
+            (folder / f"{module}.py").write_text(text)
+        self.list.write_text(_with(name, self.list.read_text()))
+
+    def run(self, *arguments, **environ):
+        done = subprocess.run(
+            [sys.executable, "-B", *arguments],
+            cwd=self.folder,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "PYTHONPATH": str(self.source), **environ},
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        assert removed == 1, f"app.py does not import the slice {name} on a line of its own"
-    features = _features(app)
-    kept = [element.id for element in features.elts if element.id not in names]
-    listed = ast.get_source_segment(app, features)
-    return app.replace(listed, "(" + "".join(f"{name}, " for name in kept) + ")")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def page(self):
+        """docs/settings.md as generated from the copy."""
+        return self.run(ROOT / "scripts" / "_settings_page.py")
+
+    def settings(self, **environ):
+        """The value and the problem of every setting, by name."""
+        return {name: (value, problem) for name, value, problem in json.loads(self.run("-c", SETTINGS, **environ))}
+
+    def changed(self):
+        """The files and folders that differ from the original."""
+        return sorted(_differing(filecmp.dircmp(SOURCE / "ostiary", self.package, ignore=["__pycache__"])))
 
 
-def _features(app):
+@pytest.fixture
+def copy(tmp_path):
+    return Copy(tmp_path)
+
+
+@pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
+def test_the_rest_works_without_a_slice(copy, missing):
+    copy.remove(*missing)
+    assert copy.run("-c", MAIN_JOB, copy.source).endswith("done\n")
+
+
+def test_an_unchanged_copy_has_the_settings_of_every_slice(copy):
+    assert copy.changed() == []
+    assert copy.page() == PAGE.read_text()
+    assert copy.settings(OSTIARY_TOTP_LIMIT="3/day")["totp.limit"] == ("3/day", None)
+
+
+def test_removing_a_slice_removes_its_settings_their_documentation_and_its_limits(copy):
+    copy.remove("totp")
+    assert copy.changed() == [LIST, "features/totp"]
+    settings = copy.settings(OSTIARY_TOTP_LIMIT="3/day")
+    assert [name for name in settings if name.startswith("totp.")] == []
+    (problem,) = [problem for _, problem in settings.values() if problem]
+    assert problem.startswith("OSTIARY_TOTP_LIMIT: there is no such setting")
+    rows, before = copy.page().splitlines(), PAGE.read_text().splitlines()
+    gone = [line for line in before if line not in rows]
+    assert gone == [line for line in before if line.startswith(("## totp", "| `totp."))]
+    assert len(gone) > 1
+
+
+def test_adding_a_slice_adds_its_settings_their_documentation_and_its_limits(copy):
+    """No other file changes."""
+    copy.add("greeting", NEW_SLICE)
+    assert copy.changed() == [LIST, "features/greeting"]
+    page = copy.page()
+    assert "\n## greeting\n" in page
+    assert "\n| `greeting.word` | `hello` | `hello`, `welcome` | The word of the greeting. |\n" in page
+    assert "\n| `greeting.limit` | `100/minute` | a rate | Greetings per source. |\n" in page
+    settings = copy.settings(
+        OSTIARY_GREETING_LIMIT="1/hour", OSTIARY_GREETING_WORD="adieu", OSTIARY_GREETING_LIMITS="1"
+    )
+    assert settings["greeting.limit"] == ("1/hour", None)
+    assert settings["greeting.word"][1] == "OSTIARY_GREETING_WORD: greeting.word must be hello or welcome, not 'adieu'"
+    assert settings["OSTIARY_GREETING_LIMITS"][1].endswith("did you mean OSTIARY_GREETING_LIMIT?")
+    from_environment, from_argument = json.loads(
+        copy.run("-c", GREETINGS, OSTIARY_GREETING_LIMIT="1/hour", OSTIARY_GREETING_WORD="welcome")
+    )
+    assert from_environment == [[200, "welcome"], [429, None], [429, None]]
+    assert from_argument == [[200, "welcome"], [200, "welcome"], [429, None]]
+
+
+def test_features_contains_every_slice():
+    assert sorted(element.id for element in _features((SOURCE / "ostiary" / LIST).read_text()).elts) == SLICES
+
+
+def _without(names, text):
+    """Removes only each slice's import line and its entry in ``FEATURES``, as a developer would."""
+    for name in names:
+        text, removed = re.subn(
+            rf"^from ostiary\.features\.{name} import feature as {name}\n", "", text, flags=re.MULTILINE
+        )
+        assert removed == 1, f"{LIST} does not import the slice {name} on a line of its own"
+    return _with_features([element.id for element in _features(text).elts if element.id not in names], text)
+
+
+def _with(name, text):
+    """Adds only the slice's import line and its entry in ``FEATURES``, as a developer would."""
+    text = _with_features([*(element.id for element in _features(text).elts), name], text)
+    first = text.index("from ostiary.features.")
+    return f"{text[:first]}from ostiary.features.{name} import feature as {name}\n{text[first:]}"
+
+
+def _with_features(names, text):
+    listed = ast.get_source_segment(text, _features(text))
+    return text.replace(listed, "(" + "".join(f"{name}, " for name in names) + ")")
+
+
+def _features(text):
     """The tuple assigned to ``FEATURES``."""
-    for statement in ast.parse(app).body:
+    for statement in ast.parse(text).body:
         target = statement.target if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [None])[0]
         if isinstance(target, ast.Name) and target.id == "FEATURES":
             return statement.value
-    raise AssertionError("app.py has no FEATURES")
+    raise AssertionError(f"{LIST} has no FEATURES")
+
+
+def _differing(compared, folder=""):
+    for name in (*compared.left_only, *compared.right_only, *compared.diff_files, *compared.funny_files):
+        yield folder + name
+    for name, inner in compared.subdirs.items():
+        yield from _differing(inner, f"{folder}{name}/")

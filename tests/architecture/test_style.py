@@ -1,4 +1,4 @@
-"""What a reader may count on in every module."""
+"""Style rules that hold in every module."""
 
 import ast
 import re
@@ -22,18 +22,18 @@ CLOCKS = {
     "date.today",
 }
 
-# Where time comes in: the server's clock, the default of a library user's verifier, tools for people and for tests.
+# Modules that may read the time: the server's clock, the default of the library's verifier, the CLI and test helpers.
 READS_A_CLOCK = re.compile(
     r"ostiary\.(core\.clock|verifier\.(verifier|jwt|remote\.(feed|status_lists))|cli|testing)(\.|$)"
 )
 
 
-def test_no_module_is_longer_than_a_reader_can_hold():
+def test_modules_stay_below_the_maximum_length():
     lengths = {module.name: len(module.path.read_text(encoding="utf-8").splitlines()) for module in modules()}
     assert {name: length for name, length in lengths.items() if length >= LONGEST_MODULE} == {}
 
 
-def test_names_of_folders_modules_classes_and_functions_say_something():
+def test_names_of_folders_modules_classes_and_functions_are_meaningful():
     defined = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     paths = [str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*") if "__pycache__" not in path.parts]
     names = [
@@ -45,8 +45,8 @@ def test_names_of_folders_modules_classes_and_functions_say_something():
     assert [name for name in paths + names if _words(name.rpartition(" ")[2]) & SAYS_NOTHING] == []
 
 
-def test_no_log_line_takes_an_errors_words():
-    """P05: a driver's error quotes its parameters, passwords and tokens among them; `ostiary.trace` leaves them out."""
+def test_no_log_call_includes_a_traceback():
+    """P05: a driver's error quotes its parameters, including passwords and tokens. `ostiary.trace` leaves them out."""
     found = [module.located(node) for module in modules() for node in ast.walk(module.tree) if _logs_a_traceback(node)]
     assert found == []
 
@@ -54,7 +54,7 @@ def test_no_log_line_takes_an_errors_words():
 @pytest.mark.parametrize(
     "line", ["_log.exception('it failed')", "_LOG.warning('it failed', exc_info=True)", "traceback.print_exc()"]
 )
-def test_a_log_line_with_a_traceback_is_noticed(line):
+def test_a_log_call_with_a_traceback_is_detected(line):
     assert any(_logs_a_traceback(node) for node in ast.walk(ast.parse(line)))
 
 
@@ -67,7 +67,7 @@ def _logs_a_traceback(node):
     )
 
 
-def test_only_the_clock_reads_the_clock():
+def test_only_allowed_modules_read_the_clock():
     found = [
         module.located(node)
         for module in modules()
@@ -82,7 +82,7 @@ def test_only_the_clock_reads_the_clock():
     "line",
     ["time.time()", "Clock(time.time)", "datetime.datetime.now()", "datetime.now(UTC)", "from time import time_ns"],
 )
-def test_every_way_to_read_a_clock_is_seen(line):
+def test_every_way_to_read_a_clock_is_detected(line):
     assert any(_reads_a_clock(node) for node in ast.walk(ast.parse(line)))
 
 

@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    with Served(folder, environ={"OSTIARY_LIMIT_LOGIN": "1000/second"}) as served:
+    with Served(folder, environ={"OSTIARY_SIGN_IN_LIMIT": "1000/second"}) as served:
         yield served.ready()
 
 
@@ -140,7 +140,9 @@ def test_the_list_is_by_name(made):
         ("billing", []),
         ("orders", ["http://127.0.0.1:9000", ORDERS]),
     ]
-    assert all(each["created"].endswith("Z") and set(each) == {"name", "id", "resources", "created"} for each in listed)
+    assert all(
+        each["created_at"].endswith("Z") and set(each) == {"name", "id", "resources", "created_at"} for each in listed
+    )
     table = call("clients", "list", folder=made).stdout
     assert listed[0]["id"] in table
     assert ORDERS in table
@@ -149,14 +151,14 @@ def test_the_list_is_by_name(made):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("create", "orders"), "there is a client orders already"),
+        (("create", "orders"), "there is already a client named 'orders'"),
         (("create", "new", "--resource", "ftp://x"), "'ftp://x': A resource is an https URL"),
         (
             ("create", "new", "--resource", ORDERS, "--resource", "http://127.0.0.1:8000"),
             "'http://127.0.0.1:8000': The issuer",
         ),
         (("create", "a\x1b[31mb"), "A client's name has"),
-        (("create", "client_x"), "does not begin as an id does"),
+        (("create", "client_x"), "must not start with client_"),
         (("rotate", "nobody"), "there is no client nobody"),
         (("delete", "\x1b[31m"), "there is no client"),
         (("delete", ""), "there is no client"),

@@ -1,7 +1,6 @@
 """`ostiary doctor` shows every setting and what is wrong with it, shows no secret, and changes nothing."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import secrets
@@ -9,6 +8,7 @@ import socket
 
 import pytest
 
+from ostiary.app.slices import enabled, stated
 from ostiary.core.settings import Settings
 from tests.cli.program import call, free_port, run
 
@@ -29,81 +29,96 @@ def doctor(folder, *arguments, environ=None):
 def test_a_new_folder_is_sound_and_stays_empty(tmp_path):
     code, settings, checks = doctor(tmp_path)
     assert code == 0
-    assert list(settings) == [field.name for field in dataclasses.fields(Settings)]
+    assert list(settings) == [each.name for section in (Settings, *stated(enabled())) for each in section.settings()]
     assert {finding["source"] for finding in settings.values()} == {"default"}
     assert "made at the first start" in checks["database"]["detail"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_every_setting_says_where_it_came_from(tmp_path):
-    (tmp_path / "ostiary.toml").write_text('access_lifetime = 600\nbody_limit = 2048\ntrusted_proxies = ["10.0.0.0/8"]')
-    environ = {"OSTIARY_BODY_LIMIT": "4096", "OSTIARY_LIMIT_LOGIN": "7/hour"}
-    arguments = ("--config", "ostiary.toml", "--database", "sqlite:///other.db")
-    code, settings, _ = doctor(tmp_path, *arguments, environ=environ)
-    assert code == 0
+    (tmp_path / "ostiary.toml").write_text(
+        '[tokens]\naccess_lifetime = 600\n[web]\nbody_limit = 2048\ntrusted_proxies = ["10.0.0.0/8"]'
+    )
+    (tmp_path / "smtp").write_text("smtp://127.0.0.1:1\n")
+    environ = {
+        "OSTIARY_WEB_BODY_LIMIT": "4096",
+        "OSTIARY_SIGN_IN_LIMIT": "7/hour",
+        "OSTIARY_MAIL_SMTP_FILE": "smtp",
+        "OSTIARY_PORT": "tcp://10.0.0.1:8000",
+    }
+    _, settings, checks = doctor(tmp_path, "--database", "sqlite:///other.db", environ=environ)
+    assert checks["settings"]["ok"], checks["settings"]
+    assert {finding["problem"] for finding in settings.values()} == {None}
     said = {name: (finding["value"], finding["source"]) for name, finding in settings.items()}
-    assert said["access_lifetime"] == ("600", "ostiary.toml")
-    assert said["trusted_proxies"] == ("10.0.0.0/8", "ostiary.toml")
-    assert said["body_limit"] == ("4096", "OSTIARY_BODY_LIMIT")
-    assert said["limit_login"] == ("7/hour", "OSTIARY_LIMIT_LOGIN")
+    assert said["tokens.access_lifetime"] == ("600", "ostiary.toml")
+    assert said["web.trusted_proxies"] == ("10.0.0.0/8", "ostiary.toml")
+    assert said["web.body_limit"] == ("4096", "OSTIARY_WEB_BODY_LIMIT")
+    assert said["sign_in.limit"] == ("7/hour", "OSTIARY_SIGN_IN_LIMIT")
     assert said["database"] == ("sqlite:///other.db", "--database")
-    assert said["argon2_time"] == ("2", "default")
+    assert said["hashing.time"] == ("2", "default")
+    assert said["mail.smtp"] == ("hidden", "OSTIARY_MAIL_SMTP_FILE")
 
 
 def test_settings_of_sessions_and_revocation_are_shown_in_words(tmp_path):
     environ = {
-        "OSTIARY_SESSION_LIMIT_POLICY": "refuse",
-        "OSTIARY_RESOURCES": "https://orders.example.com https://stock.example.com",
-        "OSTIARY_STATUS_LISTS": "off",
-        "OSTIARY_FEED_POLICY": "serve",
+        "OSTIARY_SESSIONS_LIMIT_POLICY": "refuse",
+        "OSTIARY_TOKENS_RESOURCES": "https://orders.example.com https://stock.example.com",
+        "OSTIARY_TOKENS_STATUS_LISTS": "off",
+        "OSTIARY_REVOCATIONS_POLICY": "serve",
     }
     code, settings, _ = doctor(tmp_path, environ=environ)
     assert code == 0
-    assert {name.removeprefix("OSTIARY_").lower() for name in environ} <= settings.keys()
-    assert settings["session_limit_policy"]["value"] == "refuse"
-    assert settings["resources"]["value"] == "https://orders.example.com https://stock.example.com"
-    assert settings["status_lists"]["value"] == "no"
-    assert settings["feed_policy"]["value"] == "serve"
-    assert (settings["session_idle"]["value"], settings["refresh_grace"]["value"]) == ("1209600", "10")
+    said = {finding["source"]: (name, finding["value"]) for name, finding in settings.items()}
+    assert {variable: said[variable] for variable in environ} == {
+        "OSTIARY_SESSIONS_LIMIT_POLICY": ("sessions.limit_policy", "refuse"),
+        "OSTIARY_TOKENS_RESOURCES": ("tokens.resources", "https://orders.example.com https://stock.example.com"),
+        "OSTIARY_TOKENS_STATUS_LISTS": ("tokens.status_lists", "false"),
+        "OSTIARY_REVOCATIONS_POLICY": ("revocations.policy", "serve"),
+    }
+    assert (settings["sessions.idle"]["value"], settings["tokens.refresh_grace"]["value"]) == ("1209600", "10")
 
 
-A_RESOURCE = "A resource is an https URL without user, query and fragment; http on loopback only."
+A_RESOURCE = "A resource must be an https URL without user, query and fragment. http is allowed on loopback only."
 
 
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("session_idle", "1", "session_idle must be between 60 and 34560000, not 1"),
-        ("session_limit", "0", "session_limit must be between 1 and 10000, not 0"),
-        ("session_limit_policy", "oldest", "session_limit_policy must be end-oldest or refuse, not 'oldest'"),
-        ("refresh_grace", "61", "refresh_grace must be between 0 and 60, not 61"),
-        ("resources", "orders", f"resources: {A_RESOURCE} Not 'orders'"),
-        ("status_lists", "some", "status_lists must be true or false"),
-        ("feed_policy", "open", "feed_policy must be refuse or serve, not 'open'"),
+        ("sessions.idle", "1", "must be between 60 and 34560000, not 1"),
+        ("sessions.limit", "0", "must be between 1 and 10000, not 0"),
+        ("sessions.limit_policy", "oldest", "must be end-oldest or refuse, not 'oldest'"),
+        ("tokens.refresh_grace", "61", "must be between 0 and 60, not 61"),
+        ("tokens.resources", "orders", f"must hold valid resources, not 'orders'. {A_RESOURCE}"),
+        ("tokens.status_lists", "some", "must be true or false"),
+        ("revocations.policy", "open", "must be refuse or serve, not 'open'"),
     ],
 )
 def test_what_is_wrong_with_one_of_them_is_told_at_its_place(tmp_path, name, value, problem):
-    code, settings, checks = doctor(tmp_path, environ={f"OSTIARY_{name.upper()}": value})
+    variable = f"OSTIARY_{name.replace('.', '_').upper()}"
+    code, settings, checks = doctor(tmp_path, environ={variable: value})
     assert (code, checks["settings"]["ok"]) == (1, False)
-    assert {each: finding["problem"] for each, finding in settings.items() if finding["problem"]} == {name: problem}
+    told = {each: finding["problem"] for each, finding in settings.items() if finding["problem"]}
+    assert told == {name: f"{name} {problem}"}
+    assert checks["settings"]["detail"] == f"{variable}: {name} {problem}"
 
 
 def test_everything_wrong_is_shown_at_once(tmp_path):
     (tmp_path / "ostiary.toml").write_text('prefix = "no slash"\nisuer = "https://auth.example.com"')
-    environ = {"OSTIARY_ACCESS_LIFETIME": "soon", "OSTIARY_ARGON2_MEMORY": "1", "OSTIARY_TYPO": "1"}
+    environ = {"OSTIARY_TOKENS_ACCESS_LIFETIME": "soon", "OSTIARY_HASHING_MEMORY": "1", "OSTIARY_TYPO": "1"}
     code, settings, checks = doctor(tmp_path, "--config", "ostiary.toml", environ=environ)
     assert code == 1
     wrong = {name: finding["problem"] for name, finding in settings.items() if finding["problem"]}
-    assert wrong.keys() == {"access_lifetime", "argon2_memory", "prefix", "isuer", "typo"}
-    assert wrong["access_lifetime"] == "access_lifetime must be a whole number"
-    assert wrong["typo"] == "there is no such setting"
+    assert wrong.keys() == {"tokens.access_lifetime", "hashing.memory", "prefix", "isuer", "OSTIARY_TYPO"}
+    assert wrong["tokens.access_lifetime"] == "tokens.access_lifetime must be a whole number"
+    assert wrong["isuer"] == "there is no setting 'isuer'; did you mean issuer?"
+    assert wrong["OSTIARY_TYPO"] == "there is no such setting"
     assert checks["settings"]["ok"] is False
 
 
 def test_an_unknown_variable_alone_is_wrong(tmp_path):
     code, settings, checks = doctor(tmp_path, environ={"OSTIARY_ISUER": "https://auth.example.com"})
     assert code == 1
-    assert (settings["isuer"]["source"], checks["settings"]["ok"]) == ("OSTIARY_ISUER", False)
+    assert (settings["OSTIARY_ISUER"]["source"], checks["settings"]["ok"]) == ("OSTIARY_ISUER", False)
     assert "did you mean OSTIARY_ISSUER?" in checks["settings"]["detail"]
 
 
@@ -111,13 +126,13 @@ def test_no_secret_is_shown(tmp_path):
     hidden = "unmistakable-in-any-output"
     environ = {
         "OSTIARY_SECRET": hidden,
-        "OSTIARY_SMTP": f"smtp://user:{hidden}@127.0.0.1:{free_port()}",
+        "OSTIARY_MAIL_SMTP": f"smtp://user:{hidden}@127.0.0.1:{free_port()}",
         "OSTIARY_HOT": f"valkey://:{hidden}@127.0.0.1:{free_port()}/0",
         "OSTIARY_DATABASE": f"postgresql://user:{hidden}@127.0.0.1:{free_port()}/auth?password={hidden}",
         "OSTIARY_SECRETS": hidden,
     }
     # with a mistake in another setting each is shown as it was given: what hides it then is another place
-    for mistake in ({}, {"OSTIARY_ACCESS_LIFETIME": "soon"}):
+    for mistake in ({}, {"OSTIARY_TOKENS_ACCESS_LIFETIME": "soon"}):
         for arguments in ((), ("--json",)):
             done = call("doctor", *arguments, folder=tmp_path, environ=environ | mistake)
             assert done.returncode == 1
@@ -129,13 +144,13 @@ def test_what_the_settings_name_is_tried(tmp_path):
     assert call("migrate", folder=tmp_path).returncode == 0
     with socket.create_server(("127.0.0.1", 0)) as mail:
         smtp = f"smtp://127.0.0.1:{mail.getsockname()[1]}"
-        code, _, checks = doctor(tmp_path, environ={"OSTIARY_SMTP": smtp})
+        code, _, checks = doctor(tmp_path, environ={"OSTIARY_MAIL_SMTP": smtp})
     assert code == 0
     assert {name: check["ok"] for name, check in checks.items()} == dict.fromkeys(
         ("settings", "secret", "database", "migrations", "clock", "mail"), True
     )
     (tmp_path / "ostiary.db.secret").chmod(0o644)
-    code, _, checks = doctor(tmp_path, environ={"OSTIARY_SMTP": smtp})
+    code, _, checks = doctor(tmp_path, environ={"OSTIARY_MAIL_SMTP": smtp})
     assert code == 1
     assert "can be read by others" in checks["secret"]["detail"]
     assert "Connection refused" in checks["mail"]["detail"]
@@ -185,16 +200,16 @@ def test_production_without_trusted_proxies_is_told_of(tmp_path):
         "OSTIARY_PRODUCTION": "true",
         "OSTIARY_ISSUER": "https://auth.example.com",
         "OSTIARY_SECRET": "x2Yb7uXG0vq0O1Y5c7bZzq0J6m5wq1n8m3r9t4k2p6s",
-        "OSTIARY_SMTP": f"smtp://127.0.0.1:{free_port()}",
+        "OSTIARY_MAIL_SMTP": f"smtp://127.0.0.1:{free_port()}",
     }
     _, _, checks = doctor(tmp_path, environ=production)
     assert checks["settings"]["ok"], checks["settings"]
     assert checks["proxies"] == {
         "name": "proxies",
         "ok": True,
-        "detail": "no trusted_proxies: behind a proxy all callers count as one source for limits",
+        "detail": "web.trusted_proxies is empty: behind a proxy all callers count as one source for limits",
     }
-    _, _, checks = doctor(tmp_path, environ=production | {"OSTIARY_TRUSTED_PROXIES": "10.0.0.0/8"})
+    _, _, checks = doctor(tmp_path, environ=production | {"OSTIARY_WEB_TRUSTED_PROXIES": "10.0.0.0/8"})
     assert "proxies" not in checks
 
 
@@ -206,7 +221,7 @@ def test_a_database_that_is_not_there(tmp_path, url):
 
 
 def test_people_read_a_table(tmp_path):
-    done = run("doctor", folder=tmp_path, environ={"OSTIARY_ACCESS_LIFETIME": "1"})
+    done = run("doctor", folder=tmp_path, environ={"OSTIARY_TOKENS_ACCESS_LIFETIME": "1"})
     assert done.returncode == 1
-    assert "access_lifetime must be between 10 and 86400, not 1" in done.stdout
+    assert "tokens.access_lifetime must be between 10 and 86400, not 1" in done.stdout
     assert done.stdout.endswith("Something is wrong: see above.\n")

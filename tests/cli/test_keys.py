@@ -14,7 +14,7 @@ def test_the_listed_key_is_the_published_one(tmp_path):
     listed = json.loads(call("keys", "list", "--json", folder=tmp_path).stdout)["keys"]
     assert [(key["kid"], key["alg"], key["state"]) for key in listed] == [(published[0]["kid"], "ES256", "current")]
     assert VerifyingKey.from_jwk(published[0]).kid == listed[0]["kid"]  # it refuses private members
-    assert listed[0]["created"].endswith("Z")
+    assert listed[0]["created_at"].endswith("Z")
     assert listed[0]["kid"] in call("keys", "list", folder=tmp_path).stdout
 
 
@@ -98,4 +98,4 @@ def test_rewrapping_moves_everything_to_the_new_secret(tmp_path):
 def test_the_help_of_rewrap_knows_of_several_servers(tmp_path):
     """With the new secret first on one of them, the others could not read what it seals."""
     said = " ".join(call("keys", "rewrap", "--help", folder=tmp_path).stdout.split())
-    assert "With several servers put it after the old one first" in said
+    assert "With several servers, first put the new secret after the old one" in said

@@ -77,18 +77,18 @@ def test_a_database_server_without_a_secret(tmp_path):
 
 
 def test_production_without_issuer_or_secret(tmp_path):
-    assert "production needs OSTIARY_ISSUER" in refused(tmp_path, "--production")
-    settings = {"OSTIARY_ISSUER": "https://auth.example.com", "OSTIARY_SMTP": "smtps://mail.example.com"}
-    assert "production needs OSTIARY_SECRET" in refused(tmp_path, "--production", environ=settings)
+    assert "issuer must be set in production" in refused(tmp_path, "--production")
+    settings = {"OSTIARY_ISSUER": "https://auth.example.com", "OSTIARY_MAIL_SMTP": "smtps://mail.example.com"}
+    assert "secret must be set in production" in refused(tmp_path, "--production", environ=settings)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('isuer = "https://auth.example.com"', "no setting called 'isuer'"),
+        ('isuer = "https://auth.example.com"', "ostiary.toml: there is no setting 'isuer'; did you mean issuer?"),
         ("issuer = ", "ostiary.toml: "),
-        ("body_limit = 1", "body_limit must be between"),
-        ('access_lifetime = "soon"', "access_lifetime must be a whole number"),
+        ("[web]\nbody_limit = 1", "ostiary.toml: web.body_limit must be between"),
+        ('[tokens]\naccess_lifetime = "soon"', "tokens.access_lifetime must be a whole number"),
     ],
 )
 def test_a_toml_file_with_a_mistake(tmp_path, text, said):

@@ -61,7 +61,7 @@ def test_an_error_is_its_words_and_a_code(problem, line, code):
         (["users", "show", "a@example.com", "extra", "more"], "unexpected arguments: extra, more"),
         (
             ["users", "roles", "ada@example.com", "+user", "admin"],
-            "a role is given as +admin and taken as -admin, not 'admin'",
+            "write +admin to give a role and -admin to take it, not 'admin'",
         ),
     ],
 )

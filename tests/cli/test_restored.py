@@ -89,8 +89,8 @@ def test_people_are_told_in_a_few_lines_and_that_not_all_is_as_it_was(tmp_path):
         "everybody is signed out, and no access token is valid any more",
         f"revoked {current}",
         f"{successor} signs from now on",
-        "0 registrations forgotten that waited for their link",
-        "Not undone: what was changed after the backup and is now as it was before. See docs/operations.md.",
+        "0 pending registrations deleted",
+        "Changes made after the backup are lost and cannot be restored. See docs/operations.md.",
     ]
 
 

@@ -7,22 +7,23 @@ import pytest
 from ostiary.cli.address import Address
 from ostiary.cli.preflight import Readiness
 from ostiary.cli.screen import exposure, facts, program, screen
-from ostiary.core.settings import Secret, Settings
+from ostiary.settings import MailSettings, WebSettings
+from tests.core.given import given
 
 HIDDEN = "unmistakable"
 
 PRODUCTION = {
-    "secret": Secret("s"),
-    "smtp": Secret("smtps://mail"),
+    "secret": "s",
     "issuer": "https://auth.example.com",
     "production": True,
 }
-ONE_SOURCE = "Warning: no trusted_proxies: behind a proxy all callers count as one source for limits"
+MAIL = MailSettings(smtp="smtps://mail")
+ONE_SOURCE = "Warning: web.trusted_proxies is empty: behind a proxy all callers count as one source for limits"
 
 
-def ready(host="127.0.0.1", **settings):
+def ready(*sections, host="127.0.0.1", **top):
     return Readiness(
-        settings=Settings(**settings),
+        settings=given(*sections, **top),
         address=Address.parse(host, 8000),
         algorithm="ES256",
         database=None,
@@ -33,9 +34,9 @@ def ready(host="127.0.0.1", **settings):
 @pytest.mark.parametrize("production", [False, True])
 def test_no_secret_is_shown(production):
     started = ready(
+        MailSettings(smtp=f"smtps://user:{HIDDEN}@mail.example.com"),
         database=f"postgresql://user:{HIDDEN}@db/auth?password={HIDDEN}",
-        secret=Secret(HIDDEN),
-        smtp=Secret(f"smtps://user:{HIDDEN}@mail.example.com"),
+        secret=HIDDEN,
         issuer="https://auth.example.com",
         production=production,
     )
@@ -46,8 +47,8 @@ def test_no_secret_is_shown(production):
 
 
 def test_production_shows_nothing_to_try():
-    assert not any("curl" in line for line in screen(ready(**PRODUCTION)))
-    assert any("curl" in line for line in screen(ready(**PRODUCTION | {"production": False})))
+    assert not any("curl" in line for line in screen(ready(MAIL, **PRODUCTION)))
+    assert any("curl" in line for line in screen(ready(MAIL, **PRODUCTION | {"production": False})))
 
 
 def test_the_program_is_named_as_it_can_be_typed(tmp_path, monkeypatch):
@@ -67,12 +68,12 @@ def test_what_is_to_try_needs_no_new_curl():
 
 
 @pytest.mark.parametrize(
-    ("settings", "warned"),
-    [(PRODUCTION, True), (PRODUCTION | {"trusted_proxies": ("10.0.0.0/8",)}, False), ({}, False)],
+    ("top", "proxies", "warned"),
+    [(PRODUCTION, (), True), (PRODUCTION, ("10.0.0.0/8",), False), ({}, (), False)],
 )
-def test_production_without_trusted_proxies_is_warned_of(settings, warned):
+def test_production_without_trusted_proxies_is_warned_of(top, proxies, warned):
     """One caller could use up the limits of all."""
-    started = ready(**settings)
+    started = ready(MAIL, WebSettings(trusted_proxies=proxies), **top)
     assert (list(screen(started))[-1] == ONE_SOURCE) is warned
     assert (facts(started)["warning"] == ONE_SOURCE) is warned
 
@@ -88,6 +89,6 @@ def test_production_without_trusted_proxies_is_warned_of(settings, warned):
     ],
 )
 def test_clear_text_beyond_this_machine_is_warned_of(host, issuer, dangerous):
-    started = ready(host, issuer=issuer)
+    started = ready(host=host, issuer=issuer)
     assert (exposure(started) is not None) is dangerous
     assert list(screen(started))[-1].startswith("Warning: ") is dangerous

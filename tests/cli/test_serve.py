@@ -50,7 +50,7 @@ def test_the_screen_says_what_was_made_and_fits_into_a_terminal(server, screen):
         "ostiary.db (made now)",
         "ostiary.db.secret, mode 0600 (made now",
         f"issuer     {server.url}",
-        "not sent (set OSTIARY_SMTP)",
+        "not sent (set OSTIARY_MAIL_SMTP)",
         "ES256",
         f"{server.url}/auth/openapi.json",
     ):
@@ -108,7 +108,7 @@ def test_json_says_the_same_and_everywhere_is_warned_of(tmp_path):
 
 
 def test_sigterm_lets_requests_finish(tmp_path):
-    with Served(tmp_path, environ={"OSTIARY_ARGON2_TIME": "30"}) as server, server.ready().client() as client:
+    with Served(tmp_path, environ={"OSTIARY_HASHING_TIME": "30"}) as server, server.ready().client() as client:
         body = {"email": "ada@example.com", "password": PASSWORD}
         answers = []
         request = threading.Thread(target=lambda: answers.append(client.post("/auth/register", json=body)))

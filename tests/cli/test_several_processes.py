@@ -27,9 +27,9 @@ CONNECTIONS = 16
 """Half of them to each address. That the kernel gives all of so many to one of two workers happens once in 32,768."""
 
 SETTINGS = {
-    "OSTIARY_LIMIT_LOGIN": "1000/second",
-    "OSTIARY_LIMIT_REGISTER": "1000/second",
-    "OSTIARY_SESSION_LIMIT": "1000",
+    "OSTIARY_SIGN_IN_LIMIT": "1000/second",
+    "OSTIARY_REGISTRATION_LIMIT": "1000/second",
+    "OSTIARY_SESSIONS_LIMIT": "1000",
 }
 
 PLAIN = False  # no TLS here, and loading its certificates for each client would take most of the time
@@ -283,8 +283,8 @@ def test_with_the_feed_cut_tokens_are_refused_with_503_or_served_as_it_is_set(po
     """A process that cannot know what was revoked says so: never with 401, which would sign people out, and it lets
     nobody in; but where it is set to go on, it does."""
     with contextlib.ExitStack() as stack:
-        environ = {**stack.enter_context(on_postgres(postgres_server, tmp_path)), "OSTIARY_FEED_STALENESS": "1"}
-        serves = {**environ, "OSTIARY_FEED_POLICY": "serve"}
+        environ = {**stack.enter_context(on_postgres(postgres_server, tmp_path)), "OSTIARY_REVOCATIONS_STALENESS": "1"}
+        serves = {**environ, "OSTIARY_REVOCATIONS_POLICY": "serve"}
         one, other = (stack.enter_context(Served(tmp_path, environ=environ)) for _ in range(2))
         refusing, serving = (stack.enter_context(Embedding(tmp_path, environ=each)) for each in (environ, serves))
         paths = {one: "/auth/me", other: "/auth/me", refusing: "/profile", serving: "/profile"}
@@ -371,7 +371,7 @@ class Insistent:
 def test_when_a_worker_is_killed_nobody_is_signed_out(tmp_path):
     """The answer of a rotation that was committed is lost with the process; who tries again gets it from another."""
     enough = threading.Event()
-    environ = {**SETTINGS, "OSTIARY_REFRESH_GRACE": "60"}  # the machine may be busy
+    environ = {**SETTINGS, "OSTIARY_TOKENS_REFRESH_GRACE": "60"}  # the machine may be busy
     with Served(tmp_path, "--workers", 2, environ=environ) as server:
         server.ready()
         people = [Insistent(server.url, number) for number in range(PEOPLE)]

@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    with Served(folder, environ={"OSTIARY_LIMIT_LOGIN": "1000/second"}) as served:
+    with Served(folder, environ={"OSTIARY_SIGN_IN_LIMIT": "1000/second"}) as served:
         yield served.ready()
 
 

@@ -17,11 +17,11 @@ async def sweep(tx, _now):
 
 
 async def main(url):
-    async with ostiary(url).opened() as ambient:
+    async with ostiary(url).opened() as house:
         # from here on: the installation has one of its own, to which the times that are meant for people apply
         housekeeping.LEASE, housekeeping.LEASE_SECONDS = "endless", 1
         housekeeping.FIRST_LOOK_SECONDS = housekeeping.LOOK_SECONDS = 0.1
-        housekeeper = Housekeeper(ambient, [Feature(name="endless", sweep=sweep)])
+        housekeeper = Housekeeper(house.ambient, [Feature(name="endless", sweep=sweep)])
         housekeeper.open()
         print("open", flush=True)
         await asyncio.to_thread(sys.stdin.read)

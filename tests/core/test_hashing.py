@@ -10,8 +10,8 @@ import pytest
 
 from ostiary.core.entropy import SystemRandom
 from ostiary.core.hashing import Hashing
-from ostiary.core.settings import Settings
 from ostiary.errors import Busy
+from ostiary.settings import HashingSettings
 
 pytestmark = pytest.mark.usefixtures("real_hashing")
 
@@ -22,8 +22,8 @@ SALT, HASH = STORED.split("$")[4:]
 
 
 @contextmanager
-def hashing(**settings):
-    made = Hashing(Settings(**settings), random=SystemRandom())
+def hashing(settings=HashingSettings()):
+    made = Hashing(settings, random=SystemRandom())
     try:
         yield made
     finally:
@@ -122,7 +122,7 @@ async def test_a_hostile_or_damaged_hash_is_wrong_and_costs_what_a_wrong_passwor
 
 async def test_a_hash_with_other_parameters_than_the_current_ones_is_outdated():
     """D5."""
-    with hashing(argon2_time=3) as ours:
+    with hashing(HashingSettings(time=3)) as ours:
         assert ours.is_outdated(STORED)
         assert not ours.is_outdated(await ours.hash(PASSWORD))
         assert await ours.verify(STORED, PASSWORD)
@@ -131,7 +131,7 @@ async def test_a_hash_with_other_parameters_than_the_current_ones_is_outdated():
 async def test_beyond_threads_and_queue_callers_are_told_at_once_that_it_is_busy():
     """D8, L09: a flood of sign-ins neither queues without bound nor takes memory for each."""
     gate = threading.Event()
-    with hashing(hashing_threads=1, hashing_queue=2) as ours:
+    with hashing(HashingSettings(threads=1, queue=2)) as ours:
         held = [asyncio.ensure_future(ours.run(gate.wait)) for _ in range(3)]
         one_more = asyncio.ensure_future(ours.verify(STORED, PASSWORD))
         await asyncio.sleep(0)  # one turn of the loop: who waits for anything at all is not done after it
@@ -146,7 +146,7 @@ async def test_beyond_threads_and_queue_callers_are_told_at_once_that_it_is_busy
 async def test_a_caller_who_has_gone_gives_no_place_back_before_the_thread_does():
     """Otherwise whoever hangs up after sending could run more hashes at once than there is memory for."""
     gate = threading.Event()
-    with hashing(hashing_threads=1, hashing_queue=1) as ours:
+    with hashing(HashingSettings(threads=1, queue=1)) as ours:
         running = asyncio.ensure_future(ours.run(gate.wait))
         waiting = asyncio.ensure_future(ours.run(gate.wait))
         await asyncio.sleep(0.05)
@@ -177,7 +177,7 @@ async def test_no_more_hashes_are_computed_at_once_than_there_are_threads():
         with lock:
             at_once -= 1
 
-    with hashing(hashing_threads=2, hashing_queue=64) as ours:
+    with hashing(HashingSettings(threads=2, queue=64)) as ours:
         await asyncio.gather(*(ours.run(work) for _ in range(12)))
     assert most == 2
 
@@ -185,7 +185,7 @@ async def test_no_more_hashes_are_computed_at_once_than_there_are_threads():
 async def test_the_event_loop_goes_on_while_hashes_are_computed():
     """Computed on the loop, or with the interpreter's lock held, a hash would let it turn once or twice."""
     turns = 0
-    with hashing(argon2_time=20) as ours:
+    with hashing(HashingSettings(time=20)) as ours:
         task = asyncio.ensure_future(ours.hash(PASSWORD))
         while not task.done():
             await asyncio.sleep(0.001)

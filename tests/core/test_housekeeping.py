@@ -15,6 +15,7 @@ from ostiary.core import housekeeping
 from ostiary.core.housekeeping import SWEEP_SECONDS, Housekeeper
 from ostiary.core.plug import Feature
 from ostiary.errors import StoreUnavailable
+from ostiary.settings import SessionSettings
 from ostiary.store.database import SWEEP_ROWS
 from ostiary.store.open import database_from_url
 from ostiary.testing.world import FrozenClock, Outbox
@@ -48,20 +49,20 @@ class Counting:
 
 
 @asynccontextmanager
-async def alone(database_url, **settings):
+async def alone(database_url, *settings):
     """An installation in whose database nobody has kept house lately."""
-    async with installation(database_url, **settings) as house:
+    async with installation(database_url, *settings) as house:
         await house.ambient.database.execute("delete from store_lease")
         yield house
 
 
 @asynccontextmanager
-async def two(database_url, *, ahead=0.0, **settings):
+async def two(database_url, *settings, ahead=0.0):
     """Two processes on one database, the clock of the second ``ahead`` by so many seconds."""
-    async with alone(database_url, **settings) as house:
+    async with alone(database_url, *settings) as house:
         clock = FrozenClock(house.clock.now())
         clock.advance(ahead)
-        async with opened(ostiary(database_url, clock, **settings), clock, Outbox()) as other:
+        async with opened(ostiary(database_url, clock, None, *settings), clock, Outbox()) as other:
             yield house, other
 
 
@@ -124,7 +125,7 @@ async def test_whose_clock_is_wrong_neither_sweeps_beside_the_other_nor_keeps_it
 
 
 async def test_what_a_clock_that_is_ahead_removes_a_second_early_is_refused_and_no_error(database_url):
-    async with two(database_url, ahead=1, session_lifetime=600, session_idle=600) as (house, other):
+    async with two(database_url, SessionSettings(lifetime=600, idle=600), ahead=1) as (house, other):
         ada, bob = [await house.session(await house.person(f"{name}@example.com")) for name in ("ada", "bob")]
         for each in (house, other):
             each.clock.advance(599)
@@ -224,14 +225,17 @@ async def test_a_process_that_starts_does_it_soon(database_url, monkeypatch):
     assert housekeeping.FIRST_LOOK_SECONDS <= 10
     async with alone(database_url) as house:
         await house.session(await house.person())
-        house.clock.advance(house.ambient.settings.session_lifetime)
+        house.clock.advance(house.ambient.settings.of(SessionSettings).lifetime)
     monkeypatch.setattr(housekeeping, "FIRST_LOOK_SECONDS", 0.2)
-    async with opened(ostiary(database_url, house.clock), house.clock, house.outbox) as later:
+    auth = ostiary(database_url, house.clock)
+    async with opened(auth, house.clock, house.outbox) as later:
+        await auth.open()  # as servers do
 
         async def is_swept():
             return await later.rows("select * from sessions") == []
 
         await until(is_swept)
+        await auth.close()
 
 
 async def test_what_fails_is_logged_without_its_words_and_tried_again(sqlite_url, monkeypatch, caplog):
@@ -249,5 +253,5 @@ async def test_what_fails_is_logged_without_its_words_and_tried_again(sqlite_url
         running.open()
         await until(counting.was_asked)
         await running.close()
-    assert "housekeeping is put off: ostiary.errors.StoreUnavailable" in caplog.text
+    assert "housekeeping failed and will be retried: ostiary.errors.StoreUnavailable" in caplog.text
     assert "hunter2" not in caplog.text

@@ -14,7 +14,7 @@ from ostiary.core.tokens.keys.model import State
 from ostiary.errors import Forbidden, StoreUnavailable
 from ostiary.store.feed import Entry, Follower
 from ostiary.store.generation import generation
-from tests.core.accounts.test_verification import PRODUCTION, pending, verify
+from tests.core.accounts.test_verification import PRODUCTION, SMTP, pending, verify
 from tests.core.backups import back_up, restore
 from tests.core.installation import EMAIL, by, eventually, opened, ostiary, tokens_of
 from tests.core.sign_in.test_dispatcher import begin, finish, plugged
@@ -129,7 +129,7 @@ async def test_what_is_signed_out_in_the_second_restore_is_heard_by_who_heard_th
 
 
 async def test_links_and_sign_ins_under_way_of_the_backup_are_dead(own_url, monkeypatch):
-    async with plugged(own_url, monkeypatch, **PRODUCTION) as house:
+    async with plugged(own_url, monkeypatch, SMTP, **PRODUCTION) as house:
         link = await pending(house, "bob@example.com")
         attempt = await begin(house)
         done = await finish_restore(house.ambient, OPERATOR)

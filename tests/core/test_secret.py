@@ -193,16 +193,16 @@ async def test_another_secret_than_the_one_that_sealed_the_keys_is_refused(tmp_p
         pass
     with pytest.raises(ConfigurationError, match="sealed with another secret"):
         await Ostiary(url, secret=secrets.token_urlsafe(32), environ={}).open()
-    async with Ostiary(url, secret=f"{secrets.token_urlsafe(32)} {GOOD}", environ={}).opened() as ambient:
-        assert ambient.keys.current.kid
+    async with Ostiary(url, secret=f"{secrets.token_urlsafe(32)} {GOOD}", environ={}).opened() as house:
+        assert house.ambient.keys.current.kid
 
 
 async def test_the_private_key_is_nowhere_in_the_database_file(tmp_path):
     """C-1: it is sealed at rest."""
     path = tmp_path / "app.db"
-    async with Ostiary(f"sqlite:///{path}", secret=GOOD, environ={}).opened() as ambient:
-        private = ambient.keys.current.to_jwk()["d"]
-        kid = ambient.keys.current.kid
+    async with Ostiary(f"sqlite:///{path}", secret=GOOD, environ={}).opened() as house:
+        private = house.ambient.keys.current.to_jwk()["d"]
+        kid = house.ambient.keys.current.kid
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert kid.encode() in content
     for written in (private.encode(), base64.urlsafe_b64decode(private + "="), GOOD.encode()):
@@ -215,7 +215,7 @@ def test_a_secret_file_that_lost_its_content_is_to_be_restored_not_replaced(tmp_
     load_secrets(None, database_path=path)
     for content in ("", "short", "\u00e9"):
         secret_path(path).write_text(content, encoding="utf-8")
-        with pytest.raises(ConfigurationError, match=r"is damaged.*restore it from your copy"):
+        with pytest.raises(ConfigurationError, match=r"is damaged.*restore it from your backup"):
             load_secrets(None, database_path=path)
 
 

@@ -59,7 +59,7 @@ async def count(house, table):
 
 def sweep_of(house, name):
     """One call of the sweep that a slice states."""
-    (sweep,) = [feature.sweep for feature in house.auth._features if feature.name == name]
+    (sweep,) = [feature.sweep for feature in house.auth._assembly.features if feature.name == name]
     return lambda: house.ambient.database.transaction(lambda tx: sweep(tx, house.ambient.now()))
 
 

@@ -1,4 +1,4 @@
-"""What is true of every key that was accepted."""
+"""Rules that hold for every accepted key."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ ALGORITHMS: Final = ("ES256", "ES512", "EdDSA", "RS256", "PS256", "ML-DSA-44")
 
 
 def must_come_back(key: Any) -> None:
-    """From its own JWK; and it verifies what it signs and nothing else."""
+    """Checks that the key survives a round trip through its JWK and verifies only what it signed."""
     again = type(key).from_jwk(key.to_jwk())
     assert again.to_jwk() == key.to_jwk()
     public = key.public if isinstance(key, SigningKey) else key

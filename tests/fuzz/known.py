@@ -1,4 +1,4 @@
-"""The keys that every run has, and who accepts what they sign. Fixed, so that tokens in the corpus stay good."""
+"""The keys of every run and the verifiers that accept them. They are fixed, so that tokens in the corpus stay valid."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ LEEWAY: Final = 30
 ISSUER: Final = "https://i"
 AUDIENCE: Final = "https://a"
 
-# Signing again with either of them gives the same bytes again.
+# Both keys sign deterministically.
 SECRET: Final = HmacKey(bytes(range(32)), "HS256", kid="h")
 EDWARDS: Final = SigningKey.from_jwk(  # RFC 8037 appendix A.1
     {
@@ -36,7 +36,7 @@ VERIFIERS: Final = {"h": (verifier_of(SECRET), SECRET), "e": (verifier_of(EDWARD
 
 
 def claims_of(verifier: Verifier, text: str) -> AccessToken | None:
-    """None where the token is refused as it should be: with an error of its family."""
+    """Returns None if the token is rejected with an InvalidToken error, as it should be."""
     try:
         claims = verifier.verify(text)
         assert verifier.issued(text) == claims
@@ -47,6 +47,6 @@ def claims_of(verifier: Verifier, text: str) -> AccessToken | None:
 
 
 def signed(header: bytes, payload: bytes) -> str:
-    """A token of any content, truly signed."""
+    """Returns a token with any content and a valid signature."""
     message = base64url.encode(header) + b"." + base64url.encode(payload)
     return (message + b"." + base64url.encode(SECRET.sign(message))).decode()

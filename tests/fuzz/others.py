@@ -1,4 +1,4 @@
-"""What others say: the standard library's opinion, and comparisons that take nothing for equal."""
+"""Reference implementations for the fuzz targets: the standard library's JSON parser, and strict comparisons."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import msgspec
 
 
 def read(data: bytes) -> Any:
-    """As the standard library reads it, which is lenient only where we look for ourselves."""
+    """Parses with the standard library, which is lenient only in points that the targets check themselves."""
     return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
@@ -23,7 +23,7 @@ def _no_constant(name: str) -> None:
 
 
 def is_same(left: Any, right: Any) -> bool:
-    """Equal in values and in types, at every depth: 1 is neither 1.0 nor true."""
+    """Compares values and types at every depth: 1 equals neither 1.0 nor true."""
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):
@@ -34,7 +34,7 @@ def is_same(left: Any, right: Any) -> bool:
 
 
 def depth(value: Any) -> int:
-    """Levels of brackets, without recursion."""
+    """Counts the levels of nesting without recursion."""
     deepest, waiting = 0, [(value, 1)]
     while waiting:
         each, level = waiting.pop()
@@ -45,7 +45,7 @@ def depth(value: Any) -> int:
 
 
 def plain(value: Any) -> Any:
-    """Back from what is frozen."""
+    """Converts frozen structures back to dicts and lists."""
     if isinstance(value, msgspec.Struct):
         return plain({name: member for name, member in msgspec.structs.asdict(value).items() if member is not None})
     if isinstance(value, Mapping):

@@ -1,9 +1,9 @@
-"""One target under the fuzzer, until the time is over or something is found: what scripts/fuzz and the test start.
+"""Fuzzes one target until the time is over or a failure is found. scripts/fuzz and the test start this module.
 
-    python -m tests.fuzz.run TARGET FOLDER [libFuzzer's options]
+    python -m tests.fuzz.run TARGET FOLDER [libFuzzer options]
 
-Starts from tests/fuzz/corpus/TARGET; inputs that reach something new are added to FOLDER/corpus, an input that breaks a
-promise, or takes longer than `SECONDS_FOR_ONE`, is left in FOLDER. Ends with another status than 0 then.
+The run starts from tests/fuzz/corpus/TARGET. Inputs that reach new code are added to FOLDER/corpus. An input that fails
+a check, or takes longer than `SECONDS_FOR_ONE`, is saved in FOLDER, and the exit status is not 0.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from typing import Final
 import atheris
 
 HERE: Final = Path(__file__).parent
-LONGEST: Final = 4096  # bytes: enough for every structure there is; giants are refused by their size
+LONGEST: Final = 4096  # bytes: enough for every structure. Larger inputs are rejected by their size
 SECONDS_FOR_ONE: Final = 5
 MEGABYTES: Final = 1024
 

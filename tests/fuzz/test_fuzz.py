@@ -1,4 +1,4 @@
-"""Every reader of what strangers send, under a coverage-guided fuzzer: a moment here, hours with scripts/fuzz."""
+"""Fuzzes every parser of untrusted input with a coverage-guided fuzzer: briefly here, for hours with scripts/fuzz."""
 
 import importlib
 import platform
@@ -14,7 +14,7 @@ TARGETS = sorted(path.stem for path in (HERE / "targets").glob("*.py"))
 CORPUS = sorted(path for path in (HERE / "corpus").glob("*/*"))
 MOST_CORPUS = 200_000  # bytes
 
-# as in pyproject: where there is a wheel, the fuzzer is installed, and its absence is a failure
+# The same condition as in pyproject.toml. If there is a wheel, the fuzzer is installed, and its absence is a failure.
 WITH_FUZZER = (
     sys.platform == "linux"
     and platform.machine() == "x86_64"
@@ -34,7 +34,7 @@ main()
 
 
 def fuzz(*arguments: str, before: str = "pass") -> "subprocess.CompletedProcess[str]":
-    """In a process of its own: the fuzzer instruments what it imports, and ends by ending the process."""
+    """Runs in a separate process, because the fuzzer instruments its imports and ends the process when it is done."""
     command = [sys.executable, "-c", START.format(before=before), *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=60, check=False)
 
@@ -45,14 +45,14 @@ def test_every_target_has_a_corpus_and_the_corpus_is_small():
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}-{path.name}")
-def test_every_input_of_the_corpus_keeps_what_its_target_promises(path):
-    """Attacks, vectors, and whatever the fuzzer has ever found; also where there is no fuzzer."""
+def test_every_corpus_input_passes_its_target(path):
+    """Replays attacks, vectors and everything the fuzzer has found. This does not need the fuzzer."""
     importlib.import_module(f"tests.fuzz.targets.{path.parent.name}").check(path.read_bytes())
 
 
 @needs_fuzzer
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_moment_of_fuzzing_finds_nothing(target, tmp_path):
+def test_a_short_fuzzing_run_finds_nothing(target, tmp_path):
     done = fuzz(target, str(tmp_path), "-runs=2000", "-max_total_time=1", "-seed=1")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert "INITED" in done.stderr
@@ -69,8 +69,8 @@ BROKEN = {
 
 @needs_fuzzer
 @pytest.mark.parametrize("target", BROKEN)
-def test_the_fuzzer_finds_what_is_broken(target, tmp_path):
-    """A check is taken out before it starts; the input that shows it is left behind."""
+def test_the_fuzzer_finds_a_disabled_check(target, tmp_path):
+    """A check is disabled before the fuzzer starts. The fuzzer must leave one input that exposes this."""
     done = fuzz(target, str(tmp_path), "-max_total_time=30", "-seed=1", before=BROKEN[target])
     assert done.returncode != 0
     assert "Uncaught Python exception" in done.stdout

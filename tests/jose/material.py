@@ -1,4 +1,4 @@
-"""Keys and tokens for the tests: each key is made once for the run."""
+"""Keys and tokens for the tests. Each key is generated once per run."""
 
 import functools
 import json
@@ -23,7 +23,7 @@ def vectors(name: str) -> Any:
 
 @functools.cache
 def key(alg: str, number: int = 0) -> SigningKey | HmacKey:
-    """The ``number``-th key for an algorithm. All RSA algorithms use the same few keys: making one is slow."""
+    """The ``number``-th key for an algorithm. All RSA algorithms share a few keys, because generating one is slow."""
     if alg in HMAC:
         return HmacKey(bytes([65 + number]) * 64, alg)
     if alg[:2] in {"RS", "PS"} and alg != "RS256":
@@ -44,6 +44,6 @@ def token(payload: bytes = b'{"sub":"me"}', *, alg: str = "ES256", typ: str | No
 
 
 def with_header(header: bytes, payload: bytes = b'{"sub":"me"}', *, signing: SigningKey | HmacKey | None = None) -> str:
-    """A token with any header, truly signed: only the header can be why it is refused."""
+    """A token with any header and a valid signature, so only the header can be the reason for a refusal."""
     message = base64url.encode(header) + b"." + base64url.encode(payload)
     return (message + b"." + base64url.encode((signing or key("ES256")).sign(message))).decode()

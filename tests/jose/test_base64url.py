@@ -1,4 +1,4 @@
-"""`ostiary.jose.base64url`: one spelling for each byte string."""
+"""`ostiary.jose.base64url`: exactly one encoding for each byte string."""
 
 import base64
 
@@ -12,14 +12,14 @@ ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 @given(st.binary(max_size=200))
-def test_every_byte_string_comes_back_and_is_spelled_as_the_standard_library_spells_it(raw):
+def test_every_byte_string_round_trips_and_is_encoded_like_the_standard_library(raw):
     assert base64url.encode(raw) == base64.urlsafe_b64encode(raw).rstrip(b"=")
     assert base64url.decode(base64url.encode(raw)) == raw
 
 
 @given(st.lists(st.sampled_from([*ALPHABET, *b'+/=."\\ \n\t\0?%\x80\xff']), max_size=12).map(bytes))
-def test_what_is_accepted_is_exactly_what_encoding_gives(segment):
-    """J14: whatever is decoded, is spelled in its only spelling."""
+def test_only_the_output_of_encoding_is_accepted(segment):
+    """J14: text that can be decoded is in its only encoding."""
     try:
         raw = base64url.decode(segment)
     except ValueError:
@@ -43,6 +43,6 @@ def _is_canonical(segment):
         *(b'AA"', b'AAAA"', b"AAA\\u0041", b"\\u0041\\u0041\\u0041\\u0041", b"\\/\\/AA", b'AA==","AA'),
     ],
 )
-def test_j14_other_spellings_are_refused(segment):
+def test_j14_other_encodings_are_refused(segment):
     with pytest.raises(ValueError, match="base64url"):
         base64url.decode(segment)

@@ -1,4 +1,4 @@
-"""`KeySet`: which key counts is never a guess, and what is published has no secret."""
+"""`KeySet`: the right key is never a guess, and published sets contain no secrets."""
 
 import json
 
@@ -16,7 +16,7 @@ def jwks(*members):
     return {"keys": list(members)}
 
 
-def test_a_set_survives_its_document():
+def test_a_set_round_trips_through_its_document():
     published = key_set(ES, ED, RS)
     again = KeySet.from_json(json.dumps(published.to_jwks()).encode())
     assert [each.to_jwk() for each in again] == [each.to_jwk() for each in published]
@@ -24,7 +24,7 @@ def test_a_set_survives_its_document():
 
 
 def test_a20_no_private_member_is_published():
-    """C-2: public members, kid, alg and use on every key."""
+    """C-2: every key has its public members, kid, alg and use."""
     names = {frozenset(member) for member in key_set(ES, ED, RS).to_jwks()["keys"]}
     common = {"kty", "kid", "alg", "use"}
     assert names == {
@@ -39,7 +39,7 @@ def test_a20_secrets_are_never_published():
         key_set(HS).to_jwks()
 
 
-def test_j33_bad_members_are_left_out_and_the_others_stay():
+def test_j33_bad_members_are_ignored_and_the_others_are_kept():
     good = ES.public.to_jwk()
     bad = [
         *(None, 5, "key", [], {}, {"kty": "EC"}, {"kty": "unknown", "kid": "x"}, {"kty": ["EC"]}),
@@ -72,12 +72,12 @@ def test_j33_documents_without_a_usable_key_or_with_too_many_are_refused(documen
     "data",
     [b"", b"<html>", b"null", b'{"keys":[],"keys":[]}', b"\xff", b'{"keys":' + b"[" * 100_000, b" " * 50_000_000],
 )
-def test_j33_what_is_no_strict_json_or_too_large_is_refused(data):
+def test_j33_documents_that_are_not_strict_json_or_too_large_are_refused(data):
     with pytest.raises(KeyRejected):
         KeySet.from_json(data)
 
 
-def test_a22_two_keys_with_one_kid_are_refused():
+def test_a22_two_keys_with_the_same_kid_are_refused():
     twins = [SigningKey.generate("ES256", kid="one").public, SigningKey.generate("Ed25519", kid="one").public]
     with pytest.raises(KeyRejected, match="kid"):
         KeySet(twins)
@@ -88,14 +88,14 @@ def test_a22_two_keys_with_one_kid_are_refused():
         KeySet.from_jwks(jwks(twins[0].to_jwk(), unusable))
 
 
-def test_a22_secrets_beside_public_keys_are_refused():
+def test_a22_mixing_secrets_and_public_keys_is_refused():
     with pytest.raises(KeyRejected, match="mixes"):
         key_set(ES, HS)
     with pytest.raises(KeyRejected, match="mixes"):
         KeySet.from_jwks(jwks(ES.public.to_jwk(), HS.to_jwk()))
 
 
-def test_a7_one_key_under_two_algorithms_is_refused():
+def test_a7_one_key_with_two_algorithms_is_refused():
     jwk = RS.public.to_jwk()
     two = [VerifyingKey.from_jwk({**jwk, "alg": alg, "kid": alg}) for alg in ("RS256", "PS256")]
     with pytest.raises(KeyRejected, match="two algorithms"):
@@ -104,19 +104,19 @@ def test_a7_one_key_under_two_algorithms_is_refused():
     assert len(KeySet(same)) == 2
 
 
-def test_a_key_is_chosen_by_kid_and_algorithm_or_is_the_only_one():
+def test_a_key_is_chosen_by_kid_and_algorithm_or_because_it_is_the_only_one():
     several, single = key_set(ES, ED), key_set(ES)
     assert several.choose(Header("ES256", ES.kid, None)) is ES.public
     assert several.choose(Header("EdDSA", ED.kid, None)) is ED.public
     assert several.choose(Header("ES256", ED.kid, None)) is None
     assert several.choose(Header("ES384", ES.kid, None)) is None
     assert several.choose(Header("ES256", "another", None)) is None
-    assert several.choose(Header("ES256", None, None)) is None  # J07: never tried one after the other
+    assert several.choose(Header("ES256", None, None)) is None  # J07: keys are never tried one after the other
     assert single.choose(Header("ES256", None, None)) is ES.public
     assert single.choose(Header("ES256", "", None)) is None
     assert KeySet().choose(Header("ES256", None, None)) is None
 
 
-def test_an_hmac_set_is_possible():
+def test_a_set_of_hmac_keys_is_possible():
     other = HmacKey(b"B" * 32, "HS256")
     assert KeySet([HS, other]).choose(Header("HS256", other.kid, None)) is other

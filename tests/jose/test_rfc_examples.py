@@ -1,4 +1,4 @@
-"""The examples of the RFCs: tokens verify, keys sign what the RFC shows, thumbprints are equal."""
+"""The examples of the RFCs: tokens verify, keys make the signatures shown, and thumbprints are equal."""
 
 import pytest
 
@@ -34,8 +34,8 @@ def test_rfc_7515(example):
 
 
 @pytest.mark.parametrize("example", SIGNED, ids=lambda example: example["source"])
-def test_rfc_7515_private_keys_make_the_signatures_shown(example):
-    """Byte for byte for HMAC and RSA; ECDSA is hedged with randomness and differs each time."""
+def test_rfc_7515_private_keys_give_the_signatures_shown(example):
+    """HMAC and RSA give the same bytes. ECDSA adds randomness, so its signatures differ each time."""
     jwk, alg = example["key"], example["alg"]
     message, shown = split(example["compact"])
     key = HmacKey.from_jwk(jwk, alg=alg) if jwk["kty"] == "oct" else SigningKey.from_jwk(jwk, alg=alg)

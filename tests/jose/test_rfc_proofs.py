@@ -1,4 +1,4 @@
-"""Examples of RFCs whose tokens we do not accept as ours: what they are made of is right, and they open nothing."""
+"""Examples of RFCs that are not access tokens: their parts are correct, and they are refused as tokens."""
 
 import hashlib
 
@@ -14,13 +14,13 @@ PKCE = vectors("rfc/rfc7636_pkce.json")
 PROOFS = [pytest.param(each, id=f"figure {each['figure']}") for each in DPOP["tests"]]
 
 
-def test_rfc_9449_the_thumbprint_of_the_proofs_key_is_the_jkt():
+def test_rfc_9449_the_jkt_is_the_thumbprint_of_the_proofs_key():
     key = VerifyingKey.from_jwk(DPOP["jwk"])
     assert key.thumbprint == DPOP["jkt"] == DPOP["cnf_claims_figure_9"]["cnf"]["jkt"]
 
 
 @pytest.mark.parametrize("example", PROOFS)
-def test_rfc_9449_the_proof_is_signed_by_its_key_and_says_what_the_figure_shows(example):
+def test_rfc_9449_the_proof_is_signed_with_its_key_and_has_the_claims_of_the_figure(example):
     key = VerifyingKey.from_jwk(DPOP["jwk"])
     message, _, signature = example["proof"].encode().rpartition(b".")
     assert key.matches(base64url.decode(signature), message)
@@ -31,8 +31,8 @@ def test_rfc_9449_the_proof_is_signed_by_its_key_and_says_what_the_figure_shows(
 
 @pytest.mark.parametrize("typ", ["at+jwt", "dpop+jwt", None])
 @pytest.mark.parametrize("example", PROOFS)
-def test_j08_d15_a_proof_is_no_token_though_its_key_is_known(example, typ):
-    """It carries its own key: read as a token, it would vouch for itself."""
+def test_j08_d15_a_proof_is_refused_as_a_token_even_if_its_key_is_known(example, typ):
+    """A proof carries its own key. As a token it would verify itself."""
     with pytest.raises(InvalidToken):
         verify(example["proof"], KeySet([VerifyingKey.from_jwk(DPOP["jwk"])]), typ=typ)
 

@@ -1,4 +1,4 @@
-"""`ostiary.jose.strict_json`: what has two readings is not read at all."""
+"""`ostiary.jose.strict_json`: ambiguous JSON is refused."""
 
 import json
 import math
@@ -28,7 +28,7 @@ def is_read(data, read=strict_json.loads):
 
 
 @given(VALUES, st.booleans(), st.sampled_from([None, 1]))
-def test_whatever_a_standard_writer_writes_is_read(value, ascii_only, indent):
+def test_the_output_of_a_standard_writer_is_read(value, ascii_only, indent):
     data = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
     assert strict_json.loads(data) == value
 
@@ -38,8 +38,8 @@ def test_whatever_a_standard_writer_writes_is_read(value, ascii_only, indent):
 @example(b'{"a":1e400}')
 @example(b'"\\ud800"')
 @example(b"-0")
-def test_the_fast_way_never_accepts_what_the_checked_way_refuses(data):
-    """The proof by writing again must be as strict as the rules: same values, same refusals."""
+def test_the_fast_path_never_accepts_what_the_slow_path_refuses(data):
+    """Comparing with rewritten JSON must be as strict as the rules: same values, same refusals."""
     try:
         fast = strict_json.loads(data)
     except ValueError:
@@ -60,13 +60,13 @@ def test_the_fast_way_never_accepts_what_the_checked_way_refuses(data):
         b'{"a":1, "a":1}',
     ],
 )
-def test_j15_a_name_that_comes_twice_is_refused(data):
+def test_j15_a_name_that_occurs_twice_is_refused(data):
     with pytest.raises(ValueError, match="twice"):
         strict_json.loads(data)
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"1" * 5000])
-def test_j18_numbers_that_are_none_are_refused(number):
+def test_j18_numbers_that_are_not_valid_json_are_refused(number):
     assert not is_read(b'{"exp":' + number + b"}")
 
 
@@ -79,7 +79,7 @@ def test_j18_numbers_that_are_none_are_refused(number):
         '{"a":"b"}'.encode("utf-8-sig"),
         b'{"a":"\xff"}',
         b'{"\xff":1}',
-        b'{"a":"\xc0\xaf"}',  # overlong
+        b'{"a":"\xc0\xaf"}',  # overlong encoding
         b'{"a":"\xed\xa0\x80"}',  # a surrogate in UTF-8
         b'{"a":"\\ud800"}',
         b'{"\\udfff":1}',
@@ -109,7 +109,7 @@ def test_j16_other_encodings_and_dialects_are_refused(data):
 
 
 @pytest.mark.parametrize("data", [b"null", b"[]", b'"x"', b"1", b"true", b"", b" {}", b"{}\n", b"[{}]"])
-def test_j17_only_an_object_is_an_object(data):
+def test_j17_only_objects_are_accepted_as_objects(data):
     assert not is_read(data, strict_json.loads_object)
 
 
@@ -119,7 +119,7 @@ def test_j29_deep_nesting_is_refused_without_recursion(opening):
         strict_json.loads(opening * 100_000)
 
 
-def test_nesting_is_counted_outside_of_texts_and_up_to_the_limit():
+def test_nesting_is_counted_outside_strings_and_up_to_the_limit():
     limit = strict_json.MAX_DEPTH
     assert strict_json.loads(b"[" * limit + b"]" * limit)
     with pytest.raises(ValueError, match="deep"):
@@ -140,15 +140,15 @@ def test_nesting_is_counted_outside_of_texts_and_up_to_the_limit():
         b"\\" * 1_000_000 + b"[" * 17,
     ],
 )
-def test_p07_a_megabyte_of_unfinished_texts_is_refused_in_linear_time(data):
-    """Each quote taken for a beginning would make it quadratic: minutes instead of milliseconds."""
+def test_p07_a_megabyte_of_unterminated_strings_is_refused_in_linear_time(data):
+    """Starting again at each quote would take quadratic time: minutes instead of milliseconds."""
     start = time.perf_counter()
     assert not is_read(data)
     assert time.perf_counter() - start < 1.0
 
 
-def test_what_msgspec_and_json_accept_alone_is_why_both_are_needed():
-    """The facts this module stands on. When one of them changes, its comment does too."""
+def test_msgspec_and_json_each_accept_invalid_json_so_both_are_needed():
+    """The facts that this module relies on. If one of them changes, update its comments too."""
     assert json.loads('{"a":1,"a":2}') == {"a": 2}
     assert math.isinf(json.loads("1e999"))
     assert json.loads('{"a":1}'.encode("utf-16")) == {"a": 1}

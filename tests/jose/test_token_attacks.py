@@ -1,6 +1,6 @@
-"""The attacks of the catalogue on tokens themselves, J01 to J39. Each is refused with an error of one family.
+"""The attacks on tokens in the catalogue, J01 to J39. Each is refused with an `InvalidToken`.
 
-A token that a test signs for real is refused for what the test is about, and for nothing else.
+A token with a valid signature is refused only for the reason that the test names.
 """
 
 import base64
@@ -27,7 +27,7 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def header(**members):
-    """A header as our own keys write it, with some members changed (None: left out)."""
+    """A header as our own keys write it, with some members changed. None: the member is omitted."""
     own = {"alg": ES.alg, "kid": ES.kid, "typ": "at+jwt"}
     return json.dumps({name: value for name, value in {**own, **members}.items() if value is not None}).encode()
 
@@ -43,7 +43,7 @@ def parts(text):
     return text.split(".")
 
 
-def test_the_tokens_that_the_attacks_start_from_are_good():
+def test_the_tokens_that_the_attacks_start_from_are_valid():
     assert verify(token(), KEYS, typ="at+jwt").payload == b'{"sub":"me"}'
     assert verify(with_header(header()), KEYS, typ="at+jwt").header.kid == ES.kid
 
@@ -52,7 +52,7 @@ NONES = ["none", "None", "NONE", "nOnE", "none ", " none", "none\0", "n\u043ene"
 
 
 @pytest.mark.parametrize("alg", NONES)
-def test_j01_alg_none(alg):
+def test_j01_alg_none_is_refused(alg):
     _, payload, signature = parts(token())
     forged = base64url.encode(header(alg=alg)).decode()
     for text in (
@@ -66,11 +66,11 @@ def test_j01_alg_none(alg):
 
 
 @pytest.mark.parametrize("alg", [5, 1.5, True, ["ES256"], {"ES256": 1}, [], {}, 0])
-def test_j02_alg_of_another_type(alg):
+def test_j02_alg_of_the_wrong_type_is_refused(alg):
     refused(with_header(header(alg=alg)), MalformedToken)
 
 
-def test_j02_alg_null_or_missing():
+def test_j02_a_null_or_missing_alg_is_refused():
     for head in (b'{"alg":null,"kid":"x"}', b'{"kid":"x"}', b"{}"):
         refused(with_header(head), MalformedToken)
 
@@ -89,8 +89,8 @@ def _public_key_texts():
 
 
 @pytest.mark.parametrize("alg", HMAC)
-def test_j03_public_key_as_hmac_secret(alg):
-    """The attacker signs with the public key's text. The key's own algorithm decides, so it is no secret."""
+def test_j03_a_token_signed_with_the_public_key_as_hmac_secret_is_refused(alg):
+    """The attacker signs with the public key's text. The key has its own algorithm, so it is never a secret."""
     head = base64url.encode(header(alg=alg)).decode()
     message = f"{head}.{parts(token())[1]}"
     for secret in _public_key_texts():
@@ -99,8 +99,8 @@ def test_j03_public_key_as_hmac_secret(alg):
 
 
 @pytest.mark.parametrize("alg", ["RS256", "RS384", "PS256", "PS512"])
-def test_j04_another_algorithm_of_the_same_family(alg):
-    """Valid maths with the right RSA key, but the key is for PS384."""
+def test_j04_another_algorithm_of_the_same_family_is_refused(alg):
+    """The signature is valid for the RSA key, but the key is for PS384."""
     jwk = key("RS256").to_jwk()
     published = KeySet([VerifyingKey.from_jwk({**key("RS256").public.to_jwk(), "alg": "PS384"})])
     refused(sign(b"{}", SigningKey.from_jwk({**jwk, "alg": alg}), typ="at+jwt"), BadSignature, keys=published)
@@ -121,7 +121,7 @@ def test_j04_another_algorithm_of_the_same_family(alg):
         *("__proto__", "", "\0", ES.kid + "\0", ES.kid + " ", ES.kid.lower(), ES.kid[:-1], "k" * 256),
     ],
 )
-def test_j07_kid_is_only_a_name(kid):
+def test_j07_kid_is_only_used_as_a_name(kid):
     refused(with_header(header(kid=kid)), BadSignature)
     for secret in (b"", b"\0"):
         message = base64url.encode(header(kid=kid, alg="HS256")) + b".e30"
@@ -129,11 +129,11 @@ def test_j07_kid_is_only_a_name(kid):
 
 
 @pytest.mark.parametrize("kid", [5, True, ["a"], {"a": 1}, 1.5, "k" * 257, "k" * 3000])
-def test_j07_kid_of_another_type_or_length(kid):
+def test_j07_kid_of_the_wrong_type_or_length_is_refused(kid):
     refused(with_header(header(kid=kid)), MalformedToken)
 
 
-def test_j07_kid_null():
+def test_j07_a_null_kid_is_refused():
     refused(with_header(b'{"alg":"ES256","kid":null,"typ":"at+jwt"}'), MalformedToken)
 
 
@@ -141,13 +141,13 @@ ATTACKER = SigningKey.generate("ES256", kid=ES.kid)
 
 
 @pytest.mark.parametrize("jwk", [ATTACKER.public.to_jwk(), ATTACKER.to_jwk(), key("HS256").to_jwk(), {}, None, "x"])
-def test_j08_a_key_in_the_header(jwk):
+def test_j08_a_key_in_the_header_is_refused(jwk):
     head = json.dumps({"alg": "ES256", "kid": ES.kid, "typ": "at+jwt", "jwk": jwk}).encode()
     refused(with_header(head, signing=ATTACKER), MalformedToken)
     refused(with_header(head), MalformedToken)
 
 
-def test_j09_addresses_and_certificates_in_the_header_are_refused_and_never_fetched():
+def test_j09_urls_and_certificates_in_the_header_are_refused_and_never_fetched():
     with socket.create_server(("127.0.0.1", 0)) as canary:
         canary.settimeout(0.05)
         address = f"http://127.0.0.1:{canary.getsockname()[1]}/jwks.json"
@@ -167,7 +167,7 @@ def test_j09_addresses_and_certificates_in_the_header_are_refused_and_never_fetc
 
 
 @pytest.mark.parametrize("alg", ["ES256", "Ed25519", "RS256", "PS256", "HS256", "ML-DSA-44"])
-def test_j10_missing_and_changed_signatures(alg):
+def test_j10_missing_and_changed_signatures_are_refused(alg):
     signing = key(alg)
     keys = key_set(signing)
     head, payload, signature = parts(token(alg=alg))
@@ -192,8 +192,8 @@ def test_j10_missing_and_changed_signatures(alg):
 
 
 @pytest.mark.parametrize("alg", ["RS256", "PS256"])
-def test_j10_an_rsa_signature_without_its_leading_zero(alg):
-    """RFC 8017 §8.1.2, §8.2.2: a signature is as long as the modulus. OpenSSL itself takes a shorter PSS signature."""
+def test_j10_an_rsa_signature_without_its_leading_zero_is_refused(alg):
+    """RFC 8017 §8.1.2, §8.2.2: a signature is as long as the modulus. OpenSSL accepts a shorter PSS signature."""
     signed = (token(b'{"n":%d}' % number, alg=alg) for number in range(20_000))
     text = next(text for text in signed if base64url.decode(parts(text)[2].encode())[0] == 0)
     head, payload, signature = parts(text)
@@ -204,13 +204,13 @@ def test_j10_an_rsa_signature_without_its_leading_zero(alg):
 
 @pytest.mark.parametrize("r", [0, 1, P256_ORDER, P256_ORDER - 1, P256_ORDER + 1, 2**256 - 1])
 @pytest.mark.parametrize("s", [0, 1, P256_ORDER, P256_ORDER - 1, P256_ORDER + 1, 2**256 - 1])
-def test_j11_psychic_signatures(r, s):
+def test_j11_psychic_signatures_are_refused(r, s):
     head, payload, _ = parts(token())
     raw = r.to_bytes(32, "big") + s.to_bytes(32, "big")
     refused(f"{head}.{payload}.{base64url.encode(raw).decode()}", BadSignature)
 
 
-def test_j12_der_and_other_sizes_instead_of_p1363():
+def test_j12_der_and_other_sizes_instead_of_p1363_are_refused():
     head, payload, signature = parts(token())
     raw = base64url.decode(signature.encode())
     r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
@@ -220,7 +220,7 @@ def test_j12_der_and_other_sizes_instead_of_p1363():
 
 
 def test_a12_a_signature_with_a_leading_zero_keeps_it():
-    """One in 128 signatures has a short r or s: it must be padded when made, and cannot be shortened when read."""
+    """One in 128 signatures has a short r or s. Signing must pad it, and verifying must not accept a shorter one."""
     for number in range(2000):
         raw = ES.sign(number.to_bytes(2, "big"))
         assert len(raw) == 64
@@ -236,13 +236,13 @@ def test_a12_a_signature_with_a_leading_zero_keeps_it():
 @pytest.mark.parametrize(
     "change", ["{}=", "{}==", "{}\n", "{} ", " {}", "{}?", "{}%3D", "{}\0", "{}\ufeff", "é{}", "{}+", "{}/"]
 )
-def test_j14_other_spellings_of_a_segment(part, change):
+def test_j14_other_encodings_of_a_segment_are_refused(part, change):
     pieces = parts(token())
     pieces[part] = change.format(pieces[part])
     refused(".".join(pieces), MalformedToken)
 
 
-def test_j14_unused_bits():
+def test_j14_unused_bits_must_be_zero():
     for payload in (b"1", b"12"):
         head, body, signature = parts(token(payload))
         following = body[:-1] + chr(ord(body[-1]) + 1)
@@ -261,7 +261,7 @@ def test_j14_unused_bits():
         b'{"alg":"ES256","typ":"JWT","typ":"at+jwt"}',
     ],
 )
-def test_j15_duplicate_names_in_the_header(head):
+def test_j15_duplicate_names_in_the_header_are_refused(head):
     refused(with_header(head), MalformedToken)
 
 
@@ -283,54 +283,54 @@ def test_j15_duplicate_names_in_the_header(head):
         header() + b"/**/",
     ],
 )
-def test_j16_other_encodings_of_the_header(head):
+def test_j16_other_encodings_of_the_header_are_refused(head):
     refused(with_header(head), MalformedToken)
 
 
 @pytest.mark.parametrize("head", [b"null", b"[]", b'"x"', b"1", b"true", b"", b'["alg"]'])
-def test_j17_a_header_that_is_no_object(head):
+def test_j17_a_header_that_is_not_an_object_is_refused(head):
     refused(with_header(head), MalformedToken)
 
 
 @pytest.mark.parametrize(
     "typ", ["JWT", "dpop+jwt", "logout+jwt", "at+jwt; x=1", "at+jwt ", "application/jwt", "", "at", "x/at+jwt"]
 )
-def test_j23_a_token_of_another_kind(typ):
+def test_j23_a_token_of_another_kind_is_refused(typ):
     assert type(refused(with_header(header(typ=typ)))) is ClaimRejected
 
 
-def test_j23_a_token_of_no_kind():
+def test_j23_a_token_without_a_kind_is_refused():
     assert type(refused(with_header(header(typ=None)))) is ClaimRejected
     with pytest.raises(ClaimRejected):
         verify(token(), KEYS, typ=None)
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"])
-def test_b9_one_kind_has_several_spellings(typ):
+def test_b9_other_spellings_of_the_same_kind_are_accepted(typ):
     assert verify(with_header(header(typ=typ)), KEYS, typ="at+jwt").header.typ == "application/at+jwt"
     assert verify(token(), KEYS, typ=typ).payload
 
 
 @pytest.mark.parametrize("typ", [5, ["at+jwt"], {}, True, "t" * 129])
-def test_j23_typ_of_another_type(typ):
+def test_j23_typ_of_the_wrong_type_is_refused(typ):
     refused(with_header(header(typ=typ)), MalformedToken)
 
 
 @pytest.mark.parametrize("crit", [[], "exp", ["alg"], ["x"], ["b64", "b64"], ["exp"], {}, 5, True, [5]])
-def test_j24_crit(crit):
+def test_j24_crit_is_refused(crit):
     refused(with_header(header(crit=crit)), MalformedToken)
     refused(with_header(header(crit=crit, x=1, exp=1)), MalformedToken)
 
 
 @pytest.mark.parametrize("members", [{"b64": False}, {"b64": True}, {"b64": False, "crit": ["b64"]}, {"b64": 0}])
-def test_j25_unencoded_payload(members):
+def test_j25_an_unencoded_payload_is_refused(members):
     head = base64url.encode(header(**members))
     for payload in (b"a.b", b"{}", b"e30"):
         message = head + b"." + payload
         refused((message + b"." + base64url.encode(ES.sign(message))).decode(), MalformedToken)
 
 
-def test_j26_json_serializations():
+def test_j26_json_serializations_are_refused():
     head, payload, signature = parts(token())
     flattened = {"protected": head, "payload": payload, "signature": signature}
     general = {"payload": payload, "signatures": [{"protected": head, "signature": signature}]}
@@ -345,7 +345,7 @@ def test_j26_json_serializations():
     refused(f'{{"a.{head}.{payload}.{signature}":1}}', MalformedToken)
 
 
-def test_j27_j28_encrypted_tokens():
+def test_j27_j28_encrypted_tokens_are_refused():
     jwe = base64url.encode(b'{"alg":"RSA-OAEP","enc":"A256GCM","zip":"DEF","cty":"JWT"}').decode()
     pbes2 = base64url.encode(b'{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647}').decode()
     for head in (jwe, pbes2, parts(token())[0]):
@@ -369,15 +369,15 @@ GIANTS = {
 
 
 @pytest.mark.parametrize("name", GIANTS)
-def test_j29_giants_are_refused_at_once(name):
-    """For no more work than a few dozen good tokens are, however long it is."""
+def test_j29_oversized_tokens_are_refused_immediately(name):
+    """Refusing one takes no more time than verifying a few dozen valid tokens, whatever its length."""
     good = token()
     one_good = _cheapest(lambda: verify(good, KEYS, typ="at+jwt"))
     assert _cheapest(lambda: refused(GIANTS[name], MalformedToken)) < 50 * one_good
 
 
 def _cheapest(call):
-    """Seconds of this thread's own work: what else the machine does is not counted."""
+    """Seconds of CPU time of this thread, so that other work on the machine does not count."""
     seconds = []
     for _ in range(5):
         began = time.thread_time()
@@ -407,7 +407,7 @@ def _can_be_signed(payload):
     return True
 
 
-def test_a5_a_longer_kind_is_accepted_only_by_who_asks_for_it_and_to_its_own_limit():
+def test_a5_longer_tokens_are_accepted_only_up_to_the_limit_of_the_caller():
     text = sign(b"x" * 20_000, ES, typ="statuslist+jwt", longest=30_000)
     assert verify(text, KEYS, typ="statuslist+jwt", longest=len(text)).payload == b"x" * 20_000
     for longest in ({}, {"longest": len(text) - 1}):
@@ -418,31 +418,31 @@ def test_a5_a_longer_kind_is_accepted_only_by_who_asks_for_it_and_to_its_own_lim
 
 
 @pytest.mark.parametrize("value", [None, 5, b"a.b.c", ["a"], {}, 1.5, object()])
-def test_a28_what_is_no_text_is_no_token(value):
+def test_a28_values_that_are_not_strings_are_refused(value):
     refused(value, MalformedToken)
 
 
-def test_j37_a_payload_cannot_be_put_in_place_of_the_signed_one():
-    """There are no detached payloads: a token whose payload was taken out, or exchanged, is not the signed one."""
+def test_j37_the_signed_payload_cannot_be_replaced():
+    """Detached payloads are not supported. A token whose payload was removed or replaced is refused."""
     head, _, signature = parts(token())
     refused(f"{head}..{signature}", BadSignature)
     refused(f"{head}.{base64url.encode(b'{}').decode()}.{signature}", BadSignature)
 
 
 @pytest.mark.parametrize("text", ["\r\nSet-Cookie: a=b", "\x1b[31m", "<script>", '"', "\u2028"])
-def test_j39_nothing_of_a_token_is_repeated_in_errors(text):
+def test_j39_errors_contain_nothing_of_the_token(text):
     for hostile in (with_header(header(kid=text)), with_header(header(alg=text)), with_header(header(typ=text)), text):
         error = refused(hostile)
         assert text not in str(error) + error.detail + repr(error)
 
 
-def test_a29_the_payload_is_the_bytes_that_were_signed():
+def test_a29_the_payload_is_exactly_the_signed_bytes():
     odd = b' {"a" : 1,\r\n "a":2}\xff'
     assert verify(token(odd), KEYS, typ="at+jwt").payload == odd
 
 
-def test_a_header_is_remembered_only_when_a_key_signed_it():
-    """J29: otherwise an attacker could fill the table of known headers."""
+def test_a_header_is_cached_only_if_a_key_signed_it():
+    """J29: otherwise an attacker could fill the cache of headers."""
     keys = key_set(ES)
     head, payload, signature = parts(token())
     for number in range(50):
@@ -454,7 +454,7 @@ def test_a_header_is_remembered_only_when_a_key_signed_it():
     assert keys.recall(head.encode()) is not None
 
 
-def test_the_table_of_known_headers_is_bounded():
+def test_the_cache_of_headers_is_limited():
     keys = key_set(ES)
     for number in range(300):
         verify(with_header(header(x=number)), keys, typ="at+jwt")
@@ -465,6 +465,6 @@ def test_the_table_of_known_headers_is_bounded():
 
 
 def test_another_issuers_key_with_the_same_kid_does_not_verify():
-    """J22, as far as this layer goes: one key set is one issuer's."""
+    """J22, as far as it concerns this layer: a key set belongs to one issuer."""
     other = SigningKey.generate("ES256", kid=ES.kid)
     refused(sign(b"{}", other, typ="at+jwt"), BadSignature)

@@ -1,4 +1,4 @@
-"""Project Wycheproof, through the public API. Labels are corrected as tests/vectors/ORIGINS.md says."""
+"""Project Wycheproof through the public API. Labels are corrected as described in tests/vectors/ORIGINS.md."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_signatures(group, test):
     assert is_accepted(test["jws"], lambda: KeySet([read_key(public_part(group))])) is is_good(test)
 
 
-def test_the_four_tokens_whose_keys_name_a_wrong_algorithm_are_good_with_the_right_one():
+def test_the_four_tokens_whose_keys_name_a_wrong_algorithm_are_valid_with_the_right_one():
     for group in SIGNATURES:
         for test in group["tests"]:
             alg = LABELLED_VALID_BUT_THE_KEY_IS_FOR_ANOTHER_ALGORITHM.get(test["tcId"])
@@ -71,7 +71,7 @@ PRIMITIVES = [
 
 
 def keys_of(group, alg):
-    """The group's key from its PEM, and from its JWK where there is one."""
+    """The group's key from its PEM, and from its JWK if there is one."""
     yield VerifyingKey.from_pem(group["publicKeyPem"].encode(), alg=alg)
     jwk = group.get("publicKeyJwk") or group.get("keyJwk")
     if jwk is not None:
@@ -82,7 +82,7 @@ def keys_of(group, alg):
 
 @pytest.mark.parametrize(("alg", "name"), PRIMITIVES)
 def test_primitives(alg, name):
-    """J11, J12, J38: zero, out of range, DER, malleated, other paddings; `acceptable` is not good enough."""
+    """J11, J12, J38: zero, out of range, DER, malleated, other paddings. `acceptable` vectors are refused too."""
     wrong = [
         test["tcId"]
         for group in vectors("wycheproof/" + name)["testGroups"]
@@ -93,7 +93,7 @@ def test_primitives(alg, name):
     assert wrong == []
 
 
-def test_the_vectors_are_all_there():
+def test_all_vectors_are_present():
     assert sum(len(group["tests"]) for group in SIGNATURES) == 401
     assert sum(len(group["tests"]) for group in KEYS) == 26
     counts = [vectors("wycheproof/" + name)["numberOfTests"] for _, name in PRIMITIVES]

@@ -1,4 +1,4 @@
-"""A signed feed for the tests: as an Ostiary serves it, until a test says otherwise."""
+"""A signed feed for the tests. It behaves like the feed of an Ostiary until a test changes it."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ FAR = NOW + 86_431
 
 
 class Feed:
-    """The feed of an `Issuer`. ``tell`` appends, ``forge`` changes what a message says, ``signs`` with what."""
+    """The feed of an `Issuer`. ``tell`` appends an entry, ``forge`` changes the claims, ``key`` signs them."""
 
     def __init__(self, issuer, *, origin=None):
         self.issuer = issuer
@@ -23,7 +23,7 @@ class Feed:
         self.generation, self.head = 1, 0
         self.entries = []
         self.limit = 1000
-        self.patience = 0.1  # seconds: it may answer before the client's wait is over
+        self.patience = 0.1  # seconds; it may answer before the time that the client asked it to wait
         self.key, self.typ, self.media = KEY, "ostiary-feed+jwt", "application/jwt"
         self.forge = lambda claims: claims
         self.told = threading.Condition()
@@ -44,7 +44,7 @@ class Feed:
             self.told.notify_all()
 
     def restore(self):
-        """A backup: what came later is lost, and the generation says so."""
+        """Restores a backup: later entries are lost, and the generation changes."""
         with self.told:
             self.generation, self.head = self.generation + 1, 1
             del self.entries[1:]

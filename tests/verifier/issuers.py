@@ -1,4 +1,4 @@
-"""Issuers for the tests: real servers on the loopback interface, well behaved until a test says otherwise."""
+"""Issuers for the tests: real servers on the loopback interface that behave correctly until a test changes them."""
 
 import contextlib
 import datetime as dt
@@ -23,10 +23,10 @@ JWKS = "/keys.json"
 
 
 class Issuer(http.server.ThreadingHTTPServer):
-    """Serves metadata and keys. A test replaces what stands in ``answers``: a path → (status, headers, body).
+    """Serves metadata and keys. A test can replace entries of ``answers``: path → (status, headers, body).
 
-    A body may also be a function that is given a writer, an answer one that is given query and headers. ``asked``
-    counts the requests by path, ``wrote`` the bytes, ``heard`` holds what came: path with query, headers.
+    A body may be a function of a writer, and an answer a function of query and headers. ``asked``
+    counts requests by path, ``wrote`` counts bytes, and ``heard`` holds the requests: path with query, headers.
     """
 
     daemon_threads = True
@@ -49,7 +49,7 @@ class Issuer(http.server.ThreadingHTTPServer):
 
     @contextlib.contextmanager
     def away(self):
-        """An outage: every request fails."""
+        """Simulates an outage: every request fails."""
         before, self.answers = self.answers, {}
         yield
         self.answers = before
@@ -63,7 +63,7 @@ class Issuer(http.server.ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request, client_address):
-        """A client that hangs up is what most of these tests are about."""
+        """Ignores clients that hang up: many of these tests make them do so."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -97,7 +97,7 @@ def json_answer(value, **headers):
 
 
 class Authority:
-    """A certificate authority, made for the test: ``ca_file`` is its certificate."""
+    """A certificate authority for the test. ``ca_file`` is its certificate."""
 
     def __init__(self, folder):
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Tokens and verifiers for the tests, at one moment."""
+"""Tokens and verifiers for the tests, at a fixed time."""
 
 import json
 from typing import Any
@@ -42,13 +42,13 @@ def issue(**changes: Any) -> str:
 
 
 def issue_json(payload: Any, *, typ: str | None = ACCESS_TOKEN_TYPE, key: SigningKey | HmacKey = KEY) -> str:
-    """A truly signed token with any payload: bytes as they are, or a value to be written as JSON."""
+    """A token with a valid signature and any payload: bytes, or a value to write as JSON."""
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return sign(data, key, typ=typ)
 
 
 def issue_claims(*without: str, **changes: Any) -> str:
-    """A truly signed token with changed or missing claims of any type."""
+    """A token with a valid signature and changed or missing claims of any type."""
     return issue_json({name: value for name, value in {**CLAIMS, **changes}.items() if name not in without})
 
 

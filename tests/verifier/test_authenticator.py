@@ -1,4 +1,4 @@
-"""`TokenAuthenticator`: from raw headers to a principal, as every framework's guard uses it."""
+"""`TokenAuthenticator`: turns raw headers into a principal, as every framework integration uses it."""
 
 import pytest
 
@@ -31,12 +31,12 @@ def cookie(token, **more):
     return [(b"cookie", f"a=b; {ACCESS_COOKIE}={token}".encode()), *named]
 
 
-def test_a_token_in_the_header_says_who_calls():
+def test_a_token_in_the_header_identifies_the_caller():
     me = authenticator().authenticate(bearer(issue()), method="POST")
     assert me.account_id == "acc_1"
 
 
-def test_without_a_credential_nobody_calls():
+def test_without_a_credential_there_is_no_principal():
     assert authenticator().authenticate([], method="POST") is None
     assert authenticator().authenticate([(b"authorization", b"Basic x")], method="GET") is None
 
@@ -56,14 +56,14 @@ def test_headers_may_be_an_iterator():
         (issue(cnf=Confirmation("a")), ClaimRejected),
     ],
 )
-def test_a_bad_token_is_refused_wherever_it_stands(token, error):
+def test_a_bad_token_is_refused_in_the_header_and_in_the_cookie(token, error):
     with pytest.raises(error):
         authenticator().authenticate(bearer(token), method="GET")
     with pytest.raises(error):
         authenticator().authenticate(cookie(token), method="GET")
 
 
-def test_i12_two_credentials_are_refused_before_either_is_looked_at():
+def test_i12_two_credentials_are_refused_before_either_is_verified():
     with pytest.raises(MultipleCredentials):
         authenticator().authenticate([*bearer(issue()), *cookie(issue())], method="GET")
     with pytest.raises(MalformedCredential):
@@ -71,12 +71,12 @@ def test_i12_two_credentials_are_refused_before_either_is_looked_at():
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_a_cookie_suffices_for_methods_that_change_nothing(method):
+def test_a_cookie_is_enough_for_safe_methods(method):
     assert authenticator().authenticate(cookie(issue()), method=method).account_id == "acc_1"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "get", ""])
-def test_s12_a_cookie_on_any_other_method_must_come_from_this_site(method):
+def test_s12_a_cookie_with_any_other_method_must_come_from_this_site(method):
     checking = authenticator()
     for hostile in (
         cookie(issue()),
@@ -93,24 +93,24 @@ def test_s12_a_cookie_on_any_other_method_must_come_from_this_site(method):
         assert checking.authenticate(cookie(issue(), **good), method=method).account_id == "acc_1"
 
 
-def test_a_header_needs_no_same_origin():
-    """No other site can make a browser send it."""
+def test_a_token_in_the_header_needs_no_same_origin_check():
+    """Another site cannot make a browser send it."""
     headers = [*bearer(issue()), (b"origin", b"https://evil"), (b"sec-fetch-site", b"cross-site")]
     assert authenticator().authenticate(headers, method="DELETE").account_id == "acc_1"
 
 
-def test_when_revocations_are_unknown_nobody_is_let_in():
+def test_callers_are_refused_while_revocations_are_unknown():
     with pytest.raises(RevocationsUnknown):
         authenticator(revocations=revocations(fresh=False)).authenticate(bearer(issue()), method="GET")
 
 
-def test_origins_that_no_browser_sends_fail_at_start_up():
+def test_origins_that_browsers_never_send_fail_at_start_up():
     for wrong in ("null", "*", "https://a/"):
         with pytest.raises(ConfigurationError):
             TokenAuthenticator(verifier(), trusted_origins=[wrong])
 
 
-def test_the_role_map_is_handed_on():
+def test_the_role_map_is_available():
     role_map = {"editor": {"orders:write"}}
     assert TokenAuthenticator(verifier(), role_map=role_map).role_map is role_map
     assert TokenAuthenticator(verifier()).role_map is None

@@ -1,4 +1,4 @@
-"""Refusals over HTTP: status, challenge and body of every error there is, and nothing of what the caller sent."""
+"""HTTP answers: status, challenge and body of every error, without anything that the caller sent."""
 
 import inspect
 import json
@@ -13,7 +13,7 @@ SECRET = 'secret detail "\r\n<script>'
 
 
 def every_error():
-    """One of each class: the private detail is the secret, whatever else it needs is something harmless."""
+    """An instance of each class. The private detail is the secret, and all other arguments are harmless."""
     for name, error in inspect.getmembers(errors, inspect.isclass):
         if issubclass(error, errors.OstiaryError):
             parameters = inspect.signature(error).parameters.values()
@@ -27,7 +27,7 @@ EVERY = dict(every_error())
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_every_error_has_a_whole_answer(name):
+def test_every_error_has_a_complete_answer(name):
     status, headers, body = refusal(EVERY[name])
     named = dict(headers)
     assert len(named) == len(headers)
@@ -40,12 +40,12 @@ def test_every_error_has_a_whole_answer(name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_the_private_detail_never_leaves(name):
+def test_the_private_detail_is_never_sent(name):
     assert "secret" not in json.dumps(refusal(EVERY[name]))
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_401_always_has_a_challenge_and_others_only_by_rfc_6750(name):
+def test_every_401_has_a_challenge_and_other_answers_only_as_rfc_6750_says(name):
     """RFC 9110 §15.5.2, RFC 6750 §3."""
     status, headers, _ = refusal(EVERY[name])
     challenges = [value for header, value in headers if header == "www-authenticate"]
@@ -58,17 +58,17 @@ def test_a_401_always_has_a_challenge_and_others_only_by_rfc_6750(name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_whoever_shall_come_back_is_told_when(name):
+def test_retryable_errors_have_a_retry_after_header(name):
     status, headers, _ = refusal(EVERY[name])
     assert ("retry-after" in dict(headers)) is (status in {429, 503})
 
 
-def test_e7_retry_after_is_in_whole_seconds():
+def test_e7_retry_after_is_a_whole_number_of_seconds():
     assert dict(refusal(errors.RateLimited(retry_after=17)).headers)["retry-after"] == "17"
     assert dict(refusal(errors.Busy(retry_after=0)).headers)["retry-after"] == "1"
 
 
-def test_l23_without_a_credential_the_challenge_is_bare():
+def test_l23_without_a_credential_the_challenge_has_no_error():
     assert challenge(errors.MissingCredential()) == "Bearer"
     assert challenge(errors.InvalidCredentials()) == "Bearer"
 
@@ -77,7 +77,7 @@ FAMILY = [error for error in EVERY.values() if isinstance(error, errors.InvalidT
 
 
 @pytest.mark.parametrize("error", FAMILY, ids=lambda error: type(error).__name__)
-def test_a26_all_that_can_be_wrong_with_a_token_looks_the_same(error):
+def test_a26_all_token_errors_look_the_same_to_the_caller(error):
     assert refusal(error) == refusal(errors.InvalidToken())
     assert challenge(error) == 'Bearer error="invalid_token"'
 
@@ -88,7 +88,7 @@ def test_l23_insufficient_scope_names_the_scope():
     assert challenge(errors.Forbidden()) is None
 
 
-def test_l25_step_up_says_what_is_needed():
+def test_l25_the_step_up_challenge_says_what_is_required():
     """RFC 9470 §3."""
     both = errors.InsufficientUserAuthentication(max_age=300, acr_values=AAL2)
     assert challenge(both) == (f'Bearer error="insufficient_user_authentication", acr_values="{AAL2}", max_age="300"')
@@ -98,16 +98,16 @@ def test_l25_step_up_says_what_is_needed():
 
 
 @pytest.mark.parametrize("text", ['a"b', "a\\b", "a\r\nX: y", "é", "a\0", "\x7f"])
-def test_o18_a_parameter_outside_the_charset_is_left_out(text):
+def test_o18_a_parameter_with_characters_outside_the_charset_is_omitted(text):
     assert challenge(errors.InsufficientScope(scope=text)) == 'Bearer error="insufficient_scope"'
 
 
-def test_what_is_wrong_with_the_configuration_is_not_told():
+def test_configuration_errors_are_not_revealed():
     status, _, body = refusal(errors.KeyRejected("the RSA key has 1024 bits"))
     assert (status, body["code"]) == (500, "error")
 
 
-def test_what_is_public_is_in_the_body_and_cannot_replace_the_standard_members():
+def test_public_members_are_in_the_body_and_cannot_replace_standard_members():
     assert problem(errors.PasswordRejected(("too short",)))["reasons"] == ["too short"]
     assert problem(errors.InvalidBody("`email` is missing"))["detail"] == "`email` is missing"
 

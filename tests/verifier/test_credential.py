@@ -1,4 +1,4 @@
-"""Reading credentials: one place, one spelling, or a refusal."""
+"""Reading credentials: exactly one place and one spelling is accepted."""
 
 import time
 
@@ -23,14 +23,14 @@ def cookies(*values):
 
 @pytest.mark.parametrize("scheme", [b"Bearer", b"bearer", b"BEARER", b"bEaReR"])
 @pytest.mark.parametrize("space", [b" ", b"   "])
-def test_l23_the_scheme_has_no_letter_case(scheme, space):
+def test_l23_the_scheme_is_case_insensitive(scheme, space):
     assert read_bearer(authorization(scheme + space + b"a.b-c_d~e+f/g==")) == "a.b-c_d~e+f/g=="
 
 
 @pytest.mark.parametrize(
     "value", [b"", b"Basic dXNlcjpwYXNz", b"DPoP a.b.c", b"Bearers abc", b"a.b.c", b"Bearer\tabc", b"B\xc3\xa9arer a"]
 )
-def test_other_schemes_are_no_credential_of_ours(value):
+def test_other_schemes_are_ignored(value):
     assert read_bearer(authorization(value)) is None
     assert read_access_token(authorization(value)) is None
 
@@ -80,13 +80,13 @@ def test_s14_header_and_cookie_together_are_refused():
     assert read_access_token(other_scheme) == Credential("a", in_cookie=True)
 
 
-def test_without_any_credential_there_is_none():
+def test_a_request_without_a_credential_has_none():
     assert read_access_token([]) is None
     assert read_access_token([(b"host", b"x"), (b"x-authorization", b"Bearer a"), (b"cookie2", COOKIE + b"=a")]) is None
 
 
 def test_s13_a_token_in_other_headers_or_the_referer_is_not_read():
-    """The URL is not even a parameter."""
+    """The URL is not a parameter at all."""
     elsewhere = [
         (b"referer", b"https://x/?access_token=a"),
         (b"access_token", b"a"),
@@ -113,7 +113,7 @@ def test_the_cookie_is_found_among_others(header):
     assert read_access_token(cookies(header)) == Credential("a", in_cookie=True)
 
 
-def test_cookies_in_several_headers_are_one_list():
+def test_cookies_in_several_headers_are_read_as_one_list():
     """RFC 9113 §8.2.3: HTTP/2 may split them."""
     assert read_cookie(cookies(b"x=1", COOKIE + b"=a", b"y=2"), ACCESS_COOKIE) == "a"
 
@@ -128,8 +128,8 @@ def test_cookies_in_several_headers_are_one_list():
         cookies(COOKIE + b"=a; x=1;" + COOKIE + b"=b"),
     ],
 )
-def test_s11_cookie_tossing(headers):
-    """Two of a name: a sibling of our host or another path has planted one. Which is ours cannot be known."""
+def test_s11_two_cookies_of_one_name_are_refused(headers):
+    """Cookie tossing: a sibling host or another path has set one of them. We cannot know which one is ours."""
     with pytest.raises(MultipleCredentials):
         read_access_token(headers)
 
@@ -161,20 +161,20 @@ def test_s11_cookie_tossing(headers):
         ),
     ],
 )
-def test_s11_names_that_only_look_like_ours(pair):
+def test_s11_cookie_names_that_only_look_like_ours_are_ignored(pair):
     assert read_access_token(cookies(pair)) is None
     assert read_access_token(cookies(pair + b"; " + COOKIE + b"=good")) == Credential("good", in_cookie=True)
 
 
-def test_values_are_taken_as_they_are():
-    """No unquoting, no unescaping: a token needs neither, and a second spelling is a second token."""
+def test_cookie_values_are_not_decoded():
+    """No unquoting and no unescaping: a token needs neither, and must have only one spelling."""
     assert read_cookie(cookies(COOKIE + b'="a"'), ACCESS_COOKIE) == '"a"'
     assert read_cookie(cookies(COOKIE + b"=a=b%20c"), ACCESS_COOKIE) == "a=b%20c"
     assert read_cookie(cookies(COOKIE + b"=\xff"), ACCESS_COOKIE) == "\xff"
     assert read_cookie(cookies(COOKIE + b"="), ACCESS_COOKIE) == ""
 
 
-def test_access_and_refresh_cookies_are_not_taken_for_each_other():
+def test_access_and_refresh_cookies_are_not_confused():
     both = cookies(COOKIE + b"=a; " + REFRESH_COOKIE.encode() + b"=r")
     assert (read_cookie(both, ACCESS_COOKIE), read_cookie(both, REFRESH_COOKIE)) == ("a", "r")
     assert all(name.startswith("__Host-") for name in (ACCESS_COOKIE, REFRESH_COOKIE))
@@ -191,7 +191,7 @@ HEADERS = st.lists(
 
 
 @given(HEADERS)
-def test_whatever_comes_is_read_or_refused_as_a_bad_request(headers):
+def test_any_headers_are_read_or_refused_as_a_bad_request(headers):
     try:
         credential = read_access_token(headers)
     except InvalidRequest:
@@ -201,13 +201,13 @@ def test_whatever_comes_is_read_or_refused_as_a_bad_request(headers):
 
 @pytest.mark.parametrize("repeated", [b";", b"a=b; ", b" ", COOKIE, COOKIE + b"x=;"])
 def test_p07_cookies_are_read_in_linear_time(repeated):
-    """Eight times the bytes cost about eight times the work; what tried again at each byte would cost 64 times."""
+    """Eight times the bytes take about eight times the work. Restarting at each byte would take 64 times."""
     times = 100_000 // len(repeated)
     assert seconds_to_read(repeated * 8 * times) < 24 * seconds_to_read(repeated * times) + 0.01
 
 
 def seconds_to_read(cookie):
-    """Of this thread's own work, so that nothing else on the machine is counted."""
+    """CPU time of this thread, so that other work on the machine does not count."""
     seconds = []
     for _ in range(5):
         began = time.thread_time()

@@ -1,4 +1,4 @@
-"""The messages of a signed feed: which are believed, and which may follow which."""
+"""The messages of a signed feed: which ones are accepted, and in which order."""
 
 import json
 
@@ -39,7 +39,7 @@ def refused(error, payload=None, **parameters):
     assert caught.type is error
 
 
-def test_a_message_says_what_was_revoked():
+def test_a_message_lists_what_was_revoked():
     message = read()
     assert message.entries == (FeedEntry("session", "session-1", 0, NOW + 1000),)
     assert (message.generation, message.previous, message.current, message.more) == (1, 3, 5, False)
@@ -58,11 +58,11 @@ def test_a_message_that_is_too_long_is_refused():
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "JWT", None, "statuslist+jwt", "logout+jwt"])
-def test_another_kind_of_token_is_no_message(typ):
+def test_another_kind_of_token_is_not_accepted_as_a_message(typ):
     refused(ClaimRejected, typ=typ)
 
 
-def test_only_the_issuers_key_makes_a_message():
+def test_a_message_must_be_signed_with_the_issuers_key():
     refused(BadSignature, key=SigningKey.generate("ES256", kid=KEY.kid))
     refused(BadSignature, key=SigningKey.generate("ES256"))
 
@@ -70,7 +70,7 @@ def test_only_the_issuers_key_makes_a_message():
 @pytest.mark.parametrize(
     "changes", [{"iss": ISSUER + "/"}, {"iss": "https://evil"}, {"aud": "client_other"}, {"aud": ISSUER}]
 )
-def test_what_is_of_another_issuer_or_for_another_client_is_refused(changes):
+def test_a_message_of_another_issuer_or_for_another_client_is_refused(changes):
     refused(ClaimRejected, **changes)
 
 
@@ -80,15 +80,15 @@ def test_what_is_of_another_issuer_or_for_another_client_is_refused(changes):
         {"current": 2},  # backwards
         {"current": 3},  # an entry without a number
         {"entries": [ENTRY] * 3},
-        {"current": 3, "entries": [], "more": True},  # more, but no way to get on
+        {"current": 3, "entries": [], "more": True},  # more entries, but the position does not advance
     ],
 )
-def test_numbers_that_do_not_fit_the_entries_are_refused(changes):
+def test_numbers_that_do_not_match_the_entries_are_refused(changes):
     refused(ClaimRejected, **changes)
 
 
 @pytest.mark.parametrize("changes", [{"current": 3, "entries": []}, {"entries": []}, {"entries": [], "more": True}])
-def test_a_heartbeat_and_kinds_that_are_left_out_are_no_gap(changes):
+def test_heartbeats_and_omitted_kinds_are_not_gaps(changes):
     assert read(**changes).entries == ()
 
 
@@ -102,16 +102,16 @@ def test_a_heartbeat_and_kinds_that_are_left_out_are_no_gap(changes):
      {"entries": [["session", "x", True, NOW]]}, {"entries": [["session", "x", -1, NOW]]},
      {"entries": [["session", "x", 0, 1.5]]}],
 )  # fmt: skip
-def test_what_is_missing_or_of_the_wrong_type_is_refused(changes):
+def test_missing_claims_and_wrong_types_are_refused(changes):
     refused(ClaimRejected, **changes)
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b'{"iat":1,"iat":2}', b"\xff"])
-def test_what_is_no_strict_json_object_is_refused(payload):
+def test_a_payload_that_is_not_a_strict_json_object_is_refused(payload):
     refused(MalformedToken, payload)
 
 
-# -- which may follow which --------------------------------------------------------------------------------------------
+# -- order of messages -------------------------------------------------------------------------------------------------
 
 
 def message(previous, current, *, generation=1, iat=NOW, more=False):
@@ -155,14 +155,14 @@ def test_a_message_continues_where_the_last_one_ended():
     assert follows(progress, message(9, 12))
 
 
-def test_a_message_that_was_only_checked_is_expected_again():
+def test_a_message_that_was_checked_but_not_applied_is_expected_again():
     progress = follow(FeedProgress(leeway=LEEWAY), message(0, 5))
     progress.check(message(5, 6), asked_at=NOW, now=NOW)
     assert progress.position == Position(1, 5)
     assert follows(progress, message(5, 6))
 
 
-def test_a_snapshot_in_the_middle_is_taken_in_parts_when_it_gets_as_far():
+def test_a_snapshot_in_several_parts_is_accepted_if_it_gets_as_far_as_before():
     progress = follow(FeedProgress(leeway=LEEWAY), message(0, 2000), message(0, 1000, more=True))
     assert progress.position == Position(1, 1000)
     assert follows(progress, message(1000, 2000))
@@ -170,7 +170,7 @@ def test_a_snapshot_in_the_middle_is_taken_in_parts_when_it_gets_as_far():
 
 
 def test_s19_a_feed_that_goes_backwards_within_its_generation_is_refused():
-    """Somebody has put an old database in place and has not said so: what was revoked since is not in it."""
+    """An old database was restored without a new generation. It lacks the revocations made since."""
     progress = follow(FeedProgress(leeway=LEEWAY), message(0, 9))
     assert not follows(progress, message(0, 8))
     progress.restart()
@@ -179,14 +179,14 @@ def test_s19_a_feed_that_goes_backwards_within_its_generation_is_refused():
     assert follows(progress, message(0, 9))
 
 
-def test_another_generation_begins_with_a_snapshot_and_may_be_shorter():
+def test_a_new_generation_begins_with_a_snapshot_and_may_be_shorter():
     progress = follow(FeedProgress(leeway=LEEWAY), message(0, 9))
     assert not follows(progress, message(9, 10, generation=2))
     assert follow(progress, message(0, 2, generation=2)).position == Position(2, 2)
     assert not follows(progress, message(0, 1, generation=2))
 
 
-def test_the_time_of_a_message_is_that_of_its_question():
+def test_a_message_must_be_issued_between_the_request_and_now():
     progress = FeedProgress(leeway=LEEWAY)
     for iat, good in (
         (NOW - LEEWAY, True),
@@ -199,7 +199,7 @@ def test_the_time_of_a_message_is_that_of_its_question():
         assert not follows(progress, message(0, 5), **time)
 
 
-def test_s19_an_older_message_shown_again_is_refused_though_it_is_young_enough():
+def test_s19_a_replayed_message_is_refused_even_if_it_is_recent():
     progress = follow(FeedProgress(leeway=LEEWAY), message(0, 5))
     assert follows(progress, message(5, 5, iat=NOW - NODES_DIFFER))
     assert not follows(progress, message(5, 5, iat=NOW - NODES_DIFFER - 1))

@@ -7,7 +7,7 @@ from ostiary.verifier import Principal
 from tests.verifier.material import access_token
 
 
-def test_a_principal_says_what_its_token_says():
+def test_a_principal_has_the_data_of_its_token():
     token = access_token()
     me = Principal.of(token)
     assert (me.account_id, me.session_id, me.client_id) == ("acc_1", "session-1", "client_first_party")
@@ -19,7 +19,7 @@ def test_a_principal_says_what_its_token_says():
     assert not me.has_role("admin")
 
 
-def test_o17_a_service_is_not_an_account():
+def test_o17_a_service_client_is_not_an_account():
     service = Principal.of(access_token(sub="client_reports"))
     assert not service.is_account
     with pytest.raises(Forbidden):
@@ -27,7 +27,7 @@ def test_o17_a_service_is_not_an_account():
 
 
 @pytest.mark.parametrize("sub", ["1", "account_1", "ACC_1", "acc", " acc_1", "xacc_1", "Client_1"])
-def test_o17_sub_says_what_it_names(sub):
+def test_o17_sub_must_name_an_account_or_a_client(sub):
     with pytest.raises(ClaimRejected):
         Principal.of(access_token(sub=sub))
 
@@ -40,5 +40,5 @@ def test_a_principal_is_immutable():
         me.roles.add("admin")
 
 
-def test_an_empty_scope_is_none():
+def test_an_empty_scope_is_an_empty_set():
     assert Principal.of(access_token(scope="")).scope == frozenset()

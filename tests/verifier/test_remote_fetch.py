@@ -1,4 +1,4 @@
-"""Getting an issuer's keys: everything that a hostile server, name server or document can do is refused, in time."""
+"""Fetching an issuer's keys: attacks by hostile servers, name servers and documents fail, and fail in time."""
 
 import contextlib
 import gzip
@@ -47,18 +47,18 @@ def refused(issuer, match, **parameters):
         loaded(issuer, **parameters)
 
 
-def test_the_keys_are_where_the_metadata_says(issuer):
+def test_the_metadata_gives_the_url_of_the_keys(issuer):
     found = loaded(issuer)
     assert found.keys.to_jwks() == KeySet([KEY.public]).to_jwks()
     assert issuer.asked == {METADATA: 1, JWKS: 1}
 
 
-def test_with_a_stated_jwks_uri_nothing_else_is_asked(issuer):
+def test_with_a_jwks_uri_nothing_else_is_fetched(issuer):
     assert KEY.kid in loaded(issuer, jwks_uri=issuer.origin + JWKS).keys
     assert issuer.asked == {JWKS: 1}
 
 
-def test_what_is_asked_says_what_is_wanted_and_nothing_about_us(issuer):
+def test_the_request_names_the_media_type_and_reveals_nothing_about_us(issuer):
     loaded(issuer)
     for _, headers in issuer.heard:
         assert headers["Accept"] == "application/json"
@@ -66,7 +66,7 @@ def test_what_is_asked_says_what_is_wanted_and_nothing_about_us(issuer):
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/x+json", "application/statuslist", ""])
-def test_an_answer_of_another_media_type_than_the_one_asked_for_is_refused(issuer, media_type):
+def test_an_answer_with_another_media_type_is_refused(issuer, media_type):
     source = of(issuer)
     issuer.answers["/list"] = (200, {"content-type": media_type}, b"a.b.c")
     with pytest.raises(FetchFailed, match="content type"):
@@ -76,7 +76,7 @@ def test_an_answer_of_another_media_type_than_the_one_asked_for_is_refused(issue
 # -- TLS ---------------------------------------------------------------------------------------------------------------
 
 
-def test_over_https_the_certificate_must_be_of_a_trusted_authority_and_for_this_name(authority, tmp_path):
+def test_the_certificate_must_be_trusted_and_valid_for_the_host_name(authority, tmp_path):
     with Issuer(tls=authority.server_context("localhost"), name="localhost") as issuer:
         assert KEY.kid in loaded(issuer, ca_file=authority.ca_file, development=False).keys
         refused(issuer, "SSLCertVerificationError", development=False)
@@ -86,20 +86,20 @@ def test_over_https_the_certificate_must_be_of_a_trusted_authority_and_for_this_
         assert not issuer.asked
 
 
-def test_a_file_without_certificates_is_refused_at_once(tmp_path):
+def test_a_ca_file_without_certificates_is_refused_immediately(tmp_path):
     (tmp_path / "empty.pem").write_text("nothing")
     for name in ("empty.pem", "missing.pem"):
         with pytest.raises(ConfigurationError, match="certificates"):
             RemoteKeys("https://auth.example.com", ca_file=tmp_path / name)
 
 
-# -- what a server may answer ------------------------------------------------------------------------------------------
+# -- answers -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("path", [METADATA, JWKS])
 def test_c4_a_redirect_is_not_followed(issuer, status, path):
-    """CVE-2026-102267: whoever may redirect decides about the keys."""
+    """CVE-2026-102267: an attacker who controls a redirect would control the keys."""
     with Issuer() as canary:
         issuer.answers[path] = (status, {"location": canary.origin + JWKS}, b"")
         refused(issuer, "redirect")
@@ -107,14 +107,14 @@ def test_c4_a_redirect_is_not_followed(issuer, status, path):
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 400, 403, 404, 500])
-def test_only_200_is_an_answer(issuer, status):
+def test_only_status_200_is_accepted(issuer, status):
     _, headers, body = issuer.answers[JWKS]
     issuer.answers[JWKS] = (status, headers, b"" if status == 204 else body)
     refused(issuer, f"status {status}")
 
 
 @pytest.mark.parametrize("length", [{"content-length": "50000000"}, {}, {"transfer-encoding": "chunked"}])
-def test_j33_of_50_mb_no_more_than_the_cap_is_read(issuer, length):
+def test_j33_no_more_than_the_limit_is_read_of_a_50_mb_answer(issuer, length):
     def flood(write):
         chunk = b"10000\r\n" + b" " * 65536 + b"\r\n" if "transfer-encoding" in length else b" " * 65536
         for _ in range(50_000_000 // 65536):
@@ -122,11 +122,11 @@ def test_j33_of_50_mb_no_more_than_the_cap_is_read(issuer, length):
 
     issuer.answers[JWKS] = (200, {"content-type": "application/json", **length}, flood)
     refused(issuer, "too large")
-    assert issuer.wrote < 20_000_000  # what the buffers of both sockets take
+    assert issuer.wrote < 20_000_000  # the capacity of the buffers of both sockets
 
 
-def test_j33_a_flood_between_the_chunks_is_refused(issuer):
-    """The document stays small; what stands around its chunks has no end."""
+def test_j33_endless_chunk_framing_is_refused(issuer):
+    """The document is small, but the data around its chunks is endless."""
 
     def flood(write):
         for _ in range(1000):
@@ -136,15 +136,15 @@ def test_j33_a_flood_between_the_chunks_is_refused(issuer):
     refused(issuer, "too large")
 
 
-def test_a_flood_of_headers_is_refused(issuer):
+def test_too_many_headers_are_refused(issuer):
     issuer.answers[JWKS] = (200, {f"x-{n}": "y" * 1000 for n in range(1000)}, b"{}")
     refused(issuer, "HTTPException")
 
 
-def test_an_answer_that_is_cut_off_is_refused(issuer):
+def test_an_incomplete_answer_is_refused(issuer):
     _, headers, body = issuer.answers[JWKS]
     issuer.answers[JWKS] = (200, {**headers, "content-length": str(len(body) + 1)}, body)
-    refused(issuer, "cut off")
+    refused(issuer, "incomplete")
 
 
 def _drip(write):
@@ -155,8 +155,8 @@ def _drip(write):
 
 @pytest.mark.parametrize("path", [METADATA, JWKS])
 @pytest.mark.parametrize("body", [lambda write: time.sleep(8), _drip])
-def test_a_slow_body_ends_at_the_deadline_however_it_drips(issuer, monkeypatch, path, body):
-    """A byte now and then renews a timeout for each read; the deadline for everything holds."""
+def test_the_deadline_ends_a_slow_body(issuer, monkeypatch, path, body):
+    """A slow trickle of bytes resets a timeout for each read, but not the deadline for the whole fetch."""
     monkeypatch.setattr(source, "DEADLINE", 0.5)
     issuer.answers[path] = (200, {"content-type": "application/json"}, body)
     start = time.monotonic()
@@ -164,7 +164,7 @@ def test_a_slow_body_ends_at_the_deadline_however_it_drips(issuer, monkeypatch, 
     assert time.monotonic() - start < 4
 
 
-def test_a_server_that_says_nothing_is_given_up(monkeypatch):
+def test_a_silent_server_is_abandoned(monkeypatch):
     monkeypatch.setattr(fetch, "STEP_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
@@ -173,7 +173,7 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch):
     assert time.monotonic() - start < 4
 
 
-def test_headers_that_drip_end_at_the_deadline(monkeypatch):
+def test_the_deadline_ends_slow_headers(monkeypatch):
     monkeypatch.setattr(source, "DEADLINE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_drip_headers, args=(server,))
@@ -206,26 +206,26 @@ def test_a_gzip_bomb_is_not_decompressed(issuer):
     ("media_type", "why"),
     [("text/html", "content type"), ("application/json", "not strict JSON"), ("", "content type")],
 )
-def test_j33_html_is_not_a_key_set(issuer, media_type, why):
+def test_j33_html_is_not_accepted_as_a_key_set(issuer, media_type, why):
     issuer.answers[JWKS] = (200, {"content-type": media_type}, b"<!doctype html><title>Sign in</title>")
     refused(issuer, why)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"keys":[],"keys":[]}', b"\xff\xfe{\x00}\x00", b"[" * 100_000])
 @pytest.mark.parametrize("path", [METADATA, JWKS])
-def test_what_is_no_strict_json_object_is_refused(issuer, path, body):
+def test_a_document_that_is_not_a_strict_json_object_is_refused(issuer, path, body):
     issuer.answers[path] = (200, {"content-type": "application/json"}, body)
     refused(issuer, "JSON")
 
 
-def test_white_space_around_the_document_and_jwk_set_as_its_type_are_usual(issuer):
+def test_surrounding_white_space_and_the_jwk_set_media_type_are_accepted(issuer):
     _, _, body = issuer.answers[JWKS]
     pretty = json.dumps(json.loads(body), indent=2).encode() + b"\n"
     issuer.answers[JWKS] = (200, {"content-type": "application/jwk-set+json; charset=utf-8"}, pretty)
     assert KEY.kid in loaded(issuer).keys
 
 
-# -- what a key set may hold -------------------------------------------------------------------------------------------
+# -- key sets ----------------------------------------------------------------------------------------------------------
 
 OTHER = SigningKey.generate("ES256")
 OCT = {"kty": "oct", "k": "0123456789abcdef0123456789ABCDEF0123456789A", "alg": "HS256", "kid": "s"}
@@ -275,7 +275,7 @@ def test_o15_metadata_about_another_issuer_is_refused(issuer, change):
     assert JWKS not in issuer.asked
 
 
-def test_o15_a_jwks_uri_at_another_origin_is_refused_unless_it_was_stated(issuer):
+def test_o15_a_jwks_uri_at_another_origin_is_refused_unless_it_is_configured(issuer):
     with Issuer() as other:
         issuer.says(jwks_uri=other.origin + JWKS)
         refused(issuer, "another origin")
@@ -289,26 +289,26 @@ def test_o15_a_jwks_uri_at_another_origin_is_refused_unless_it_was_stated(issuer
      5, ["https://a"], "//127.0.0.1/keys", "/keys", "http://127.0.0.1:99999/", "https://a\r\nHost: b/", "https://a/#b",
      "https://x@127.0.0.1/", "https://a\\@b/", "https://\u0430.example/"],
 )  # fmt: skip
-def test_o11_a_jwks_uri_that_is_no_plain_https_url_is_refused(issuer, uri):
-    """GHSA-993g-76c3-p5m4: file:, ftp: and data: are no places for keys."""
+def test_o11_a_jwks_uri_that_is_not_a_plain_https_url_is_refused(issuer, uri):
+    """GHSA-993g-76c3-p5m4: keys must never come from file:, ftp: or data: URLs."""
     issuer.says(jwks_uri=uri)
-    refused(issuer, "no usable jwks_uri")
+    refused(issuer, "jwks_uri: the URL in the metadata is missing or not usable")
 
 
 @pytest.mark.parametrize("path", ["", "/tenant", "/a/b"])
-def test_o15_what_is_well_known_stands_before_the_issuers_path(path):
+def test_o15_the_well_known_path_is_inserted_before_the_issuers_path(path):
     with Issuer(path=path) as issuer:
         assert KEY.kid in loaded(issuer).keys
         assert issuer.asked[METADATA + path] == 1
 
 
-def test_o15_the_well_known_places():
+def test_o15_well_known_urls():
     assert well_known_url("https://a.example/", "jwks.json") == "https://a.example/.well-known/jwks.json"
     assert well_known_url("https://a.example/b/", "x") == "https://a.example/.well-known/x/b"
     assert openid_configuration_url("https://a.example/b/") == "https://a.example/b" + OPENID
 
 
-def test_openid_metadata_is_looked_for_only_where_that_was_stated():
+def test_openid_metadata_is_used_only_if_it_is_configured():
     with Issuer(path="/tenant") as issuer:
         issuer.answers["/tenant" + OPENID] = issuer.answers.pop(METADATA + "/tenant")
         issuer.answers[METADATA + "/tenant"] = (404, {}, b"")
@@ -319,7 +319,7 @@ def test_openid_metadata_is_looked_for_only_where_that_was_stated():
         refused(issuer, "500", openid=True)
 
 
-# -- where it may connect to -------------------------------------------------------------------------------------------
+# -- permitted addresses -----------------------------------------------------------------------------------------------
 
 REFUSED_URLS = (
     "http://auth.example.com", "http://10.0.0.1", "file:///etc/passwd", "data:,x", "ftp://a.example",
@@ -330,12 +330,12 @@ REFUSED_URLS = (
 
 
 @pytest.mark.parametrize("url", REFUSED_URLS)
-def test_c4_only_https_urls_are_taken_and_http_for_loopback_when_stated(url):
+def test_c4_only_https_urls_are_accepted_and_http_on_loopback_for_development(url):
     with pytest.raises(ConfigurationError):
         RemoteKeys(url, development=True)
 
 
-def test_c4_http_on_the_loopback_interface_must_be_stated():
+def test_c4_http_on_the_loopback_interface_must_be_configured():
     RemoteKeys("http://127.0.0.1:8000", development=True)
     for parameters in (
         {"issuer": "http://127.0.0.1:8000"},
@@ -355,7 +355,7 @@ PUBLIC = ("93.184.216.34", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:f
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_c5_what_is_not_public_is_refused_also_wrapped_in_ipv6(address):
+def test_c5_addresses_that_are_not_public_are_refused_even_wrapped_in_ipv6(address):
     assert not AddressRule().permits(address)
 
 
@@ -364,7 +364,7 @@ def test_public_addresses_are_permitted(address):
     assert AddressRule().permits(address)
 
 
-def test_c5_own_networks_are_permitted_where_somebody_said_so():
+def test_c5_private_networks_are_permitted_if_they_are_configured():
     rule = AddressRule(networks=("10.20.0.0/16", "fd00:1::/32"))
     assert [rule.permits(text) for text in ("10.20.3.4", "::ffff:10.20.3.4", "fd00:1::5")] == [True, True, True]
     assert [rule.permits(text) for text in ("10.21.0.1", "127.0.0.1", "fd00:2::5")] == [False, False, False]
@@ -373,20 +373,20 @@ def test_c5_own_networks_are_permitted_where_somebody_said_so():
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "::ffff:127.0.0.1", "169.254.169.254"])
-def test_c5_a_name_that_leads_into_our_network_is_refused(authority, address):
+def test_c5_a_name_that_resolves_to_our_network_is_refused(authority, address):
     with Issuer(tls=authority.server_context(NAME), name=NAME) as issuer:
         refused(issuer, "permitted network", ca_file=authority.ca_file, resolve=lambda host, port: [address])
         assert not issuer.asked
 
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1", "https://10.0.0.5/keys", "https://2130706433", "https://0x7f.1"])
-def test_c5_a_jwks_uri_on_a_private_address_is_refused_also_in_odd_spellings(url):
+def test_c5_a_jwks_uri_with_a_private_address_is_refused_in_every_spelling(url):
     with pytest.raises(FetchFailed, match=r"permitted network|gaierror"):
         IssuerSource("https://auth.example.com", jwks_uri=url).load()
 
 
 def test_c5_dns_rebinding_between_metadata_and_keys_is_refused(authority):
-    """The name leads to the permitted address first, and then into our network, where a canary listens."""
+    """The name resolves to the permitted address first, and then to our network, where a canary listens."""
     tls = authority.server_context(NAME)
     with Issuer(tls=tls, name=NAME) as issuer, Issuer(tls=tls, address="127.0.0.2", port=issuer.server_port) as canary:
         answers = iter([["127.0.0.1"], ["127.0.0.2"]])
@@ -395,8 +395,8 @@ def test_c5_dns_rebinding_between_metadata_and_keys_is_refused(authority):
         assert (issuer.asked, canary.asked) == ({METADATA: 1}, {})
 
 
-def test_c5_the_connection_goes_to_the_address_that_was_judged(authority):
-    """A name is resolved once for each document: there is no second answer that could differ."""
+def test_c5_the_connection_goes_to_the_address_that_was_checked(authority):
+    """The name is resolved only once for each document, so a second answer cannot differ."""
     asked = []
 
     def resolve(host, port):
@@ -409,13 +409,13 @@ def test_c5_the_connection_goes_to_the_address_that_was_judged(authority):
     assert asked == [NAME, NAME]
 
 
-def test_http_never_leaves_the_machine_whatever_localhost_resolves_to():
+def test_http_never_leaves_the_machine_even_if_localhost_resolves_elsewhere():
     with Issuer(name="localhost") as issuer:
         assert KEY.kid in loaded(issuer).keys
         refused(issuer, "permitted network", resolve=lambda host, port: ["93.184.216.34"])
 
 
-# -- how long it may be kept -------------------------------------------------------------------------------------------
+# -- cache lifetime ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -423,6 +423,6 @@ def test_http_never_leaves_the_machine_whatever_localhost_resolves_to():
     [("max-age=300", 300), ("public, MAX-AGE=10", 10), ('max-age="7"', 7), ("no-store, max-age=9", 0), ("no-cache", 0),
      ("max-age=5, max-age=500", 5), ("max-age=-5", None), ("max-age=1e9", None), ("s-maxage=5", None), ("", None)],
 )  # fmt: skip
-def test_how_long_the_issuer_says_that_keys_may_be_kept(issuer, said, age):
+def test_cache_control_sets_the_lifetime_of_the_keys(issuer, said, age):
     issuer.publish(KEY, cache_control=said)
     assert loaded(issuer).max_age == age

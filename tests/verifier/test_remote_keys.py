@@ -1,4 +1,4 @@
-"""Keys of an issuer elsewhere, over time: rotation, withdrawal, outages, and many who ask at once."""
+"""Keys of a remote issuer over time: rotation, withdrawal, outages and concurrent callers."""
 
 import asyncio
 import threading
@@ -36,7 +36,7 @@ class Monotonic:
 
 
 class Setting:
-    """An issuer, and a verifier of its tokens whose clock the test moves."""
+    """An issuer, and a verifier of its tokens. The test moves the verifier's clock."""
 
     def __init__(self, issuer, **parameters):
         self.issuer = issuer
@@ -59,7 +59,7 @@ class Setting:
         return self.issuer.asked[JWKS]
 
     def settle(self):
-        """Waits until no fetch is under way."""
+        """Waits until no fetch is running."""
         deadline = time.monotonic() + 10
         while self.keys._kept._flight is not None:
             assert time.monotonic() < deadline
@@ -72,22 +72,22 @@ def setting():
         yield Setting(issuer)
 
 
-def nobody():
-    """A token of a key that the issuer does not have."""
+def unknown_key():
+    """A key that the issuer does not have."""
     return SigningKey.generate("ES256")
 
 
-# -- what it is --------------------------------------------------------------------------------------------------------
+# -- basics ------------------------------------------------------------------------------------------------------------
 
 
-def test_keys_are_fetched_for_the_first_token_and_then_known(setting):
+def test_keys_are_fetched_for_the_first_token_and_then_cached(setting):
     assert setting.fetched == 0
     assert setting.verify().sub == "acc_1"
     assert setting.verify().sub == "acc_1"
     assert (setting.fetched, setting.issuer.asked[METADATA]) == (1, 1)
 
 
-def test_verifier_remote_makes_one(setting):
+def test_verifier_remote_creates_a_remote_verifier(setting):
     issuer = setting.issuer
     verifier = Verifier.remote(issuer.url, audience=AUDIENCE, development=True, clock=lambda: NOW)
     assert verifier.verify(setting.token()).iss == issuer.url
@@ -110,7 +110,7 @@ def test_every_rule_of_the_verifier_holds(setting):
     assert setting.fetched == 1
 
 
-def test_revocations_are_asked():
+def test_revocations_are_checked():
     with Issuer() as issuer:
         known = revocations()
         setting = Setting(issuer, revocations=known)
@@ -120,7 +120,7 @@ def test_revocations_are_asked():
             setting.verify()
 
 
-def test_it_is_an_authenticator_and_can_be_put_into_one(setting):
+def test_it_is_an_authenticator_and_can_be_wrapped_in_one(setting):
     headers = [(b"authorization", f"Bearer {setting.token()}".encode())]
     for authenticator in (setting.verifier, TokenAuthenticator(setting.verifier)):
         asked: Authenticator = authenticator
@@ -129,29 +129,29 @@ def test_it_is_an_authenticator_and_can_be_put_into_one(setting):
         assert (asked.role_map, asked.now()) == (None, NOW)
 
 
-# -- a key that is not known -------------------------------------------------------------------------------------------
+# -- unknown keys ------------------------------------------------------------------------------------------------------
 
 
 def test_j34_a_thousand_unknown_kids_cause_one_fetch_per_cool_down(setting):
     """GHSA-2gx3-rcp4-g85q."""
     setting.verify()
     setting.pass_by(COOL_DOWN)
-    token = setting.token(nobody())
+    token = setting.token(unknown_key())
     for _ in range(1000):
         with pytest.raises(BadSignature):
             setting.verifier.verify(token)
     assert setting.fetched == 2
     setting.pass_by(COOL_DOWN - 0.1)
     with pytest.raises(BadSignature):
-        setting.verify(nobody())
+        setting.verify(unknown_key())
     assert setting.fetched == 2
     setting.pass_by(0.1)
     with pytest.raises(BadSignature):
-        setting.verify(nobody())
+        setting.verify(unknown_key())
     assert setting.fetched == 3
 
 
-def test_a_new_key_is_picked_up_when_a_token_names_it(setting):
+def test_a_new_key_is_fetched_when_a_token_names_it(setting):
     setting.verify()
     setting.issuer.publish(KEY, NEXT)
     with pytest.raises(BadSignature):  # still cooling down
@@ -171,8 +171,8 @@ def test_a_bad_signature_with_a_known_kid_causes_no_fetch(setting):
     assert setting.fetched == 1
 
 
-def test_during_an_outage_an_unknown_key_is_503_and_not_401(setting):
-    """The token may be good: a client that hears 401 would throw its session away."""
+def test_an_unknown_key_during_an_outage_gives_503_and_not_401(setting):
+    """The token may be valid. After a 401 the client would discard its session."""
     setting.verify()
     setting.pass_by(COOL_DOWN)
     with setting.issuer.away():
@@ -189,7 +189,7 @@ def test_during_an_outage_an_unknown_key_is_503_and_not_401(setting):
     "answer",
     [(500, {}, b""), (200, {"content-type": "text/html"}, b"<html>"), json_answer({"keys": []}), (302, {}, b"")],
 )
-def test_j34_what_goes_wrong_at_the_issuer_does_not_wipe_the_keys(setting, answer):
+def test_j34_failures_of_the_issuer_do_not_remove_the_keys(setting, answer):
     """GHSA-fhv5-28vv-h8m8."""
     setting.verify()
     setting.issuer.answers[JWKS] = answer
@@ -202,7 +202,7 @@ def test_j34_what_goes_wrong_at_the_issuer_does_not_wipe_the_keys(setting, answe
         setting.verifier.verify(setting.token()[:-86] + "A" * 86)
 
 
-def test_keys_that_could_not_be_renewed_verify_nothing_in_the_end(setting):
+def test_keys_that_could_not_be_renewed_expire_eventually(setting):
     setting.verify()
     with setting.issuer.away():
         setting.pass_by(MAX_AGE - 0.1)
@@ -220,7 +220,7 @@ def test_keys_that_could_not_be_renewed_verify_nothing_in_the_end(setting):
     assert setting.verify().sub == "acc_1"
 
 
-def test_without_keys_it_tries_again_after_a_short_pause_and_says_so(setting):
+def test_without_keys_it_retries_after_a_short_pause_and_sets_retry_after(setting):
     with setting.issuer.away():
         with pytest.raises(Unavailable) as caught:
             setting.verifier.refresh()
@@ -236,19 +236,21 @@ def test_without_keys_it_tries_again_after_a_short_pause_and_says_so(setting):
     assert setting.fetched == 1
 
 
-def test_an_issuer_that_is_not_there_is_told_in_one_line_of_the_log(caplog):
+def test_an_unreachable_issuer_is_logged_once(caplog):
     keys = RemoteKeys("http://127.0.0.1:1", development=True)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as caught:
         keys.refresh()
-    assert [record.getMessage() for record in caplog.records] == [
-        "the keys of http://127.0.0.1:1 could not be fetched: no address of 127.0.0.1 accepts a connection"
+    reason = "no address of 127.0.0.1 accepts a connection"
+    assert caught.value.detail == f"the keys of http://127.0.0.1:1 could not be fetched: {reason}"
+    assert [(record.getMessage(), record.issuer, record.reason) for record in caplog.records] == [
+        ("remote_keys.fetch_failed", "http://127.0.0.1:1", reason)
     ]
 
 
 # -- renewal -----------------------------------------------------------------------------------------------------------
 
 
-def test_keys_are_renewed_before_they_expire_and_nobody_waits(setting):
+def test_keys_are_renewed_in_the_background_before_they_expire(setting):
     setting.issuer.publish(KEY, cache_control="max-age=400")
     setting.verify()
     setting.pass_by(299)
@@ -271,8 +273,8 @@ def test_keys_are_renewed_before_they_expire_and_nobody_waits(setting):
     assert setting.fetched == 2
 
 
-def test_j41_a_withdrawn_key_is_gone_when_the_keys_have_expired(setting):
-    """After a quiet hour the first token waits for the new keys: it may be the one that a thief has signed."""
+def test_j41_a_withdrawn_key_is_refused_once_the_keys_have_expired(setting):
+    """After an hour without tokens, the first token waits for the new keys: it may be signed with a stolen key."""
     setting.verify()
     setting.issuer.publish(NEXT)
     setting.pass_by(300)
@@ -281,8 +283,8 @@ def test_j41_a_withdrawn_key_is_gone_when_the_keys_have_expired(setting):
     assert setting.verify(NEXT).sub == "acc_1"
 
 
-def test_j41_a_failure_of_long_ago_is_no_outage(setting):
-    """Else one failed renewal, and then silence, would let a withdrawn key in once more."""
+def test_j41_an_old_failure_does_not_count_as_an_outage(setting):
+    """Otherwise a withdrawn key would be accepted again after one failed renewal and a time without tokens."""
     setting.verify()
     with setting.issuer.away():
         setting.pass_by(0.75 * 300)
@@ -294,7 +296,7 @@ def test_j41_a_failure_of_long_ago_is_no_outage(setting):
         setting.verify(KEY)
 
 
-def test_in_an_outage_only_the_first_token_waits(setting):
+def test_only_the_first_token_waits_during_an_outage(setting):
     let_go = threading.Event()
     setting.verify()
     with setting.issuer.away():
@@ -310,7 +312,7 @@ def test_in_an_outage_only_the_first_token_waits(setting):
     assert setting.issuer.asked[METADATA] == 3
 
 
-def test_j41_a_withdrawn_key_is_gone_after_renewal_also_for_tokens_that_were_verified_before(setting):
+def test_j41_a_withdrawn_key_is_refused_after_renewal_even_for_cached_tokens(setting):
     token = setting.token()
     setting.verifier.verify(token)
     setting.issuer.publish(NEXT)
@@ -324,7 +326,7 @@ def test_j41_a_withdrawn_key_is_gone_after_renewal_also_for_tokens_that_were_ver
 @pytest.mark.parametrize(
     ("said", "kept"), [("max-age=0", 60), ("no-store", 60), ("max-age=600", 600), ("max-age=31536000", 3600), ("", 300)]
 )
-def test_p13_how_long_keys_are_kept_is_bounded_on_both_sides(setting, said, kept):
+def test_p13_the_lifetime_of_keys_has_a_minimum_and_a_maximum(setting, said, kept):
     setting.issuer.publish(KEY, cache_control=said)
     setting.verify()
     setting.issuer.publish(NEXT)
@@ -338,7 +340,7 @@ def test_p13_how_long_keys_are_kept_is_bounded_on_both_sides(setting, said, kept
         setting.verify(KEY)
 
 
-def test_a_renewal_that_brings_the_same_keys_forgets_no_verified_token(setting):
+def test_a_renewal_with_the_same_keys_keeps_the_cached_tokens(setting):
     token = setting.token()
     first = setting.verifier.verify(token)
     setting.pass_by(300)
@@ -346,10 +348,10 @@ def test_a_renewal_that_brings_the_same_keys_forgets_no_verified_token(setting):
     assert setting.fetched == 2
 
 
-# -- withdrawn by us --------------------------------------------------------------------------------------------------
+# -- withdraw ----------------------------------------------------------------------------------------------------------
 
 
-def test_j41_a_key_that_is_withdrawn_verifies_nothing_at_once_and_never_again(setting):
+def test_j41_a_withdrawn_key_is_refused_immediately_and_permanently(setting):
     setting.issuer.publish(KEY, NEXT)
     token = setting.token()
     setting.verifier.verify(token)
@@ -358,11 +360,11 @@ def test_j41_a_key_that_is_withdrawn_verifies_nothing_at_once_and_never_again(se
         with pytest.raises(BadSignature):
             setting.verifier.verify(token)
         assert setting.verify(NEXT).sub == "acc_1"
-        setting.pass_by(300)  # the keys are fetched anew, and it is still among them
+        setting.pass_by(300)  # the keys are fetched again and still contain it
 
 
 def test_a_withdrawn_key_causes_no_fetch_and_no_503(setting):
-    """It is not a key that may be new: during an outage too, its tokens are bad."""
+    """A withdrawn key cannot be a new key, so its tokens are invalid even during an outage."""
     setting.issuer.publish(KEY, NEXT)
     setting.verify()
     setting.keys.withdraw(KEY.kid)
@@ -372,7 +374,7 @@ def test_a_withdrawn_key_causes_no_fetch_and_no_503(setting):
     assert setting.fetched == 1
 
 
-def test_a_key_can_be_withdrawn_before_it_is_known_and_while_it_is_on_its_way(setting):
+def test_a_key_can_be_withdrawn_before_and_while_it_is_fetched(setting):
     setting.issuer.publish(KEY, NEXT)
     let_go = held_back(setting.issuer)
     first = threading.Thread(target=lambda: found.append(setting.verify(NEXT)))
@@ -389,7 +391,7 @@ def test_a_key_can_be_withdrawn_before_it_is_known_and_while_it_is_on_its_way(se
         setting.verify()
 
 
-def test_what_was_verified_with_the_other_keys_stays_good_when_one_is_withdrawn(setting):
+def test_tokens_of_other_keys_stay_valid_when_a_key_is_withdrawn(setting):
     setting.issuer.publish(KEY, NEXT)
     token = setting.token(NEXT)
     first = setting.verifier.verify(token)
@@ -402,7 +404,7 @@ def test_what_was_verified_with_the_other_keys_stays_good_when_one_is_withdrawn(
     assert setting.verifier.verify(token) is again
 
 
-# -- many at once ------------------------------------------------------------------------------------------------------
+# -- concurrency -------------------------------------------------------------------------------------------------------
 
 
 def slowly(issuer, seconds=0.2):
@@ -416,7 +418,7 @@ def slowly(issuer, seconds=0.2):
 
 
 def held_back(issuer):
-    """The keys come when the event is set."""
+    """The issuer sends its keys when the event is set."""
     let_go = threading.Event()
     _, headers, body = issuer.answers[JWKS]
 
@@ -440,8 +442,8 @@ def test_many_threads_cause_one_fetch(setting):
     assert setting.fetched == 1
 
 
-async def test_many_tasks_cause_one_fetch_and_the_loop_goes_on(setting):
-    """The issuer answers only when the loop has turned: a loop that stood still would wait for ever."""
+async def test_many_tasks_cause_one_fetch_and_do_not_block_the_loop(setting):
+    """The issuer answers only after the event loop has run. A blocked loop would wait forever."""
     let_go = held_back(setting.issuer)
     token = setting.token()
     waiting = asyncio.gather(*(setting.verifier.verify_async(token) for _ in range(32)))
@@ -453,7 +455,7 @@ async def test_many_tasks_cause_one_fetch_and_the_loop_goes_on(setting):
     assert setting.fetched == 1
 
 
-async def test_in_an_event_loop_verify_does_not_wait(setting):
+async def test_verify_does_not_block_an_event_loop(setting):
     let_go = held_back(setting.issuer)
     with pytest.raises(Unavailable, match="event loop") as caught:
         setting.verify()
@@ -465,11 +467,11 @@ async def test_in_an_event_loop_verify_does_not_wait(setting):
     assert setting.fetched == 1
 
 
-async def test_in_a_thread_beside_an_event_loop_verify_waits(setting):
+async def test_verify_waits_in_a_thread_without_an_event_loop(setting):
     assert (await asyncio.to_thread(setting.verify)).sub == "acc_1"
 
 
-async def test_who_gives_up_waiting_stops_nobody_else(setting):
+async def test_a_cancelled_caller_does_not_stop_the_others(setting):
     slowly(setting.issuer)
     tired, patient = (asyncio.create_task(setting.verifier.verify_async(setting.token())) for _ in range(2))
     await asyncio.sleep(0.05)
@@ -481,7 +483,7 @@ async def test_who_gives_up_waiting_stops_nobody_else(setting):
 
 async def test_verify_async_refuses_as_verify_does(setting):
     for token, error in (
-        (setting.token(nobody()), BadSignature),
+        (setting.token(unknown_key()), BadSignature),
         ("x", InvalidToken),
         (setting.token(aud="x"), InvalidToken),
     ):
@@ -489,8 +491,8 @@ async def test_verify_async_refuses_as_verify_does(setting):
             await setting.verifier.verify_async(token)
 
 
-def test_a_fetch_that_never_ends_is_given_up_and_what_it_brings_later_is_not_believed(setting, monkeypatch):
-    """A name server that never answers, or a fork in the middle, must not be the last fetch that there was."""
+def test_a_fetch_that_never_ends_is_abandoned_and_its_late_result_is_ignored(setting, monkeypatch):
+    """A name server that never answers, or a fork during a fetch, must not prevent all later fetches."""
     monkeypatch.setattr(flights, "PATIENCE", 0.2)
     stuck, release, load = threading.Event(), threading.Event(), setting.keys._kept._load
 
@@ -517,7 +519,7 @@ def test_a_fetch_that_never_ends_is_given_up_and_what_it_brings_later_is_not_bel
     assert setting.verify(NEXT).sub == "acc_1"
 
 
-def test_when_there_is_no_thread_to_fetch_with_it_is_unavailable(setting, monkeypatch):
+def test_it_is_unavailable_if_no_thread_can_be_started(setting, monkeypatch):
     def none_left(_):
         raise RuntimeError("can't start new thread")
 

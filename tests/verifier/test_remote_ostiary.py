@@ -1,4 +1,4 @@
-"""`Verifier.remote` and a running Ostiary: what the one publishes is all that the other needs."""
+"""`Verifier.remote` with a running Ostiary: it needs only what the server publishes."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from ostiary.verifier import well_known_url
 from tests.cli.program import Caller, Served
 
 
-def test_a_service_verifies_the_tokens_of_a_running_server_by_its_url_alone(tmp_path):
+def test_a_service_needs_only_the_url_to_verify_tokens_of_a_running_server(tmp_path):
     with Served(tmp_path) as served:
         server = served.ready()
         verifier = Verifier.remote(server.url, audience=server.url, development=True)
@@ -28,7 +28,7 @@ def test_a_service_verifies_the_tokens_of_a_running_server_by_its_url_alone(tmp_
 
 
 @pytest.mark.parametrize("path", ["", "/tenant"])
-async def test_l15_the_metadata_document_says_what_there_is_and_stands_where_rfc_8414_says(path, tmp_path):
+async def test_l15_the_metadata_is_complete_and_at_the_url_of_rfc_8414(path, tmp_path):
     issuer = f"http://127.0.0.1:8000{path}"
     auth = Ostiary(f"sqlite:///{tmp_path}/app.db", issuer=issuer, environ={})
     place = f"/.well-known/oauth-authorization-server{path}"

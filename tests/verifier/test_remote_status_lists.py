@@ -1,4 +1,4 @@
-"""Status lists of an issuer elsewhere: fetched once, renewed, kept through outages, never believed blindly."""
+"""Status lists of a remote issuer: fetched once, renewed, used through outages, and always verified."""
 
 import asyncio
 import threading
@@ -32,7 +32,7 @@ NEXT = SigningKey.generate("ES256")
 
 
 class Setting:
-    """An issuer with status lists, and a verifier of its tokens whose clocks the test moves."""
+    """An issuer with status lists, and a verifier of its tokens. The test moves the clocks."""
 
     def __init__(self, issuer, **parameters):
         self.issuer = issuer
@@ -94,7 +94,7 @@ class Setting:
         return self.issuer.asked[self.path(number)]
 
     def settle(self):
-        """Waits until no fetch is under way."""
+        """Waits until no fetch is running."""
         deadline = time.monotonic() + 10
         while any(kept._flight is not None for kept in (self.keys._kept, *self.lists._lists.values())):
             assert time.monotonic() < deadline
@@ -109,10 +109,10 @@ def setting():
         yield made
 
 
-# -- what it is --------------------------------------------------------------------------------------------------------
+# -- basics ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_whose_bit_is_set_is_revoked_and_no_other(setting):
+def test_only_tokens_whose_bit_is_set_are_revoked(setting):
     setting.publish(5, 8, SIZE - 1)
     for idx in (5, 8, SIZE - 1):
         setting.refuses(TokenRevoked, idx)
@@ -122,14 +122,14 @@ def test_a_token_whose_bit_is_set_is_revoked_and_no_other(setting):
 
 
 @pytest.mark.parametrize("status", [1, 2, 3])
-def test_every_status_but_valid_is_refused(setting, status):
-    """Also suspended (2) and what only the issuer knows (3)."""
+def test_every_status_except_valid_is_refused(setting, status):
+    """This includes suspended (2) and application-specific statuses (3)."""
     setting.publish(status_list=EncodedStatusList(2, encode(bytes([0, status << 2]))))
     setting.refuses(TokenRevoked, 5)
     assert setting.verify(4).sub == "acc_1"
 
 
-def test_verifier_remote_honours_the_claim_without_being_told(setting):
+def test_verifier_remote_checks_status_lists_by_default(setting):
     setting.publish(5)
     verifier = Verifier.remote(setting.issuer.url, audience=AUDIENCE, development=True, clock=setting.clock)
     with pytest.raises(TokenRevoked):
@@ -137,21 +137,21 @@ def test_verifier_remote_honours_the_claim_without_being_told(setting):
     assert verifier.verify(setting.token(6)).sub == "acc_1"
 
 
-def test_the_list_is_asked_for_by_its_media_type(setting):
+def test_the_list_is_requested_with_its_media_type(setting):
     setting.verify()
     headers = dict(setting.issuer.heard)[setting.path()]
     assert headers["Accept"] == "application/statuslist+jwt"
     assert "Authorization" not in headers
 
 
-def test_a_token_without_the_claim_is_as_before_and_asks_for_nothing(setting):
+def test_a_token_without_the_claim_is_valid_and_causes_no_fetch(setting):
     token = setting.token(status=None)
     assert setting.verifier.verify(token).status is None
     assert setting.fetched() == 0
 
 
-def test_who_passes_revocations_gets_those_and_nothing_else(setting):
-    """Also when they are empty: as a truth value they are false."""
+def test_passed_revocations_replace_the_status_lists(setting):
+    """Even if they are empty and therefore falsy."""
     known = KnownRevocations(fresh=lambda: True)
     verifier = Verifier.remote(
         setting.issuer.url, audience=AUDIENCE, development=True, clock=setting.clock, revocations=known
@@ -168,14 +168,14 @@ def test_who_passes_revocations_gets_those_and_nothing_else(setting):
         Verifier.remote("https://a.example", audience="a", when_stale="maybe")
 
 
-def test_a_verifier_with_keys_at_hand_can_use_them(setting):
+def test_a_verifier_with_local_keys_can_use_status_lists(setting):
     setting.publish(5)
     with pytest.raises(TokenRevoked):
         setting.pure.verify(setting.token(5))
     assert setting.pure.verify(setting.token(6)).sub == "acc_1"
 
 
-async def test_a_verifier_with_keys_at_hand_can_use_them_in_an_event_loop(setting):
+async def test_a_verifier_with_local_keys_can_use_status_lists_in_an_event_loop(setting):
     setting.publish(5)
     headers = [(b"authorization", f"Bearer {setting.token(6)}".encode())]
     principal = await TokenAuthenticator(setting.pure).authenticate_async(headers, method="GET")
@@ -184,8 +184,8 @@ async def test_a_verifier_with_keys_at_hand_can_use_them_in_an_event_loop(settin
         await setting.pure.verify_async(setting.token(5))
 
 
-def test_everything_else_about_a_token_is_judged_before_its_list_is_asked(setting):
-    """§8.3. Else anybody could make us fetch, by a token that nobody signed."""
+def test_everything_else_about_a_token_is_checked_before_its_list_is_fetched(setting):
+    """§8.3. Otherwise anyone could make us fetch a list with an unsigned token."""
     forged = setting.token()[:-4] + "AAAA"
     for token in (forged, setting.token(exp=NOW - 100, iat=NOW - 200), setting.token(aud="https://other")):
         with pytest.raises(Exception, match=r"signature|expired|audience"):
@@ -196,8 +196,8 @@ def test_everything_else_about_a_token_is_judged_before_its_list_is_asked(settin
 # -- where lists may be ------------------------------------------------------------------------------------------------
 
 
-def test_s20_a_list_at_another_origin_is_not_fetched(setting):
-    """Else a token could make every service call anybody (SSRF)."""
+def test_s20_lists_at_other_origins_are_not_fetched(setting):
+    """Otherwise a token could make every service call any server (SSRF)."""
     with Issuer() as canary:
         for uri in (canary.origin + "/auth/status/7", setting.uri().replace("127.0.0.1", "localhost")):
             assert "origin" in setting.refuses(ClaimRejected, uri=uri).detail
@@ -210,7 +210,7 @@ def test_s20_a_list_at_another_origin_is_not_fetched(setting):
      "{origin}@evil.example/", "{origin}/#x", "{origin}/\r\nX: y", "{origin}/ x", "{origin}\\@evil",
      "{origin}.evil.example/"],
 )  # fmt: skip
-def test_s20_what_is_no_plain_url_of_the_issuer_is_refused(setting, uri):
+def test_s20_urls_that_are_not_plain_urls_of_the_issuer_are_refused(setting, uri):
     setting.refuses(ClaimRejected, uri=uri.format(origin=setting.issuer.origin))
     assert set(setting.issuer.asked) <= {JWKS, "/.well-known/oauth-authorization-server"}
 
@@ -224,50 +224,50 @@ def test_c4_a_redirect_is_not_followed(setting, status):
 
 
 @pytest.mark.parametrize("idx", [SIZE, SIZE + 7, 2**40])
-def test_a_place_outside_the_list_is_refused(setting, idx):
+def test_an_index_outside_the_list_is_refused(setting, idx):
     setting.refuses(ClaimRejected, idx)
 
 
-# -- what may be a list ------------------------------------------------------------------------------------------------
+# -- which lists are accepted ------------------------------------------------------------------------------------------
 
 NOT_A_LIST = {
     "of another uri": {"sub": "https://auth.example.com/auth/status/8"},
     "of another issuer": {"iss": "https://evil.example"},
-    "signed by nobody we know": {"key": NEXT},
-    "signed by one who calls himself like the issuer": {"key": SigningKey.generate("ES256", kid=KEY.kid)},
-    "an access token by its type": {"typ": "at+jwt"},
+    "signed with an unknown key": {"key": NEXT},
+    "signed with a forged key that has the issuer's kid": {"key": SigningKey.generate("ES256", kid=KEY.kid)},
+    "with the type of an access token": {"typ": "at+jwt"},
     "without a type": {"typ": None},
     "as JSON": {"media": "application/json"},
-    "as a page": {"media": "text/html"},
+    "as HTML": {"media": "text/html"},
     "expired": {"iat": NOW - 400, "exp": NOW - LEEWAY},
-    "of the future": {"iat": NOW + LEEWAY + 1, "exp": NOW + 900},
+    "from the future": {"iat": NOW + LEEWAY + 1, "exp": NOW + 900},
     "a zlib bomb": {"status_list": EncodedStatusList(1, encode(b"\0" * 50_000_000))},
-    "cut off": {"status_list": EncodedStatusList(1, encode(b"\0" * 1000)[:-6])},
+    "truncated": {"status_list": EncodedStatusList(1, encode(b"\0" * 1000)[:-6])},
 }
 
 
 @pytest.mark.parametrize("name", NOT_A_LIST)
-def test_s20_what_is_not_the_issuers_list_lets_nobody_in(setting, name, caplog):
+def test_s20_tokens_are_refused_if_the_list_is_not_a_valid_list_of_the_issuer(setting, name, caplog):
     setting.publish(**NOT_A_LIST[name])
     error = setting.refuses()
     assert (error.status, error.retry_after) == (503, COOL_DOWN)
-    lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == 1
-    assert lines[0].startswith(f"the status list {setting.uri()} could not be fetched: ")
+    logged = [(record.getMessage(), record.url) for record in caplog.records]
+    assert logged == [("status_list.fetch_failed", setting.uri())]
+    assert error.detail == f"the status list {setting.uri()} could not be fetched: {caplog.records[0].reason}"
 
 
 @pytest.mark.parametrize("body", [b"", b"a.b.c", b"\xff\xfe", b"x" * 300_000, b"<html>"])
-def test_garbage_lets_nobody_in(setting, body):
+def test_tokens_are_refused_if_the_answer_is_garbage(setting, body):
     setting.issuer.answers[setting.path()] = (200, {"content-type": "application/statuslist+jwt"}, body)
     setting.refuses()
 
 
-def test_a_list_that_does_not_exist_lets_nobody_in(setting):
+def test_tokens_are_refused_if_the_list_does_not_exist(setting):
     setting.issuer.answers[setting.path()] = (404, {}, b"")
     setting.refuses()
 
 
-def test_s19_an_old_list_shown_again_does_not_take_a_revocation_back(setting):
+def test_s19_a_replayed_old_list_does_not_undo_a_revocation(setting):
     good = setting.issuer.answers[setting.path()]
     setting.pass_by(TTL)
     setting.publish(5)
@@ -278,7 +278,7 @@ def test_s19_an_old_list_shown_again_does_not_take_a_revocation_back(setting):
     assert setting.fetched() == 2
 
 
-def test_a_list_signed_with_a_new_key_is_believed_when_the_issuer_publishes_the_key(setting):
+def test_a_list_signed_with_a_new_key_is_accepted_once_the_issuer_publishes_the_key(setting):
     setting.verify()
     setting.issuer.publish(KEY, NEXT)
     setting.publish(5, key=NEXT)
@@ -289,7 +289,7 @@ def test_a_list_signed_with_a_new_key_is_believed_when_the_issuer_publishes_the_
 # -- over time ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_revocation_is_known_when_the_list_is_as_old_as_it_may_be(setting):
+def test_a_revocation_takes_effect_when_the_ttl_of_the_list_has_passed(setting):
     setting.verify()
     setting.publish(5)
     setting.pass_by(0.75 * TTL - 0.1)
@@ -299,7 +299,7 @@ def test_a_revocation_is_known_when_the_list_is_as_old_as_it_may_be(setting):
     setting.refuses(TokenRevoked)
 
 
-def test_a_list_is_renewed_in_the_background_and_nobody_waits(setting):
+def test_a_list_is_renewed_in_the_background_without_waiting(setting):
     setting.verify()
     let_go = threading.Event()
     status, headers, body = setting.issuer.answers[setting.path()]
@@ -319,7 +319,7 @@ def test_a_list_is_renewed_in_the_background_and_nobody_waits(setting):
     assert setting.fetched() == 2
 
 
-def test_in_an_outage_a_list_is_used_until_it_expires_and_then_nobody_is_let_in(setting):
+def test_a_list_is_used_during_an_outage_until_it_expires(setting):
     setting.publish(6)
     setting.verify()
     with setting.issuer.away():
@@ -335,7 +335,7 @@ def test_in_an_outage_a_list_is_used_until_it_expires_and_then_nobody_is_let_in(
     setting.verify()
 
 
-def test_who_chose_to_serve_goes_on_with_an_expired_list_but_never_without_one():
+def test_serve_continues_with_an_expired_list_but_never_without_one():
     with Issuer() as issuer:
         setting = Setting(issuer, when_stale="serve")
         setting.publish(6)
@@ -351,7 +351,7 @@ def test_who_chose_to_serve_goes_on_with_an_expired_list_but_never_without_one()
         setting.refuses(TokenRevoked, 5)
 
 
-def test_a_list_without_ttl_and_one_with_a_silly_one_are_renewed_in_bounds(setting):
+def test_missing_and_unreasonable_ttls_are_limited(setting):
     for number, (ttl, kept) in enumerate([(None, 60), (1, LEAST_TTL), (10**9, 3600)]):
         setting.now, long = float(NOW), NOW + 10**6
         setting.publish(number=number, ttl=ttl, exp=long)
@@ -365,7 +365,7 @@ def test_a_list_without_ttl_and_one_with_a_silly_one_are_renewed_in_bounds(setti
         setting.refuses(TokenRevoked, number=number)
 
 
-def test_a_list_that_could_not_be_fetched_is_asked_for_again_after_a_pause_and_not_before(setting):
+def test_a_failed_fetch_is_retried_only_after_a_pause(setting):
     setting.verifier.refresh()
     with setting.issuer.away():
         for _ in range(50):
@@ -378,8 +378,8 @@ def test_a_list_that_could_not_be_fetched_is_asked_for_again_after_a_pause_and_n
     setting.verify()
 
 
-def test_the_number_of_lists_is_bounded(setting):
-    """128 KiB each: the oldest goes, and is fetched again if somebody still names it."""
+def test_the_number_of_lists_is_limited(setting):
+    """128 KiB each: the oldest is dropped, and fetched again if a token still names it."""
     for number in range(MAX_LISTS + 10):
         setting.publish(5, number=number)
         setting.refuses(TokenRevoked, number=number)
@@ -391,7 +391,7 @@ def test_the_number_of_lists_is_bounded(setting):
     assert len(setting.lists._lists) == MAX_LISTS
 
 
-# -- many at once ------------------------------------------------------------------------------------------------------
+# -- concurrency -------------------------------------------------------------------------------------------------------
 
 
 def slowly(setting, seconds=0.2):
@@ -417,7 +417,7 @@ def test_many_threads_cause_one_fetch(setting):
     assert setting.fetched() == 1
 
 
-async def test_many_tasks_cause_one_fetch_and_the_loop_goes_on(setting):
+async def test_many_tasks_cause_one_fetch_and_do_not_block_the_loop(setting):
     slowly(setting)
     await setting.verifier.refresh_async()
     waiting = asyncio.gather(*(setting.verifier.verify_async(setting.token()) for _ in range(32)))
@@ -430,7 +430,7 @@ async def test_many_tasks_cause_one_fetch_and_the_loop_goes_on(setting):
     assert setting.fetched() == 1
 
 
-async def test_in_an_event_loop_verify_does_not_wait(setting):
+async def test_verify_does_not_block_an_event_loop(setting):
     await setting.verifier.refresh_async()
     for verifier in (setting.verifier, setting.pure):
         setting.lists._lists.clear()
@@ -451,7 +451,7 @@ async def test_verify_async_refuses_as_verify_does(setting):
         await setting.verifier.verify_async(setting.token(number=8))
 
 
-def test_without_keys_it_is_unavailable_and_not_revoked():
+def test_without_keys_revocations_are_unavailable_and_the_token_is_not_revoked():
     with Issuer() as issuer, issuer.away():
         setting = Setting(issuer)
         with pytest.raises(Unavailable):
@@ -460,7 +460,7 @@ def test_without_keys_it_is_unavailable_and_not_revoked():
             setting.pure.verify(setting.token())
 
 
-def test_keys_and_parameters_are_checked_when_it_is_made():
+def test_parameters_are_checked_by_the_constructor():
     keys = RemoteKeys("https://auth.example.com")
     for wrong in ({"when_stale": ""}, {"leeway": -1}, {"leeway": 1000}):
         with pytest.raises(ConfigurationError):

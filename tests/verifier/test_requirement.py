@@ -1,4 +1,4 @@
-"""`Requirement`: what a route asks, at its boundaries, and mistakes that show at start-up."""
+"""`Requirement`: what a route requires, tested at the boundaries, and mistakes that fail at start-up."""
 
 import math
 
@@ -22,7 +22,7 @@ def me(**claims):
 
 
 def passes(principal, **parameters):
-    """True, or the class of the error."""
+    """Returns True, or the class of the error."""
     try:
         Requirement(**parameters).check(principal, now=NOW)
     except (MissingCredential, Forbidden, InsufficientUserAuthentication) as error:
@@ -30,19 +30,19 @@ def passes(principal, **parameters):
     return True
 
 
-def test_without_parameters_any_caller_passes_and_nobody_does_not():
+def test_without_parameters_any_authenticated_caller_passes():
     assert passes(me()) is True
     assert passes(None) is MissingCredential
 
 
-def test_optional_lets_nobody_pass_but_asks_the_same_of_somebody():
+def test_optional_admits_missing_credentials_but_checks_present_ones():
     assert passes(None, optional=True) is True
     assert passes(None, optional=True, role="admin", aal=2) is True
     assert passes(me(), optional=True, role="admin") is Forbidden
     assert passes(me(), optional=True, role="user") is True
 
 
-def test_k1_roles():
+def test_k1_one_of_the_roles_is_enough():
     assert passes(me(), role="editor") is True
     assert passes(me(), role=("admin", "editor")) is True
     assert passes(me(), role="admin") is Forbidden
@@ -60,7 +60,7 @@ def test_k1_permissions_come_from_roles():
     assert passes(me(), permission="orders:read", role="admin", role_map=ROLE_MAP) is Forbidden
 
 
-def test_the_role_map_is_followed_when_it_changes():
+def test_changes_of_the_role_map_take_effect():
     role_map = {"editor": {"orders:write"}}
     requirement = Requirement(permission="orders:write", role_map=role_map)
     requirement.check(me(), now=NOW)
@@ -69,7 +69,7 @@ def test_the_role_map_is_followed_when_it_changes():
         requirement.check(me(), now=NOW)
 
 
-def test_k3_every_scope_is_needed():
+def test_k3_every_scope_is_required():
     assert passes(me(), scope="orders:read") is True
     assert passes(me(), scope="orders:write orders:read") is True
     assert passes(me(), scope="orders:read users:read") is InsufficientScope
@@ -92,7 +92,7 @@ def test_l25_assurance_levels(acr, level):
         assert passes(me(acr=acr), aal=aal) is (True if level >= aal else InsufficientUserAuthentication)
 
 
-def test_l25_max_age_at_its_boundary():
+def test_l25_max_age_is_checked_to_the_second():
     for age, passing in ((0, True), (299, True), (300, True), (301, False)):
         expected = True if passing else InsufficientUserAuthentication
         assert passes(me(auth_time=NOW - age), max_age=300) is expected
@@ -100,12 +100,12 @@ def test_l25_max_age_at_its_boundary():
     assert passes(me(auth_time=NOW - 1), max_age=0) is InsufficientUserAuthentication
 
 
-def test_a_clock_that_says_no_number_is_too_late():
+def test_a_sign_in_is_too_old_if_the_clock_returns_nan():
     with pytest.raises(InsufficientUserAuthentication):
         Requirement(max_age=300).check(me(auth_time=NOW), now=math.nan)
 
 
-def test_l25_the_refusal_says_what_is_needed():
+def test_l25_the_refusal_says_what_is_required():
     with pytest.raises(InsufficientUserAuthentication) as caught:
         Requirement(aal=2, max_age=300).check(me(), now=NOW)
     assert (caught.value.acr_values, caught.value.max_age) == (AAL2, 300)
@@ -114,7 +114,7 @@ def test_l25_the_refusal_says_what_is_needed():
     assert (caught.value.acr_values, caught.value.max_age) == (None, 0)
 
 
-def test_who_may_not_do_it_at_all_is_not_sent_to_sign_in_again():
+def test_a_caller_without_permission_is_not_asked_to_sign_in_again():
     assert passes(me(), role="admin", aal=2) is Forbidden
 
 
@@ -149,6 +149,6 @@ def test_who_may_not_do_it_at_all_is_not_sent_to_sign_in_again():
         *({"max_age": -1}, {"max_age": 1.5}, {"max_age": math.nan}, {"max_age": True}, {"max_age": "300"}),
     ],
 )
-def test_a_requirement_that_cannot_be_meant_fails_when_it_is_made(parameters):
+def test_an_invalid_requirement_fails_when_it_is_created(parameters):
     with pytest.raises(ConfigurationError):
         Requirement(**parameters)

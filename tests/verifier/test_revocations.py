@@ -1,4 +1,4 @@
-"""`KnownRevocations`: what was revoked stays refused for as long as it matters, and is forgotten after."""
+"""`KnownRevocations`: revoked tokens are refused until they expire, and then the entries are dropped."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_nothing_is_revoked_at_first():
     assert is_good(revocations())
 
 
-def test_an_ended_session_ends_all_its_tokens_and_no_others():
+def test_ending_a_session_revokes_its_tokens_and_no_others():
     known = revocations()
     known.end_session("session-1", UNTIL)
     assert not is_good(known)
@@ -30,7 +30,7 @@ def test_an_ended_session_ends_all_its_tokens_and_no_others():
     assert is_good(known, sid="token-1", jti="session-1")
 
 
-def test_a_revoked_token_ends_alone():
+def test_revoking_a_token_affects_no_other_token():
     known = revocations()
     known.revoke_token("token-1", UNTIL)
     assert not is_good(known)
@@ -38,8 +38,8 @@ def test_a_revoked_token_ends_alone():
 
 
 @pytest.mark.parametrize(("ver", "good"), [(0, False), (3, False), (4, True), (5, True)])
-def test_a_raised_epoch_ends_older_tokens_and_lets_newer_ones_pass(ver, good):
-    """A higher one is good: the token was faster than the feed."""
+def test_raising_an_epoch_revokes_older_tokens_and_keeps_newer_ones(ver, good):
+    """A higher epoch is valid: the token arrived before the feed entry."""
     known = revocations()
     known.raise_epoch("acc_1", 4, UNTIL)
     assert is_good(known, ver=ver) is good
@@ -54,7 +54,7 @@ def test_an_epoch_is_never_lowered():
     assert is_good(known, ver=4)
 
 
-def test_while_the_feed_is_not_fresh_everything_is_refused_as_unknown():
+def test_every_token_is_refused_as_unknown_while_the_feed_is_stale():
     known = revocations(fresh=False)
     known.end_session("session-1", UNTIL)
     for sid in ("session-1", "session-2"):
@@ -62,7 +62,7 @@ def test_while_the_feed_is_not_fresh_everything_is_refused_as_unknown():
             known.check(access_token(sid=sid), NOW)
 
 
-def test_raising_the_epoch_of_everybody_ends_the_older_tokens_of_each():
+def test_raising_the_global_epoch_revokes_the_older_tokens_of_all_accounts():
     known = revocations()
     known.raise_epoch("acc_1", 3, UNTIL)
     known.raise_everything(5)
@@ -73,7 +73,7 @@ def test_raising_the_epoch_of_everybody_ends_the_older_tokens_of_each():
     assert [is_good(known, sub="acc_3", ver=ver) for ver in (5, 6)] == [False, True]
 
 
-def test_the_epoch_of_everybody_is_never_lowered_and_never_forgotten():
+def test_the_global_epoch_is_never_lowered_or_dropped():
     known = revocations()
     for epoch in (4, 2, 4, 3):
         known.raise_everything(epoch)
@@ -83,7 +83,7 @@ def test_the_epoch_of_everybody_is_never_lowered_and_never_forgotten():
     assert [is_good(known, ver=ver) for ver in (3, 4)] == [False, True]
 
 
-def test_who_chose_to_serve_goes_on_with_what_is_known_and_does_not_pretend_to_be_fresh():
+def test_serve_continues_with_known_revocations_but_still_reports_stale():
     known = KnownRevocations(fresh=lambda: False, when_stale="serve")
     known.end_session("session-1", UNTIL)
     assert not known.is_fresh
@@ -92,8 +92,8 @@ def test_who_chose_to_serve_goes_on_with_what_is_known_and_does_not_pretend_to_b
 
 
 @pytest.mark.parametrize("choice", ["", "allow", "SERVE", True, None])
-def test_what_to_do_when_stale_is_one_of_two_words(choice):
-    """A misspelt word must not become either of them."""
+def test_when_stale_must_be_refuse_or_serve(choice):
+    """A misspelt value must not count as either of them."""
     with pytest.raises(ConfigurationError, match="when_stale"):
         KnownRevocations(fresh=lambda: True, when_stale=choice)
 
@@ -106,7 +106,7 @@ REVOKE = {
 
 
 @pytest.mark.parametrize("kind", REVOKE)
-def test_nothing_is_forgotten_before_its_time_and_everything_a_minute_after(kind):
+def test_entries_are_kept_until_their_end_and_dropped_a_minute_later(kind):
     for until in range(UNTIL, UNTIL + 61, 7):
         known = revocations()
         REVOKE[kind](known, until)
@@ -118,7 +118,7 @@ def test_nothing_is_forgotten_before_its_time_and_everything_a_minute_after(kind
 
 
 @pytest.mark.parametrize("kind", REVOKE)
-def test_the_latest_time_counts_in_whatever_order_they_come(kind):
+def test_the_latest_end_counts_in_any_order_of_arrival(kind):
     for times in ((UNTIL, UNTIL + 600), (UNTIL + 600, UNTIL), (UNTIL, UNTIL + 600, UNTIL)):
         known = revocations()
         for until in times:
@@ -131,7 +131,7 @@ def test_the_latest_time_counts_in_whatever_order_they_come(kind):
 
 
 @pytest.mark.parametrize("kind", REVOKE)
-def test_repeating_an_entry_costs_no_memory(kind):
+def test_repeating_an_entry_takes_no_memory(kind):
     known = revocations()
     for _ in range(1000):
         REVOKE[kind](known, UNTIL)
@@ -141,7 +141,7 @@ def test_repeating_an_entry_costs_no_memory(kind):
     )
 
 
-def test_after_forgetting_everything_nothing_is_kept():
+def test_nothing_remains_after_all_entries_are_dropped():
     known = revocations()
     for number in range(1000):
         known.end_session(f"session-{number}", UNTIL + number)
@@ -154,8 +154,8 @@ def test_after_forgetting_everything_nothing_is_kept():
     assert not known._epochs
 
 
-def test_names_whose_times_arrive_in_any_order_are_forgotten_without_a_fault():
-    """Nodes' clocks differ: a later time may come first. One KeyError would end the housekeeping for good."""
+def test_names_whose_ends_arrive_in_any_order_are_dropped_without_an_error():
+    """Nodes' clocks differ, so a later end may arrive first. One KeyError would stop the clean-up permanently."""
     known = KnownRevocations(fresh=lambda: True)
     known.raise_epoch("acc_1", 2, until=600)
     known.raise_epoch("acc_2", 2, until=300)
@@ -166,7 +166,7 @@ def test_names_whose_times_arrive_in_any_order_are_forgotten_without_a_fault():
     assert len(known) == 0
 
 
-def test_a_name_that_was_given_a_later_time_before_an_earlier_bucket_existed_is_forgotten_once():
+def test_a_name_with_a_later_end_before_an_earlier_bucket_existed_is_dropped_once():
     known = KnownRevocations(fresh=lambda: True)
     known.end_session("ses_b", until=600)
     known.end_session("ses_a", until=300)

@@ -1,4 +1,4 @@
-"""The defence against cross-site requests: the whole table of what browsers can say."""
+"""Protection against cross-site requests: all combinations of headers that browsers can send."""
 
 import pytest
 
@@ -34,7 +34,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize(("site", "origin"), [(site, origin) for site, row in TABLE.items() for origin in row])
-def test_j1_what_each_browser_may_say(site, origin):
+def test_j1_every_combination_of_sec_fetch_site_and_origin(site, origin):
     headers = [(name, value) for name, value in (("sec-fetch-site", site), ("origin", origin)) if value is not ABSENT]
     assert passes(*headers) is TABLE[site][origin]
     assert passes(*reversed(headers)) is TABLE[site][origin]
@@ -63,26 +63,26 @@ def test_j1_what_each_browser_may_say(site, origin):
         ),
     ],
 )
-def test_an_origin_is_compared_to_the_letter(origin):
+def test_an_origin_must_match_exactly(origin):
     assert not passes(("origin", origin))
     assert not passes(("sec-fetch-site", "same-origin"), ("origin", origin))
 
 
 @pytest.mark.parametrize("twice", ["origin", "sec-fetch-site"])
-def test_a_header_that_comes_twice_is_refused(twice):
+def test_a_header_that_occurs_twice_is_refused(twice):
     good = [("sec-fetch-site", "same-origin"), ("origin", OWN)]
     assert passes(*good)
     assert not passes(*good, *(header for header in good if header[0] == twice))
     assert not passes(*good, (twice, "null"))
 
 
-def test_other_headers_say_nothing():
+def test_other_headers_are_ignored():
     assert not passes(
         ("referer", OWN + "/x"), ("host", "auth.example.com"), ("x-forwarded-host", OWN), ("x-origin", OWN)
     )
 
 
-def test_methods_that_change_nothing_are_those_of_the_rfc():
+def test_safe_methods_are_those_of_the_rfc():
     assert {"GET", "HEAD", "OPTIONS"} == SAFE_METHODS
 
 
@@ -112,13 +112,13 @@ def test_methods_that_change_nothing_are_those_of_the_rfc():
         ),
     ],
 )
-def test_j5_only_origins_as_browsers_write_them_can_be_trusted(origin):
+def test_j5_only_origins_as_browsers_send_them_can_be_trusted(origin):
     with pytest.raises(ConfigurationError):
         checked_origins([origin])
 
 
-def test_a_single_text_is_not_a_collection_of_origins():
-    """`in` on a text would also find its parts."""
+def test_a_single_string_is_not_a_collection_of_origins():
+    """`in` on a string would also find its parts."""
     with pytest.raises(ConfigurationError):
         checked_origins("https://a.example")
 

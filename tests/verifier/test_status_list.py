@@ -1,4 +1,4 @@
-"""Token Status Lists: read as the specification's examples are meant, and nothing is read that only looks like one."""
+"""Token Status Lists: the specification's examples are read correctly, and invalid lists are refused."""
 
 import json
 import secrets
@@ -44,12 +44,12 @@ def test_the_large_examples_of_appendix_c(vector):
     assert {str(idx): found.status(idx) for idx in range(len(found)) if found.status(idx)} == vector["set"]
 
 
-def test_the_example_of_section_4_is_what_its_bytes_become():
+def test_encoding_gives_the_example_of_section_4():
     vector = VECTORS["section_4"][0]
     assert zlib.decompress(base64url.decode(encode(bytes.fromhex(vector["bytes"])).encode())).hex() == vector["bytes"]
 
 
-def test_what_is_encoded_is_decoded_to_the_bit():
+def test_decoding_gives_back_every_encoded_bit():
     statuses = secrets.token_bytes(MILLION // 8)
     found = StatusList.decode(encode(statuses))
     value = int.from_bytes(statuses, "little")
@@ -58,8 +58,8 @@ def test_what_is_encoded_is_decoded_to_the_bit():
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_no_status_stands_outside_the_list(bits):
-    """Python would count -1 from the end: another token's status."""
+def test_there_is_no_status_outside_the_list(bits):
+    """Python would count -1 from the end, which is another token's status."""
     found = StatusList(b"\xff" * 4, bits)
     size = 32 // bits
     assert (found.status(0), found.status(size - 1), len(found)) == ((1 << bits) - 1, (1 << bits) - 1, size)
@@ -69,12 +69,12 @@ def test_no_status_stands_outside_the_list(bits):
 
 
 @pytest.mark.parametrize("bits", [0, 3, 5, 16, -1, True + 2])
-def test_other_sizes_are_refused(bits):
+def test_other_numbers_of_bits_are_refused(bits):
     with pytest.raises(ValueError, match="bits"):
         StatusList(b"\0", bits)
 
 
-def test_s20_a_zlib_bomb_is_refused_before_it_has_grown():
+def test_s20_a_zlib_bomb_is_refused_before_it_is_decompressed():
     bomb = zlib.compress(b"\0" * 200_000_000)
     text = base64url.encode(bomb).decode()
     start = time.thread_time()
@@ -97,7 +97,7 @@ GOOD = zlib.compress(b"\xb9\xa3")
     [b"", b"x", GOOD + b"\0", GOOD + GOOD, GOOD[:-1], GOOD[:-4], GOOD[:-4] + b"\0\0\0\0", GOOD[2:-4], b"\x1f" + GOOD],
     ids=["empty", "garbage", "a byte after", "two streams", "cut", "no checksum", "wrong checksum", "bare", "gzip"],
 )  # fmt: skip
-def test_what_is_not_exactly_one_complete_zlib_stream_is_refused(stream):
+def test_data_that_is_not_exactly_one_complete_zlib_stream_is_refused(stream):
     with pytest.raises(ValueError, match="zlib stream"):
         StatusList.decode(base64url.encode(stream).decode())
 
@@ -105,12 +105,12 @@ def test_what_is_not_exactly_one_complete_zlib_stream_is_refused(stream):
 @pytest.mark.parametrize(
     "change", [lambda t: t + "=", lambda t: t + "\n", lambda t: " " + t, lambda t: t[:-1], lambda t: t + "é"]
 )
-def test_what_is_not_strict_base64url_is_refused(change):
+def test_text_that_is_not_strict_base64url_is_refused(change):
     with pytest.raises(ValueError, match=r"base64url|ascii"):
         StatusList.decode(change("eNrbuRgAAhcBXQ"))
 
 
-# -- the token that carries it -----------------------------------------------------------------------------------------
+# -- the status list token ---------------------------------------------------------------------------------------------
 
 
 def claims(**changes):
@@ -145,7 +145,7 @@ def test_the_example_of_section_5_1():
     assert {name: getattr(said, name) for name in expected} == expected
 
 
-def test_a_list_that_is_written_is_read():
+def test_a_written_list_can_be_read():
     statuses = secrets.token_bytes(MILLION // 8)
     written = StatusListClaims(
         iss=ISSUER, sub=URI, iat=NOW, exp=NOW + 300, ttl=60, status_list=EncodedStatusList(1, encode(statuses))
@@ -156,7 +156,7 @@ def test_a_list_that_is_written_is_read():
     assert bytes(found._statuses) == statuses
 
 
-def test_a_million_bits_that_nothing_can_compress_fit_with_any_signature():
+def test_a_million_incompressible_bits_fit_with_any_signature():
     statuses = secrets.token_bytes(MILLION // 8)
     written = StatusListClaims(
         iss="https://" + "i" * 248, sub="https://" + "u" * 2000, iat=NOW, exp=NOW + 300, ttl=60,
@@ -166,35 +166,35 @@ def test_a_million_bits_that_nothing_can_compress_fit_with_any_signature():
     assert len(text) < MAX_STATUS_LIST_TOKEN
 
 
-def test_s20_only_the_issuers_key_makes_a_list():
+def test_s20_a_list_must_be_signed_with_the_issuers_key():
     forged = SigningKey.generate("ES256", kid=KEY.kid)
     refused(token(key=forged), BadSignature)
     refused(token()[:-4] + "AAAA", BadSignature)
     refused(token(), BadSignature, keys=())
 
 
-def test_section_5_1_a_shared_secret_makes_no_list():
+def test_section_5_1_a_list_signed_with_a_shared_secret_is_refused():
     refused(token(key=SECRET), BadSignature, keys=(SECRET,))
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "JWT", None, "statuslist+cwt", "ostiary-feed+jwt"])
-def test_another_kind_of_token_is_no_list(typ):
+def test_another_kind_of_token_is_not_accepted_as_a_list(typ):
     refused(token(typ=typ), ClaimRejected)
 
 
 @pytest.mark.parametrize("sub", [URI + "/", URI[:-1] + "8", URI.upper(), ISSUER, "", URI + "?", None, 5, [URI], ...])
-def test_s20_the_list_of_another_uri_is_refused(sub):
-    """Else a token could be judged by a list in which its bit was never set."""
+def test_s20_a_list_for_another_uri_is_refused(sub):
+    """Otherwise a token could be checked against a list in which its bit was never set."""
     refused(token(sub=sub), ClaimRejected)
 
 
-def test_iss_may_be_absent_but_not_another():
+def test_iss_may_be_absent_but_not_another_issuer():
     assert verified(token(iss=...))[1].iss is None
     refused(token(iss=ISSUER + "/"), ClaimRejected)
     refused(token(iss=""), ClaimRejected)
 
 
-def test_the_times_of_a_list_at_their_boundaries():
+def test_the_times_of_a_list_are_checked_to_the_second():
     verified(token(iat=NOW + LEEWAY, exp=NOW + LEEWAY + 1))
     refused(token(iat=NOW + LEEWAY + 1, exp=NOW + 300), ClaimRejected)
     refused(token(iat=NOW, exp=NOW), ClaimRejected)
@@ -212,12 +212,12 @@ def test_the_times_of_a_list_at_their_boundaries():
      {"status_list": {"bits": 1, "lst": "eNrbuRgAAhcBXQ=="}}, {"status_list": {"bits": 1, "lst": 5}},
      {"status_list": {"bits": "1", "lst": "eNrbuRgAAhcBXQ"}}, {"exp": 10**15}],
 )  # fmt: skip
-def test_what_is_missing_or_of_the_wrong_type_is_refused(changes):
+def test_missing_claims_and_wrong_types_are_refused(changes):
     refused(token(**changes), ClaimRejected)
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{", b'{"iat":1,"iat":2}', b"\xff", b"null"])
-def test_what_is_no_strict_json_object_is_refused(payload):
+def test_a_payload_that_is_not_a_strict_json_object_is_refused(payload):
     refused(token(payload), MalformedToken)
 
 
@@ -227,5 +227,5 @@ def test_other_claims_are_permitted():
     assert verified(token(json.dumps(extended).encode()))[0].status(0) == 1
 
 
-def test_a_list_that_is_too_long_is_refused_before_its_signature_is_looked_at():
+def test_a_list_that_is_too_long_is_refused_before_its_signature_is_checked():
     refused(token(padding="x" * MAX_STATUS_LIST_TOKEN), MalformedToken, keys=())

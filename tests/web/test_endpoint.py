@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.core.plug import Credential, PerSource
+from ostiary.settings import RegistrationSettings, WebSettings
 from ostiary.verifier import ACCESS_COOKIE, REFRESH_COOKIE
 from tests.web.toy import ISSUER, NOW, ROUTES, SECRET, Login, World, access_token, login, route, show
 
 SAME_ORIGIN = {"sec-fetch-site": "same-origin"}
 CROSS_SITE = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
-WORLD_BEHIND_A_PROXY = World(trusted_proxies=("10.0.0.0/8",), limit_register="1000000/minute")
+WORLD_BEHIND_A_PROXY = World(WebSettings(trusted_proxies=("10.0.0.0/8",)), RegistrationSettings(limit="1000000/minute"))
 GOOD = {"email": "a@example.com", "password": SECRET}
 
 
@@ -217,7 +218,7 @@ async def test_a_request_with_cookies_must_come_from_our_site(method, path, head
     ],
 )
 async def test_our_own_and_trusted_origins_may(method, path, headers, body, site):
-    world = World(trusted_origins=("https://app.example.com",))
+    world = World(WebSettings(trusted_origins=("https://app.example.com",)))
     answer = await ask(method, path, world=world, headers={**headers, **site}, json=body)
     assert answer.status_code in {200, 204}
 
@@ -273,7 +274,7 @@ async def test_handlers_are_told_whether_the_request_is_from_our_site(headers, e
 
 
 async def test_a_source_that_asks_too_often_is_told_when_to_come_back():
-    world = World(limit_register="2/minute")
+    world = World(RegistrationSettings(limit="2/minute"))
     async with world.client() as client:
         answers = [await client.post("/auth/register", json=GOOD) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -282,25 +283,25 @@ async def test_a_source_that_asks_too_often_is_told_when_to_come_back():
 
 
 async def test_requests_are_counted_before_they_are_read():
-    world = World(limit_register="1/minute")
+    world = World(RegistrationSettings(limit="1/minute"))
     async with world.client() as client:
         await client.post("/auth/register", content=b"garbage", headers={"content-type": "text/plain"})
         assert (await client.post("/auth/register", json=GOOD)).status_code == 429
 
 
 async def test_the_addresses_of_one_household_are_one_source_and_spoofed_headers_are_none():
-    world = World(limit_register="3/minute")
+    world = World(RegistrationSettings(limit="3/minute"))
     statuses = []
     for host in range(4):
         async with world.client(address=f"2001:db8:0:1::{host:x}") as client:
             spoofed = {"x-forwarded-for": f"198.51.100.{host}", "forwarded": f"for=198.51.100.{host}"}
             statuses.append((await client.post("/auth/register", json=GOOD, headers=spoofed)).status_code)
     assert statuses == [200, 200, 200, 429]
-    assert list(world.hot.taken) == ["register:2001:db8:0:1::/64"]
+    assert list(world.hot.taken) == ["registration.limit:2001:db8:0:1::/64"]
 
 
 async def test_behind_a_trusted_proxy_each_client_is_counted_alone():
-    world = World(limit_register="1/minute", trusted_proxies=("10.0.0.0/8",))
+    world = World(RegistrationSettings(limit="1/minute"), WebSettings(trusted_proxies=("10.0.0.0/8",)))
     statuses = []
     for host in range(3):
         async with world.client(address="10.0.0.1") as client:
@@ -367,8 +368,8 @@ async def test_no_request_whatever_makes_the_server_fail(method, path, headers, 
 
 
 def test_a_limit_without_a_setting_fails_when_the_app_is_made():
-    with pytest.raises(TypeError, match="there is no setting limit_nothing"):
-        World(route("POST", "/x", show, limit=PerSource("nothing")))
+    with pytest.raises(TypeError, match=r"/x: the setting registration\.nothing is not a rate"):
+        World(route("POST", "/x", show, limit=PerSource(RegistrationSettings, "nothing")))
 
 
 def test_a_body_that_lets_unknown_fields_pass_fails_when_the_app_is_made():

@@ -27,13 +27,20 @@ class Host:
     """An embedding that writes down what happens."""
 
     def __init__(self, app=None, *, fails=(), alone=False):
+        self.is_open = False
         self.events = []
         self.opening = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.failures = list(fails)
         self.world = World(alone=alone)
-        self.app = Embedded(self.world.app if alone else app or plain, self.world.app, open=self.open, close=self.close)
+        self.app = Embedded(
+            self.world.app if alone else app or plain,
+            self.world.app,
+            open=self.open,
+            close=self.close,
+            is_open=lambda: self.is_open,
+        )
 
     async def open(self):
         self.events.append("open")
@@ -42,8 +49,10 @@ class Host:
         await self.go_on.wait()
         if self.failures:
             raise self.failures.pop(0)
+        self.is_open = True
 
     async def close(self):
+        self.is_open = False
         self.events.append("close")
 
     def client(self):
@@ -270,8 +279,10 @@ async def test_where_opening_breaks_nothing_of_its_words_is_told_or_logged(caplo
     message = (await server.tell("startup"))["message"]
     await server.end()
     assert message == "Ostiary cannot start: builtins.OSError"
-    assert "in open" in caplog.text
-    assert PASSWORD not in caplog.text + message
+    (record,) = caplog.records
+    assert record.getMessage() == "opening.failed"
+    assert "in open" in record.reason
+    assert PASSWORD not in caplog.text + record.reason + message
 
 
 async def test_where_the_app_fails_to_start_we_close():
@@ -362,7 +373,7 @@ async def test_while_opening_fails_our_paths_are_away_and_the_apps_are_not(caplo
     assert again.status_code == 503
     assert host.events == ["open"]  # not hammered
     assert "10.0.0.7" not in ours.text
-    assert [record.getMessage() for record in caplog.records] == ["no route to 10.0.0.7"]
+    assert [record.reason for record in caplog.records] == ["no route to 10.0.0.7"]
 
 
 async def test_a_later_request_tries_to_open_again(monkeypatch):
@@ -447,7 +458,7 @@ async def test_it_is_a_middleware_as_starlette_takes_them():
 
     app = Starlette(
         routes=[Route("/app", lambda _request: PlainTextResponse("theirs"))],
-        middleware=[Middleware(Embedded, served=world.app, open=nothing, close=nothing)],
+        middleware=[Middleware(Embedded, served=world.app, open=nothing, close=nothing, is_open=lambda: True)],
     )
     async with world.client(app=app) as client:
         assert (await client.get("/app")).text == "theirs"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ostiary import errors
 from ostiary.core.plug import Credential, Speaks
+from ostiary.settings import RegistrationSettings
 from ostiary.web.oauth import error_object
 from tests.web.toy import CLIENT, CLIENT_SECRET, ISSUER, SECRET, World, access_token, route, show
 
@@ -148,7 +149,7 @@ async def test_a_form_is_no_json_elsewhere():
 
 
 async def test_every_refusal_of_such_a_route_is_an_error_object():
-    world = World(limit_register="1/minute")
+    world = World(RegistrationSettings(limit="1/minute"))
     assert refused(await ask("/oauth", method="GET")) == (405, "invalid_request")
     assert refused(await ask("/oauth/lost", content="token=x")) == (503, "temporarily_unavailable")
     assert refused(await ask("/oauth/crash", content="token=x")) == (500, "server_error")

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from ostiary.errors import Conflict, InvalidToken, PasswordRejected, TokenExpired
+from ostiary.settings import WebSettings
 from ostiary.verifier import REFRESH_COOKIE
 from tests.web.toy import ISSUER, SECRET, World, access_token, route
 
@@ -161,7 +162,7 @@ async def test_a_callers_request_id_is_not_taken_over(given):
 
 
 async def test_a_trusted_proxys_request_id_is_taken_over_if_it_is_harmless():
-    world = World(trusted_proxies=("203.0.113.9",))
+    world = World(WebSettings(trusted_proxies=("203.0.113.9",)))
 
     async def given(*values):
         async with world.client() as client:

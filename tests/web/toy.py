@@ -19,6 +19,7 @@ from ostiary.core.plug import (
     Page,
     PerSource,
     Place,
+    Policy,
     Route,
     SetCookie,
     SignedText,
@@ -26,7 +27,7 @@ from ostiary.core.plug import (
     Transport,
     Unlimited,
 )
-from ostiary.core.settings import load
+from ostiary.core.settings import Section
 from ostiary.errors import (
     ConfigurationError,
     Conflict,
@@ -36,8 +37,10 @@ from ostiary.errors import (
     StoreUnavailable,
 )
 from ostiary.jose import SigningKey, sign
+from ostiary.settings import RegistrationSettings
 from ostiary.verifier import AAL1, ACCESS_TOKEN_TYPE, AccessToken, KnownRevocations, Verifier, encode_access_token
 from ostiary.web import Application, application
+from tests.core.given import given
 
 NOW = 1_700_000_000  # seconds
 SECRET = "correct-horse-battery-staple"  # what must never come back
@@ -97,8 +100,10 @@ class Directory:
 
 
 class World:
-    def __init__(self, *routes: Route, alone: bool = True, **settings: Any) -> None:
-        self.settings, _ = load({"issuer": ISSUER, **settings})
+    def __init__(self, *parts: Route | Section, alone: bool = True, **settings: Any) -> None:
+        routes = tuple(part for part in parts if isinstance(part, Route))
+        sections = [part for part in parts if isinstance(part, Section)]
+        self.settings = given(*sections, **{"issuer": ISSUER, **settings})
         self.fresh = True
         self.hot = Counters()
         self.database = Rows()
@@ -286,7 +291,10 @@ async def remove(call: Call[Any]) -> Answer:
     return Answer(204)
 
 
-def route(method: Any, path: str, handler: Any, **policy: Any) -> Route:
+_POLICY = {"speaks", "credential", "csrf", "limit"}
+
+
+def route(method: Any, path: str, handler: Any, **given: Any) -> Route:
     """A route with the least policy; a test states what it is about."""
     return Route(
         **{
@@ -297,20 +305,25 @@ def route(method: Any, path: str, handler: Any, **policy: Any) -> Route:
             "handler": handler,
             "body": Empty,
             "query": Empty,
-            "speaks": Speaks.JSON,
-            "credential": Credential.NONE,
-            "csrf": Csrf.SAFE if method == "GET" else Csrf.SAME_ORIGIN,
-            "limit": NOTHING,
             "answers": {200: Seen},
             "errors": (),
-            **policy,
+            **{name: value for name, value in given.items() if name not in _POLICY},
+            "policy": Policy(
+                **{
+                    "speaks": Speaks.JSON,
+                    "credential": Credential.NONE,
+                    "csrf": Csrf.SAFE if method == "GET" else Csrf.SAME_ORIGIN,
+                    "limit": NOTHING,
+                    **{name: value for name, value in given.items() if name in _POLICY},
+                }
+            ),
         }
     )
 
 
 ROUTES = (
     route("POST", "/login", login, body=Login, errors=(InvalidCredentials,)),
-    route("POST", "/register", show, body=Login, limit=PerSource("register")),
+    route("POST", "/register", show, body=Login, limit=PerSource(RegistrationSettings, "limit")),
     route("POST", "/refresh", show, body=Refresh, credential=Credential.REFRESH),
     route("POST", "/logout", show, body=Refresh, credential=Credential.ANY),
     route("POST", "/totp", show, credential=Credential.ACCESS, errors=(Conflict,)),
@@ -334,7 +347,7 @@ ROUTES = (
     route("POST", "/device/refresh", show, body=DeviceRefresh, credential=Credential.REFRESH),
     route("POST", "/oauth", show, body=Ask, speaks=Speaks.OAUTH, credential=Credential.CLIENT),
     route("GET", "/oauth/feed", show, query=Filter, speaks=Speaks.OAUTH, credential=Credential.CLIENT),
-    route("POST", "/oauth/open", show, body=Ask, speaks=Speaks.OAUTH, limit=PerSource("register")),
+    route("POST", "/oauth/open", show, body=Ask, speaks=Speaks.OAUTH, limit=PerSource(RegistrationSettings, "limit")),
     route("POST", "/oauth/lost", lose_the_store, body=Ask, speaks=Speaks.OAUTH),
     route("POST", "/oauth/crash", crash, body=Ask, speaks=Speaks.OAUTH),
     route("GET", "/who", who, credential=Credential.CLIENT, answers={200: Actors}),

@@ -12,6 +12,7 @@ from typing import Final
 from ostiary.app import Ostiary
 from ostiary.core.clock import MICROSECONDS, SystemClock
 from ostiary.core.entropy import SystemRandom
+from ostiary.core.mail import MailSettings
 from ostiary.core.secret import load_secrets, secret_path
 from ostiary.core.settings import Settings
 from ostiary.core.tokens.keys import queries
@@ -21,6 +22,7 @@ from ostiary.core.vault import Vault
 from ostiary.errors import ConfigurationError, NoSuchTable, OstiaryError
 from ostiary.store.database import Database
 from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
+from ostiary.web import WebSettings
 
 MOST_OFFSET: Final = 1.0
 """Seconds by which this machine's clock and the database's may differ: beyond, tokens are early or late."""
@@ -51,9 +53,9 @@ async def run_checks(installation: Ostiary) -> list[Check]:
 def one_source(settings: Settings) -> str | None:
     """What goes wrong without an error where TLS ends at a proxy that the settings do not name: one caller uses up the
     limits of all. None where it cannot be, or is settled."""
-    if not settings.production or settings.trusted_proxies:
+    if not settings.production or settings.of(WebSettings).trusted_proxies:
         return None
-    return "no trusted_proxies: behind a proxy all callers count as one source for limits"
+    return "web.trusted_proxies is empty: behind a proxy all callers count as one source for limits"
 
 
 def _secret(settings: Settings) -> Check:
@@ -147,9 +149,10 @@ async def _counters(settings: Settings) -> list[Check]:
 
 async def _mail(settings: Settings) -> list[Check]:
     """Whether somebody listens: no mail is sent and no password shown."""
-    if settings.smtp is None:
+    smtp = settings.of(MailSettings).smtp
+    if smtp is None:
         return []
-    url = urllib.parse.urlsplit(settings.smtp.reveal())
+    url = urllib.parse.urlsplit(smtp.reveal())
     host, port = url.hostname, url.port or _MAIL_PORTS[url.scheme]
     try:
         async with asyncio.timeout(_MAIL_SECONDS):

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
+from ostiary.api import RevokedKeys
+from ostiary.cli.operator import operator
 from ostiary.cli.options import All, Options, check_one_or_all
-from ostiary.cli.output import moment, print_fields, print_json, print_lines, print_table
-from ostiary.cli.users import operator
-from ostiary.core.tokens.keys import queries, service
+from ostiary.cli.output import print_fields, print_json, print_lines, print_table, rfc3339
 
 Kid = Annotated[str, Parameter(allow_leading_hyphen=True)]  # base64url: one in 64 begins with it
 
@@ -16,23 +16,23 @@ Kid = Annotated[str, Parameter(allow_leading_hyphen=True)]  # base64url: one in 
 async def jwks(*, options: Options = Options()) -> None:
     """Print the public keys as a JWK Set.
 
-    It is JSON with and without --json.
+    The output is JSON with or without --json.
     """
-    async with options.existing() as ambient:
-        print_json({"keys": [key.to_jwk() for key in ambient.keys.published]})
+    async with options.existing() as api:
+        print_json(api.keys.jwks())
 
 
 async def list_keys(*, options: Options = Options()) -> None:
     """List the signing keys."""
-    async with options.existing() as ambient:
-        found = await queries.every(ambient.database)
+    async with options.existing() as api:
+        found = await api.keys.list()
     keys = [
         {
             "kid": key.kid,
             "alg": key.alg,
-            "state": str(key.state),
-            "since": None if key.since is None else moment(key.since),
-            "created": moment(key.created_at),
+            "state": key.state,
+            "since": None if key.since is None else rfc3339(key.since),
+            "created_at": rfc3339(key.created_at),
         }
         for key in found
     ]
@@ -45,14 +45,13 @@ async def list_keys(*, options: Options = Options()) -> None:
 
 
 async def rotate(*, options: Options = Options()) -> None:
-    """Have the next key sign as soon as every service can know it.
+    """Switch to the next signing key as soon as every service can know it.
 
-    That is when the longest time has passed for which others keep a copy of the public keys. A running server makes the
-    switch by itself.
+    That is when all cached copies of the public keys have expired. A running server makes the switch automatically.
     """
-    async with options.existing() as ambient:
-        upcoming = await service.rotate(ambient, operator())
-    signs_from = moment(upcoming.signs_from)
+    async with options.existing() as api:
+        upcoming = await api.keys.rotate()
+    signs_from = rfc3339(upcoming.signs_from)
     if options.json:
         print_json({"kid": upcoming.kid, "alg": upcoming.alg, "signs_from": signs_from})
     else:
@@ -60,29 +59,26 @@ async def rotate(*, options: Options = Options()) -> None:
 
 
 async def revoke(kid: Kid | None = None, /, *, every: All = False, options: Options = Options()) -> None:
-    """End a signing key at once: whoever has stolen it can sign nothing more. Its tokens are refused.
+    """Revoke a signing key at once. Tokens signed with it are refused.
 
-    In the place of the current key a new one signs immediately. Services that keep a copy of the public keys learn of
-    it when they meet it.
+    If it was the current key, a new key signs immediately. Services that cache the public keys fetch them again when
+    they see a token of the new key.
 
     Args:
         kid: The key, as `ostiary keys list` shows it.
-        every: All of them, the next and the retired ones too: for when the master secret is known to somebody.
+        every: Revoke all keys, also the next and the retired ones. Use it if the master secret has leaked.
     """
     check_one_or_all(kid, all_of_them=every)
-    async with options.existing() as ambient:
-        if kid is None:
-            revoked = await service.revoke_all(ambient, operator())
-        else:
-            revoked = await service.revoke(ambient, operator(), kid)
+    async with options.existing() as api:
+        revoked = await api.keys.revoke_all() if kid is None else await api.keys.revoke(kid)
     if options.json:
         print_json({"revoked": revoked.kids, "successor": revoked.successor})
     else:
         print_lines(revocation(revoked))
 
 
-def revocation(revoked: service.Revoked) -> list[str]:
-    """What is told of it."""
+def revocation(revoked: RevokedKeys) -> list[str]:
+    """What is printed about it."""
     signing = [] if revoked.successor is None else [f"{revoked.successor} signs from now on"]
     return [*(f"revoked {kid}" for kid in revoked.kids), *signing]
 
@@ -90,8 +86,8 @@ def revocation(revoked: service.Revoked) -> list[str]:
 async def rewrap(*, options: Options = Options()) -> None:
     """Seal everything in the database with the newest master secret.
 
-    Put the new secret before the old one in OSTIARY_SECRET, restart the server, run this, and take the old one away.
-    With several servers put it after the old one first; see docs/core/tokens.md.
+    Put the new secret before the old one in OSTIARY_SECRET, restart the server, run this command, and remove the old
+    secret. With several servers, first put the new secret after the old one. See docs/core/tokens.md.
     """
     async with options.installed() as installation:
         done = await installation.rewrap(operator())

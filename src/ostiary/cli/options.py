@@ -8,8 +8,11 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from ostiary.api import Doors
 from ostiary.app import Ostiary
-from ostiary.core.plug import Ambient
+from ostiary.app.slices import read_settings
+from ostiary.cli.operator import operator
+from ostiary.core.settings import ConfigFile, Loaded
 from ostiary.errors import ConfigurationError
 from ostiary.store.open import sqlite_path
 
@@ -36,34 +39,39 @@ class Options:
     """Where the rows are: sqlite:///file.db or postgresql://user@host/name."""
 
     config: Path | None = None
-    """A toml file with settings."""
+    """A toml file with settings. By default ostiary.toml in the current folder, if there is one."""
 
     json: Annotated[bool, Parameter(negative=())] = False
     """Print JSON, for programs."""
 
     def installation(self, **settings: Any) -> Ostiary:
         """The installation that these options, the environment and the file describe. Raises ConfigurationError."""
-        return Ostiary(self.database, config=self.config, **settings)
+        return Ostiary(self.database, config=self._config(), **settings)
+
+    def loaded(self) -> Loaded:
+        """Its settings, right or wrong. Raises ConfigurationError where a source cannot be read."""
+        return read_settings({"database": self.database}, config=self._config())
+
+    def _config(self) -> Path | ConfigFile:
+        return self.config or ConfigFile.IF_PRESENT
 
     @asynccontextmanager
-    async def existing(self) -> AsyncIterator[Ambient]:
-        """Opens an installation that is there already: to look something up must not make a database by mistake."""
+    async def existing(self) -> AsyncIterator[Doors[Any]]:
+        """The API of an installation that exists already, in the operator's name: looking something up must not create
+        a database by mistake."""
         async with self.installed() as installation:
-            yield installation.ambient
+            yield installation.acting_as(operator())
 
     @asynccontextmanager
     async def installed(self) -> AsyncIterator[Ostiary]:
-        """The same, for what concerns all of the installation."""
-        installation = self.present()
-        async with installation.opened():
+        """The same for what concerns the whole installation."""
+        async with self.present().opened() as installation:
             yield installation
 
     def present(self) -> Ostiary:
-        """The same, not yet opened."""
+        """The same, not opened yet. Raises ConfigurationError where there is no database."""
         installation = self.installation()
         path = sqlite_path(installation.settings.database)
         if path is not None and not path.exists():
-            raise ConfigurationError(
-                f"there is no database {path}: start it with `ostiary serve`, or make it with `ostiary migrate`"
-            )
+            raise ConfigurationError(f"there is no database {path}: run `ostiary serve` or `ostiary migrate` first")
         return installation

@@ -11,8 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ostiary.core.clock import MICROSECONDS
-
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/@:]*):.*@", re.DOTALL)
 _PASSWORD_IN_QUERY: Final = re.compile(r"([?&][^=&]*pass[^=&]*=)[^&]*", re.IGNORECASE)
 _WIDTH_IN_A_PIPE: Final = 200  # columns: what reads a pipe does not fold lines
@@ -64,8 +62,13 @@ def without_password(url: str) -> str:
 
 
 def moment(microseconds: int) -> str:
-    """A time of the database as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(microseconds // MICROSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A time in microseconds since the epoch as RFC 3339 in UTC."""
+    return rfc3339(datetime.fromtimestamp(microseconds // 1_000_000, UTC))
+
+
+def rfc3339(time: datetime) -> str:
+    """A time in UTC as RFC 3339, in whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def flush() -> None:

@@ -47,8 +47,8 @@ async def prepare(installation: Ostiary, address: Address) -> Readiness:
     path = sqlite_path(settings.database)
     secret = secret_path(path) if path is not None and settings.secret is None else None
     there = {part for part in (path, secret) if part is not None and part.exists()}
-    async with installation.opened() as ambient:
-        algorithm = ambient.keys.current.alg
+    async with installation.opened():
+        algorithm = installation.ambient.keys.current.alg
     return Readiness(
         settings=settings,
         address=address,

@@ -1,25 +1,26 @@
 """`ostiary restored`."""
 
+from ostiary.api import RevokedKeys
 from ostiary.cli.keys import revocation
+from ostiary.cli.operator import operator
 from ostiary.cli.options import Options
 from ostiary.cli.output import print_json, print_lines
-from ostiary.cli.users import operator
-from ostiary.core.restoring import Restored, finish_restore
+from ostiary.core.restoring import Restored
 from ostiary.errors import ConfigurationError
 
 
 async def restored(*, options: Options = Options()) -> None:
-    """End what a restored backup would bring back. Run it once after a restore, before anything serves.
+    """End what a restored backup would bring back. Run it once after a restore, before any server starts.
 
-    A backup knows nothing of what was signed out, used or revoked after it. So everybody is signed out, every access
-    token is refused, and every signing key is replaced. Passwords, roles, factors and whatever else was changed since
-    are as they were: see docs/operations.md.
+    A backup does not contain what was signed out, used or revoked after it was made. This command therefore signs
+    everybody out, refuses every access token and replaces every signing key. Passwords, roles, second factors and all
+    other data stay as they are in the backup. See docs/operations.md.
     """
     installation = options.present()
     if waiting := await installation.pending():
         raise ConfigurationError(f"the database is not migrated ({len(waiting)} pending): run ostiary migrate first")
-    async with installation.opened() as ambient:
-        done = await finish_restore(ambient, operator())
+    async with installation.opened():
+        done = await installation.finish_restore(operator())
     if options.json:
         print_json(
             {
@@ -36,7 +37,7 @@ async def restored(*, options: Options = Options()) -> None:
 def _lines(done: Restored) -> list[str]:
     return [
         "everybody is signed out, and no access token is valid any more",
-        *revocation(done.keys),
-        f"{done.registrations} registrations forgotten that waited for their link",
-        "Not undone: what was changed after the backup and is now as it was before. See docs/operations.md.",
+        *revocation(RevokedKeys(done.keys.kids, done.keys.successor)),
+        f"{done.registrations} pending registrations deleted",
+        "Changes made after the backup are lost and cannot be restored. See docs/operations.md.",
     ]

@@ -13,6 +13,8 @@ from ostiary._version import __version__
 from ostiary.cli.checks import one_source
 from ostiary.cli.output import without_password
 from ostiary.cli.preflight import Part, Readiness
+from ostiary.core.accounts.settings import RegistrationSettings
+from ostiary.core.mail import MailSettings
 from ostiary.core.settings import Settings
 
 _NAME: Final = "ostiary"
@@ -93,18 +95,23 @@ def _secret(secret: Part | None) -> str:
 
 
 def _mail(settings: Settings) -> str:
-    return _mail_host(settings) or "printed here, not sent (set OSTIARY_SMTP)"
+    return _mail_host(settings) or "printed here, not sent (set OSTIARY_MAIL_SMTP)"
 
 
 def _mail_host(settings: Settings) -> str | None:
-    return settings.smtp and urllib.parse.urlsplit(settings.smtp.reveal()).hostname
+    smtp = settings.of(MailSettings).smtp
+    return smtp and urllib.parse.urlsplit(smtp.reveal()).hostname
 
 
 def _try_it(url: str, settings: Settings) -> Iterator[str]:
     base = url + settings.prefix
     body = json.dumps(_EXAMPLE, separators=(",", ":"))
     cut_out = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
-    yield "Try it (use the mail's link after registering):" if settings.require_verified_email else "Try it:"
+    yield (
+        "Try it (use the mail's link after registering):"
+        if settings.of(RegistrationSettings).require_verified_email
+        else "Try it:"
+    )
     yield f"  ME='{body}'"
     # curl's own --json came with 7.82, which long-lived systems have not
     post = """-H 'content-type: application/json' -d "$ME\""""

@@ -13,6 +13,7 @@ from ostiary.cli.output import flush, print_json, print_lines
 from ostiary.cli.preflight import Readiness, prepare
 from ostiary.cli.screen import facts, screen
 from ostiary.cli.workers import Launch, run
+from ostiary.core.settings.load import DEFAULT
 
 
 def serve(
@@ -42,8 +43,8 @@ def serve(
 def _settings(options: Options, address: Address, *, production: bool) -> dict[str, Any]:
     """The settings that the command line decides. Without a configured issuer it is where this server listens."""
     decided: dict[str, Any] = {"production": True} if production else {}
-    origins = options.installation(**decided).origins
-    if any(origin.name == "issuer" and origin.source == "default" for origin in origins):
+    findings = options.installation(**decided).findings
+    if any(finding.name == "issuer" and finding.source == DEFAULT for finding in findings):
         decided["issuer"] = address.loopback_url
     return decided
 

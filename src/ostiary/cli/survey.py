@@ -1,28 +1,18 @@
 """Every setting as an operator sees it: its value, where it came from, what is wrong with it."""
 
-import dataclasses
-import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, get_type_hints
+from typing import Final
 
-from ostiary.cli.options import Options
-from ostiary.cli.output import in_words, without_password
-from ostiary.core.settings import ENVIRONMENT_PREFIX, Secret, Settings, load
-from ostiary.errors import ConfigurationError
-from ostiary.store.hot import Rate
+from ostiary.cli.output import without_password
+from ostiary.core.settings import Finding, shown
 
-_DEFAULT: Final = "default"
 _HIDDEN: Final = "hidden"
-_UNITS: Final = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}
-
-_SOUND: Final = {"issuer": "https://auth.example.com", "secret": "-", "smtp": "smtps://mail.example.com"}
-"""What production asks for, so that another setting can be examined by itself."""
+_NONE: Final = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Row:
     """``value`` never holds a secret."""
 
     name: str
@@ -31,58 +21,15 @@ class Finding:
     problem: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    value: Any
-    source: str
+def survey(findings: Sequence[Finding]) -> list[Row]:
+    """One row per setting, and one per name that is no setting."""
+    return [_row(finding) for finding in findings]
 
 
-def survey(options: Options, settings: Settings | None) -> list[Finding]:
-    """One finding for each setting, and one for each name that is none. ``settings`` is None where they cannot be
-    loaded together; then each is examined by itself."""
-    fields = {field.name: field.default for field in dataclasses.fields(Settings)}
-    given = _given(options)
-    found = []
-    for name, default in fields.items():
-        one = given.get(name, _Given(default, _DEFAULT))
-        value = one.value if settings is None else getattr(settings, name)
-        problem = _problem(name, one) if settings is None else None
-        found.append(Finding(name, _shown(name, value), one.source, problem))
-    unknown = [(name, one) for name, one in given.items() if name not in fields]
-    return found + [Finding(name, _HIDDEN, one.source, "there is no such setting") for name, one in unknown]
-
-
-def _given(options: Options) -> dict[str, _Given]:
-    """What was given and by whom, in the order in which `load` takes it: later sources win."""
-    found = {name: _Given(value, str(options.config)) for name, value in _from_toml(options).items()}
-    for variable, value in sorted(os.environ.items()):
-        if variable.startswith(ENVIRONMENT_PREFIX) and variable.isupper() and value:
-            found[variable.removeprefix(ENVIRONMENT_PREFIX).lower()] = _Given(value, variable)
-    if options.database is not None:
-        found["database"] = _Given(options.database, "--database")
-    return found
-
-
-def _from_toml(options: Options) -> Mapping[str, Any]:
-    try:
-        return {} if options.config is None else tomllib.loads(options.config.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}  # loading all of them says so
-
-
-def _problem(name: str, given: _Given) -> str | None:
-    if given.source == _DEFAULT:
-        return None
-    try:
-        load({**_SOUND, name: given.value})
-    except ConfigurationError as problem:
-        return str(problem).removeprefix("argument: ")
-    return None
-
-
-def _shown(name: str, value: Any) -> str:
-    if value is not None and get_type_hints(Settings)[name] == Secret | None:
-        return _HIDDEN
-    if isinstance(value, Rate):
-        return f"{value.count}/{_UNITS.get(value.seconds, f'{value.seconds}s')}"
-    return without_password(in_words(value))
+def _row(finding: Finding) -> Row:
+    source = "--database" if finding.name == "database" and finding.source == "argument" else finding.source
+    problem = finding.problem and finding.problem.removeprefix(f"{finding.source}: ")
+    # a value that could not be converted is not shown: it may be a secret in the wrong place
+    unread = finding.problem is not None and finding.value is None
+    value = _HIDDEN if unread else without_password(shown(finding.value)) or _NONE
+    return Row(finding.name, value, source, problem)

@@ -1,9 +1,7 @@
 """`ostiary token …`: what a token says, and whether it is good."""
 
-import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,7 +11,7 @@ from ostiary.cli.dissection import Dissection, Line, dissect, distance
 from ostiary.cli.output import moment, print_json, print_lines
 from ostiary.cli.refusal import REFUSED
 from ostiary.core.clock import MICROSECONDS, SystemClock
-from ostiary.errors import ConfigurationError, InvalidToken, Unavailable
+from ostiary.errors import ConfigurationError, InvalidToken
 from ostiary.jose import KeySet
 from ostiary.jose.key_set import MAX_DOCUMENT
 from ostiary.verifier import AccessToken, Verifier
@@ -64,8 +62,7 @@ def verify(token: Token, /, *, jwks: str, issuer: str, audience: str, json: Json
     text = _token(token).strip()
     verifier = _verifier(jwks, issuer=issuer, audience=audience)
     try:
-        with _its_reason():
-            claims = verifier.verify(text)
+        claims = verifier.verify(text)
     except InvalidToken as problem:
         _tell({"good": False, "reason": problem.detail}, f"refused: {problem.detail}", json=json)
         return REFUSED
@@ -111,30 +108,6 @@ def _verifier(jwks: str, *, issuer: str, audience: str) -> Verifier | RemoteVeri
         raise ConfigurationError(f"{jwks}: {getattr(problem, 'strerror', None) or 'cannot be read'}") from None
     # a file that a person or a shell has written ends with a line break
     return Verifier(keys=KeySet.from_json(document.strip()), issuer=issuer, audience=audience)
-
-
-class _Heard(logging.Handler):
-    """Keeps what is logged from the terminal."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
-@contextmanager
-def _its_reason() -> Iterator[None]:
-    """Why keys cannot be fetched is logged, and that they are unknown is raised: here both are one line."""
-    log, heard = logging.getLogger("ostiary"), _Heard()
-    log.addHandler(heard)
-    try:
-        yield
-    except Unavailable as problem:
-        raise Unavailable(heard.lines[-1] if heard.lines else problem.detail) from None
-    finally:
-        log.removeHandler(heard)
 
 
 def _goodness(claims: AccessToken) -> str:

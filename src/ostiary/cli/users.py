@@ -1,22 +1,18 @@
-"""`ostiary users …`: through the same verbs as over HTTP, in the name of the operating system's user."""
+"""`ostiary users …`: the same verbs as over HTTP and in Python, in the operator's name."""
 
-import os
-import pwd
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from ostiary.api import Account, Doors
+from ostiary.cli.operator import operator
 from ostiary.cli.options import All, Options, check_one_or_all
-from ostiary.cli.output import moment, print_fields, print_json, print_lines, print_table
+from ostiary.cli.output import print_fields, print_json, print_lines, print_table, rfc3339
 from ostiary.cli.passwords import read_password
-from ostiary.core.accounts import queries, registration, service
 from ostiary.core.accounts.email import parse_email
-from ostiary.core.accounts.model import Account
-from ostiary.core.plug import Actor, Ambient
-from ostiary.core.sessions.service import set_disabled, sign_out_everybody, sign_out_everywhere
-from ostiary.errors import ConfigurationError, Conflict, InvalidEmail, NotFound
+from ostiary.errors import ConfigurationError, InvalidEmail, NotFound
 
 _MOST_LISTED: Final = 1000
 
@@ -31,21 +27,20 @@ async def create(
     password_stdin: Annotated[bool, Parameter(negative=())] = False,
     options: Options = Options(),
 ) -> None:
-    """Make an account, its address taken as verified. Asks for the password.
+    """Create an account. Its address counts as verified. Asks for the password.
 
     Args:
         email: The address to sign in with.
-        role: A role beside "user"; may be given several times.
+        role: A role in addition to "user". You can give this option several times.
         password_stdin: Read the password from the first line of stdin.
     """
     installation = options.present()
     password = read_password(from_stdin=password_stdin)
-    async with installation.opened() as ambient:
-        await _check_roles(ambient, role)
-        account = await registration.create(ambient, operator(), email=email, password=password, roles=role)
-        if account is None:
-            raise Conflict(f"{email} has an account already")
-        await _print_account(ambient, account, json=options.json)
+    async with installation.opened():
+        api = installation.acting_as(operator())
+        await _check_roles(api, role)
+        made = await api.accounts.create(email=_checked(email), password=password, roles=role)
+        await _print_account(api, made, json=options.json)
 
 
 async def list_users(
@@ -57,22 +52,21 @@ async def list_users(
     """List accounts in the order of their addresses.
 
     Args:
-        limit: How many at most.
-        after: Go on after this address.
+        limit: How many accounts to list at most.
+        after: Continue after this address.
     """
-    async with options.existing() as ambient:
-        found = await queries.page(ambient.database, after=after.lower(), limit=limit + 1)
-        shown = [await _shown(ambient, account) for account in found[:limit]]
-    following = shown[-1]["email"] if len(found) > limit else None
+    async with options.existing() as api:
+        page = await api.accounts.list(after=after.lower() or None, limit=limit)
+    shown = [_shown(account) for account in page.items]
     if options.json:
-        print_json({"users": shown, "next": following})
+        print_json({"users": shown, "next": page.next})
         return
     print_table(
         ("email", "id", "roles", "state", "created"),
-        [(user["email"], user["id"], " ".join(user["roles"]), _state(user), user["created"]) for user in shown],
+        [(user["email"], user["id"], " ".join(user["roles"]), _state(user), user["created_at"]) for user in shown],
     )
-    if following:
-        print_lines([f"There are more: ostiary users list --after {following}"])
+    if page.next:
+        print_lines([f"There are more: ostiary users list --after {page.next}"])
 
 
 async def show(email: str, /, *, options: Options = Options()) -> None:
@@ -81,14 +75,14 @@ async def show(email: str, /, *, options: Options = Options()) -> None:
     Args:
         email: Its address.
     """
-    async with options.existing() as ambient:
-        await _print_account(ambient, await _find(ambient, email), json=options.json)
+    async with options.existing() as api:
+        await _print_account(api, await _find(api, email), json=options.json)
 
 
 def _check_change(_: object, change: str) -> None:
     if change[:1] not in {"+", "-"} or not change[1:]:
-        # not a ValueError: cyclopts would show all of the changes, as a Python tuple
-        raise ConfigurationError(f"a role is given as +admin and taken as -admin, not {change!r}")
+        # no ValueError: cyclopts would show all changes as a Python tuple
+        raise ConfigurationError(f"write +admin to give a role and -admin to take it, not {change!r}")
 
 
 async def roles(
@@ -97,27 +91,28 @@ async def roles(
     *changes: Annotated[str, Parameter(allow_leading_hyphen=True, required=True, validator=_check_change)],
     options: Options = Options(),
 ) -> None:
-    """Give and take roles, effective at once: access tokens issued before are refused.
+    """Give and take roles. It takes effect at once: access tokens issued before are refused.
 
     Args:
         email: The account's address.
-        changes: +role to give one, -role to take one.
+        changes: +role to give a role, -role to take one.
     """
     add, remove = ({change[1:] for change in changes if change[0] == sign} for sign in "+-")
-    async with options.existing() as ambient:
-        await _check_roles(ambient, add | remove)
-        account = await _find(ambient, email)
-        await service.set_roles(ambient, operator(), account.id, add=add, remove=remove)
-        await _print_account(ambient, account, json=options.json)
+    async with options.existing() as api:
+        await _check_roles(api, add | remove)
+        found = await _find(api, email)
+        await _print_account(api, await api.accounts.set_roles(found.id, add=add, remove=remove), json=options.json)
 
 
 async def disable(email: str, /, *, options: Options = Options()) -> None:
-    """Disable an account, effective at once: nobody signs in to it, and its tokens are refused.
+    """Disable an account, effective at once: nobody can sign in to it, and its tokens are refused.
 
     Args:
         email: Its address.
     """
-    await _set_disabled(email, options, disabled=True)
+    async with options.existing() as api:
+        found = await _find(api, email)
+        await _print_account(api, await api.accounts.disable(found.id), json=options.json)
 
 
 async def enable(email: str, /, *, options: Options = Options()) -> None:
@@ -126,7 +121,9 @@ async def enable(email: str, /, *, options: Options = Options()) -> None:
     Args:
         email: Its address.
     """
-    await _set_disabled(email, options, disabled=False)
+    async with options.existing() as api:
+        found = await _find(api, email)
+        await _print_account(api, await api.accounts.enable(found.id), json=options.json)
 
 
 async def logout(email: str | None = None, /, *, everybody: All = False, options: Options = Options()) -> None:
@@ -134,72 +131,84 @@ async def logout(email: str | None = None, /, *, everybody: All = False, options
 
     Args:
         email: The account's address.
-        everybody: Sign out everybody there is. Nothing is asked first.
+        everybody: Sign out all accounts. There is no confirmation.
     """
     check_one_or_all(email, all_of_them=everybody)
-    async with options.existing() as ambient:
+    async with options.existing() as api:
         if email is None:
-            await sign_out_everybody(ambient, operator())
+            await api.sessions.end_everybodys()
             shown: Shown = {"everybody": True}
         else:
-            account = await _find(ambient, email)
-            ended = await sign_out_everywhere(ambient, operator(), account.id)
-            shown = {"email": account.email, "ended_sessions": ended}
+            found = await _find(api, email)
+            shown = {"email": found.email, "ended_sessions": await api.sessions.end_all(found.id)}
     if options.json:
         print_json(shown)
     else:
         print_lines(["everybody is signed out" if everybody else f"{shown['ended_sessions']} sessions ended"])
 
 
-def operator() -> Actor:
-    """Who is recorded: the user of the operating system, by its number, which no environment variable changes."""
+async def sessions(email: str, /, *, options: Options = Options()) -> None:
+    """List the sessions of an account, the newest first.
+
+    Args:
+        email: The account's address.
+    """
+    async with options.existing() as api:
+        found = await api.sessions.list((await _find(api, email)).id)
+    shown = [
+        {
+            "id": each.id,
+            "device": each.device_name,
+            "ip": each.ip,
+            "amr": list(each.amr),
+            "created_at": rfc3339(each.created_at),
+            "last_seen_at": rfc3339(each.last_seen_at),
+        }
+        for each in found
+    ]
+    if options.json:
+        print_json({"sessions": shown})
+    else:
+        columns = ("id", "device", "ip", "created", "last seen")
+        keys = ("id", "device", "ip", "created_at", "last_seen_at")
+        print_table(columns, [tuple(str(each[key] or "-") for key in keys) for each in shown])
+
+
+def _checked(email: str) -> str:
+    """Names the address in the error. Over HTTP nothing that was sent is repeated."""
     try:
-        return Actor.operator(pwd.getpwuid(os.getuid()).pw_name)
-    except KeyError:  # a container's user often has no name
-        return Actor.operator(f"uid {os.getuid()}")
-
-
-async def _set_disabled(email: str, options: Options, *, disabled: bool) -> None:
-    async with options.existing() as ambient:
-        account = await _find(ambient, email)
-        await set_disabled(ambient, operator(), account.id, disabled=disabled)
-        await _print_account(ambient, await _find(ambient, email), json=options.json)
-
-
-async def _find(ambient: Ambient, email: str) -> Account:
-    try:
-        account = await queries.by_email(ambient.database, parse_email(email).key)
+        parse_email(email)
     except InvalidEmail as problem:
         raise InvalidEmail(f"{email!r}: {problem.reason}") from None
-    if account is None:
-        raise NotFound(f"there is no account {email}")
-    return account
+    return email
 
 
-async def _check_roles(ambient: Ambient, names: Iterable[str]) -> None:
-    known = await queries.role_names(ambient.database)
-    for name in sorted(set(names) - known):
+async def _find(api: Doors[Any], email: str) -> Account[Any]:
+    return await api.accounts.by_email(_checked(email))
+
+
+async def _check_roles(api: Doors[Any], names: Collection[str]) -> None:
+    known = {role.name for role in await api.roles.list()} if names else set()
+    for name in sorted({*names} - known):
         raise NotFound(f"there is no role {name}, only {', '.join(sorted(known))}")
 
 
-async def _print_account(ambient: Ambient, account: Account, *, json: bool) -> None:
-    shown = await _shown(ambient, account)
-    shown["permissions"] = list(await queries.permissions(ambient.database, account.id))
+async def _print_account(api: Doors[Any], account: Account[Any], *, json: bool) -> None:
+    shown = {**_shown(account), "permissions": list(await api.accounts.permissions(account.id))}
     if json:
         print_json(shown)
     else:
         print_fields(shown)
 
 
-async def _shown(ambient: Ambient, account: Account) -> Shown:
-    standing = await queries.standing(ambient.database, account.id)
+def _shown(account: Account[Any]) -> Shown:
     return {
         "email": account.email,
         "id": account.id,
-        "roles": list(standing.roles) if standing else [],
-        "disabled": account.disabled_at is not None,
-        "verified": account.verified_at is not None,
-        "created": moment(account.created_at),
+        "roles": list(account.roles),
+        "disabled": account.disabled,
+        "verified": account.email_verified,
+        "created_at": rfc3339(account.created_at),
     }
 
 
@@ -217,4 +226,5 @@ COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
     "disable": disable,
     "enable": enable,
     "logout": logout,
+    "sessions": sessions,
 }

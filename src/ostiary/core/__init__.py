@@ -1,4 +1,5 @@
-"""What every installation has: accounts, sign-in, sessions, tokens, audit, mail, and the plug for optional slices.
+"""The parts of every installation: accounts, sign-in, sessions, tokens, audit, mail, and the plug for optional slices.
 
-Inside: ``sign_in > tokens > sessions > accounts > audit > mail > revocations > plug``; arrows point right only.
+Import order: ``sign_in > tokens > sessions > accounts > audit > mail > revocations > plug``. Each may import only what
+is to its right.
 """

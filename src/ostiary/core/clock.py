@@ -1,14 +1,15 @@
-"""Where time comes from. Nothing else in core reads a clock, but for the ``Date`` of a mail, which decides nothing."""
+"""The source of time. Nothing else in core reads a clock, except for the ``Date`` header of mails, which is not used
+for any decision."""
 
 import time
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 MICROSECONDS: Final = 1_000_000
-"""In one second."""
+"""Microseconds per second."""
 
 TO_THE_MINUTE: Final = "%Y-%m-%d %H:%M UTC"
-"""How mails write a `moment`: the same in every language, whatever the server's locale is."""
+"""The format of a `moment` in mails. It does not depend on the locale of the server."""
 
 
 class Clock(Protocol):
@@ -22,5 +23,5 @@ class SystemClock:
 
 
 def moment(microseconds: int) -> datetime:
-    """A time since the epoch as answers and mails show it: in UTC, to the whole second."""
+    """A time since the epoch as responses and mails show it: in UTC, in whole seconds."""
     return datetime.fromtimestamp(microseconds // MICROSECONDS, tz=UTC)

@@ -1,5 +1,5 @@
-"""Where the randomness of ids, tokens, salts and nonces comes from. Beside it, only the secret file and the names of
-mails are drawn, from the system itself."""
+"""The source of randomness for ids, tokens, salts and nonces. Only the secret file and the Message-IDs of mails use the
+operating system's randomness directly."""
 
 import base64
 import secrets
@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 class Random(Protocol):
     def token(self, size: int) -> bytes:
-        """``size`` bytes that nobody can guess."""
+        """``size`` unpredictable bytes."""
 
 
 class SystemRandom:
@@ -20,5 +20,6 @@ _IDENTIFIER_SIZE: Final = 16
 
 
 def identifier(prefix: str, random: Random) -> str:
-    """A new name for a row: ``acc_`` and 128 random bits as 26 lower-case letters and digits. Not a secret."""
+    """A new id for a row: a prefix such as ``acc_`` and 128 random bits as 26 lower-case letters and digits. Not a
+    secret."""
     return f"{prefix}_{base64.b32encode(random.token(_IDENTIFIER_SIZE)).decode().rstrip('=').lower()}"

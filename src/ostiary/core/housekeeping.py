@@ -1,7 +1,8 @@
-"""Housekeeping: what has expired is removed, by one process at a time.
+"""Housekeeping: one process at a time removes expired rows.
 
-Every process looks now and then whether it is due, and whoever is first does it under a lease. One that dies at it is
-replaced when its lease has ended. Each statement bears being run by two at once, should two believe they are the one.
+Every process checks regularly whether it is due, and the first one does the work under a lease. If that process dies,
+another takes over when the lease expires. All statements are idempotent, so that two processes that both believe to
+have the lease do no harm.
 """
 
 import asyncio
@@ -23,25 +24,25 @@ from ostiary.trace import trace
 LEASE: Final = "housekeeping"
 
 SWEEP_SECONDS: Final = 600
-"""Between the end of one run and the beginning of the next, whoever does it."""
+"""Seconds between the end of one run and the start of the next, in any process."""
 
 LEASE_SECONDS: Final = 60
-"""How long a process that died at it keeps others from going on."""
+"""How long the lease of a process that died blocks the others."""
 
 LOOK_SECONDS: Final = 60.0
-"""The longest pause between two looks whether it is due."""
+"""The longest pause between two checks whether housekeeping is due."""
 
 FIRST_LOOK_SECONDS: Final = 10.0
-"""The longest before the first; drawn by lot, since processes are often started together."""
+"""The longest pause before the first check. The actual pause is random, because processes often start together."""
 
 CLOSE_SECONDS: Final = 2.0
-"""How long a portion may go on when its process is asked to end."""
+"""How long the current batch may continue after its process is asked to stop."""
 
 _LOG: Final = logging.getLogger("ostiary")
 
 
 class Housekeeper:
-    """Works from `open` to `close`. What fails is logged, and tried again at the next look."""
+    """Works from `open` to `close`. Failures are logged and retried at the next check."""
 
     def __init__(self, ambient: Ambient, features: Sequence[Feature]) -> None:
         self._ambient = ambient
@@ -57,8 +58,8 @@ class Housekeeper:
         self._task = asyncio.create_task(self._run(), name="ostiary-housekeeping")
 
     async def close(self) -> None:
-        """Lets the portion that is under way finish, unless it takes long: a database that is silent must not hold up
-        the end of a process. Another process may go on with the rest at once."""
+        """Waits for the current batch, but not for long: an unresponsive database must not delay the end of a process.
+        Another process may continue with the rest at once."""
         self._closing.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
@@ -66,7 +67,8 @@ class Housekeeper:
             await asyncio.wait([self._task])
 
     async def tidy(self) -> bool:
-        """Removes all that has expired. False: another process is at it or has done it lately, or this one closes."""
+        """Removes everything that has expired. Returns False if another process is doing it or did it recently, or if
+        this process is closing."""
         for sweep in self._sweeps:
             if not await self._swept(sweep):
                 return False
@@ -80,12 +82,13 @@ class Housekeeper:
             self._ambient.revocations.forget(self._ambient.seconds())  # this process's own memory
             try:
                 await self.tidy()
-            except Exception as problem:  # noqa: BLE001 — had it stopped, tables would grow for ever
-                _LOG.warning("housekeeping is put off: %s", trace(problem))
+            except Exception as problem:  # noqa: BLE001 — if it stopped, tables would grow without limit
+                _LOG.warning("housekeeping failed and will be retried: %s", trace(problem))
             pause = jitter(LOOK_SECONDS)
 
     async def _swept(self, sweep: Sweep) -> bool:
-        """Runs one until nothing is left for it. False: before that the lease was another's, or this process closed."""
+        """Runs one sweep until nothing is left. Returns False if the lease was lost to another process, or this process
+        closes, before that."""
         while not self._closing.is_set():
             removed = await self._portion(sweep)
             if removed is None:
@@ -96,7 +99,7 @@ class Housekeeper:
         return False
 
     async def _portion(self, sweep: Sweep) -> int | None:
-        """How many rows went; None where the lease is another's."""
+        """Runs one batch. Returns the number of deleted rows, or None if another process has the lease."""
         now = await self._ambient.database.now()
 
         async def body(tx: Transaction) -> int | None:

@@ -1,8 +1,9 @@
-"""Opaque tokens: everything single-use that travels, and refresh tokens.
+"""Opaque tokens: refresh tokens, device tokens, client secrets and all single-use tokens.
 
-``ostiary_refresh_`` (what it is for), 64 hex digits (256 random bits) and 8 hex digits (their CRC-32). The prefix and
-checksum let secret scanners find a leaked one without asking, and a mistyped or cut one is refused without asking the
-database. Only the SHA-256 is stored: with 256 random bits behind it, salt and stretching would add nothing.
+A token is a prefix for its purpose (``ostiary_refresh_``), 64 hex digits (256 random bits) and 8 hex digits (the CRC-32
+of purpose and random part). With prefix and checksum, secret scanners can recognise a leaked token offline, and a
+mistyped or truncated token is refused without a database query. Only the SHA-256 hash is stored. With 256 random bits,
+salt and stretching would add nothing.
 """
 
 import binascii
@@ -13,12 +14,12 @@ from typing import Final, NamedTuple
 
 from ostiary.core.entropy import Random
 
-_SIZE: Final = 32  # bytes: nobody guesses 256 bits
+_SIZE: Final = 32  # bytes: 256 bits cannot be guessed
 _FORM: Final = re.compile(r"ostiary_([a-z]+)_([0-9a-f]{64})([0-9a-f]{8})")
 
 
 class Purpose(StrEnum):
-    """What a token is for. A token for one purpose is malformed for every other one."""
+    """The purpose of a token. A token for one purpose is malformed for all others."""
 
     REFRESH = "refresh"
     ATTEMPT = "attempt"
@@ -29,7 +30,7 @@ class Purpose(StrEnum):
 
 
 class NewToken(NamedTuple):
-    """A token to hand out, and what is stored of it."""
+    """The token for the client, and the hash that is stored."""
 
     text: str
     fingerprint: bytes
@@ -42,7 +43,7 @@ def new_token(purpose: Purpose, random: Random) -> NewToken:
 
 
 def fingerprint(token: str, purpose: Purpose) -> bytes | None:
-    """What is stored and looked up, or None when this cannot be one of our tokens for the purpose."""
+    """The hash that is stored and looked up. None if the text does not have the form of a token for this purpose."""
     form = _FORM.fullmatch(token)
     if form is None or form[1] != purpose or form[3] != _checksum(purpose, form[2]):
         return None

@@ -1,8 +1,8 @@
-"""After a backup was restored: whatever it would bring back to life that had ended, ends.
+"""The steps after restoring a backup: they end everything that the backup might wrongly bring back.
 
-A backup does not know what happened after it. It has sessions that were signed out since, signing keys that were
-revoked, links that were used; and tokens are about that were issued since, of sessions that it has never seen. Which of
-them cannot be told, so all of them end.
+A backup does not contain what happened after it was made. It has sessions that were signed out since then, signing keys
+that were revoked and links that were used. Tokens also exist for sessions that the backup does not contain. It is
+impossible to tell which ones are affected, so all of them end.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ from ostiary.store.generation import raise_generation
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """``generation`` is the store's from here on; ``registrations`` is how many waited for their link and are gone."""
+    """``generation`` is the new generation of the store. ``registrations`` is the number of pending registrations that
+    were deleted."""
 
     generation: int
     registrations: int
@@ -28,9 +29,9 @@ class Restored:
 
 
 async def finish_restore(ambient: Ambient, actor: Actor) -> Restored:
-    """Ends every session, access token, sign-in under way, registration link and signing key, in one transaction, and
-    has everybody who follows the change feed take a new snapshot. To be called once after a restore, before anybody is
-    served; once more does no harm.
+    """Ends all sessions, access tokens, open sign-ins, registration links and signing keys in one transaction. All
+    readers of the change feed then load a new snapshot. Call it once after a restore, before serving requests. Calling
+    it again does no harm.
 
     Raises:
         Forbidden: the actor lacks ``users:write`` or ``keys:write``.
@@ -40,7 +41,7 @@ async def finish_restore(ambient: Ambient, actor: Actor) -> Restored:
     async def body(tx: Transaction) -> Revoking[Restored]:
         await act(ambient, tx, actor, USERS_WRITE, Event("installation.restored"))
         generation = await raise_generation(tx, now=ambient.now())
-        # sign-ins under way end with it: an attempt holds the epoch of its beginning
+        # this also ends open sign-ins, because an attempt stores the epoch of its start
         raised = await raise_everything(ambient, tx)
         registrations = await queries.delete_registrations(tx)
         replacing = await replace_all(ambient, tx, actor, fresh)

@@ -1,11 +1,12 @@
-"""What the change feed says about revocations, how it is written, and how it reaches the verifier's memory."""
+"""Feed entries about revocations: how they are written, and how they reach the verifier's memory."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
 
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Ambient
+from ostiary.core.settings import Section, setting
 from ostiary.store.database import Transaction
 from ostiary.store.feed import Entry, append
 from ostiary.verifier import LEEWAY, KnownRevocations
@@ -13,22 +14,43 @@ from ostiary.verifier.feed_message import EPOCH_RAISED, EVERYTHING, SESSION_ENDE
 from ostiary.verifier.verifier import MAX_LIFETIME
 
 STATUS_SET: Final = "status"
-"""For status lists alone: the bit of the tokens that an entry of another kind refuses."""
+"""Used by status lists only: the bit for tokens that an entry of another kind refuses."""
+
+SERVE: Final = "serve"
+REFUSE: Final = "refuse"
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, kw_only=True)
+class RevocationSettings(Section):
+    section: ClassVar[str] = "revocations"
+
+    staleness: int = setting(
+        "Seconds without a successful read of the change feed after which revocations count as unknown.",
+        5,
+        least=1,
+        most=60,
+    )
+    policy: str = setting(
+        "What happens then: `refuse` answers 503, `serve` goes on with the revocations known so far. Tokens are issued "
+        "in neither case.",
+        REFUSE,
+        choices=(REFUSE, SERVE),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Revoking(Generic[T]):
-    """What a transaction's body returns: its result, and the feed entries to append as its last statement."""
+    """The return value of a transaction body: its result, and the feed entries to append as the last statement."""
 
     result: T
     entries: tuple[Entry, ...] = ()
 
 
 async def transact(ambient: Ambient, body: Callable[[Transaction], Awaitable[Revoking[T]]]) -> T:
-    """Runs a body that may revoke. What it revokes is in the feed with the commit, and refused by this process when
-    this returns; other processes follow the feed."""
+    """Runs a transaction body that may revoke something. The feed entries are part of the same commit. When this
+    returns, this process already refuses what was revoked. Other processes follow the feed."""
 
     async def with_feed(tx: Transaction) -> Revoking[T]:
         revoking = await body(tx)
@@ -46,7 +68,7 @@ def session_ended(session_id: str, *, now: int) -> Entry:
 
 
 def epoch_raised(account_id: str, epoch: int, *, now: int) -> Entry:
-    """Access tokens of the account with a lower ``ver`` are refused from here on."""
+    """From now on, access tokens of the account with a lower ``ver`` are refused."""
     return Entry(kind=EPOCH_RAISED, key=account_id, value=epoch, until=_last_token_dies(now))
 
 
@@ -59,12 +81,12 @@ def status_set(list_number: int, index: int, *, now: int) -> Entry:
 
 
 def everything_revoked(least: int, *, now: int) -> Entry:
-    """Access tokens of the whole realm with a ``ver`` below ``least`` are refused from here on."""
+    """From now on, all access tokens of the realm with a ``ver`` below ``least`` are refused."""
     return Entry(kind=EVERYTHING, key="", value=least, until=_last_token_dies(now))
 
 
 def apply(known: KnownRevocations, entries: Sequence[Entry]) -> None:
-    """Takes feed entries into memory. Applying one twice changes nothing; kinds this version does not know are left."""
+    """Applies feed entries to the memory. This is idempotent. Unknown kinds are ignored."""
     for entry in entries:
         if entry.kind == SESSION_ENDED:
             known.end_session(entry.key, until=entry.until // MICROSECONDS)
@@ -77,6 +99,6 @@ def apply(known: KnownRevocations, entries: Sequence[Entry]) -> None:
 
 
 def _last_token_dies(now: int) -> int:
-    # The longest lifetime there can be, not today's setting: it may have been longer when a token was issued, or on a
-    # node that has not been restarted. One second more, because `exp` is in whole seconds.
+    # Uses the longest possible lifetime, not the current setting, which may have been longer when a token was issued or
+    # on a node that has not been restarted. One second more, because `exp` is in whole seconds.
     return now + (MAX_LIFETIME + LEEWAY + 1) * MICROSECONDS

@@ -1,4 +1,4 @@
-"""The master secret: read or made, and refused when it is weak."""
+"""The master secret: reads or creates it, and refuses a weak one."""
 
 import contextlib
 import math
@@ -14,12 +14,12 @@ from ostiary.errors import ConfigurationError
 
 _BASE64_LENGTH: Final = 43  # 32 bytes as base64
 _HEX_LENGTH: Final = 64  # 32 bytes as hex
-_LEAST_BITS: Final = 128  # a random 43-character text has about 200 by this count
+_LEAST_BITS: Final = 128  # a random text of 43 characters has about 200 by this measure
 _PLACEHOLDERS: Final = re.compile(
     r"change.?me|secret|secure|example|placeholder|password|default|master.?key|0123456789|abcdefghij|qwerty|lorem",
     re.IGNORECASE,
 )
-# letters of one case and what stands between words: 32 random bytes in base64 or base32 do not come out like that
+# letters of one case and word separators: 32 random bytes in base64 or base32 do not look like that
 _SENTENCE: Final = re.compile(r"[a-z._,'-]*|[A-Z._,'-]*")
 _PUBLISHED: Final = frozenset(
     {
@@ -29,17 +29,18 @@ _PUBLISHED: Final = frozenset(
         "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg",  # RFC 7520 §3.5
     }
 )
-"""Long and random, and copied from documents into many installations."""
+"""Long and random, but published in documentation and copied into many installations."""
 
 
 def check_secret(text: str) -> bytes:
-    """The secret's bytes, as they go into the key derivation.
+    """The bytes of the secret for the key derivation.
 
     Raises:
-        ConfigurationError: it is shorter than 32 random bytes can be, a known example, or too regular to be random.
+        ConfigurationError: the secret is shorter than 32 random bytes can be, a known example, or too regular to be
+            random.
     """
     if problem := _weakness(text):
-        raise ConfigurationError(f"OSTIARY_SECRET {problem}; make one with: {NEW_SECRET}")
+        raise ConfigurationError(f"OSTIARY_SECRET {problem}; create one with: {NEW_SECRET}")
     return text.encode()
 
 
@@ -48,23 +49,23 @@ def _weakness(text: str) -> str | None:
         return "must be printable ASCII without spaces"
     least = _HEX_LENGTH if re.fullmatch(r"[0-9a-fA-F]*", text) else _BASE64_LENGTH
     if len(text) < least:
-        return f"is too short: {len(text)} characters, where 32 random bytes give {least}"
+        return f"is too short: it has {len(text)} characters, but 32 random bytes have at least {least}"
     if text in _PUBLISHED or _PLACEHOLDERS.search(text):
         return "looks like an example, not like a secret"
     if _SENTENCE.fullmatch(text):
-        return "is made of words, which wordlists have too"
+        return "consists of words, which can be guessed with wordlists"
     if _repeats(text) or _shannon_bits(text) < _LEAST_BITS:
         return "is too regular to be random"
     return None
 
 
 def _repeats(text: str) -> bool:
-    """Whether the text is one piece written several times."""
+    """Whether the text is one piece repeated several times."""
     return text in (text + text)[1:-1]
 
 
 def _shannon_bits(text: str) -> float:
-    """The text's length times the entropy of its letter frequencies: an upper bound for what it can hold."""
+    """The length of the text times the entropy of its letter frequencies: an upper bound for its randomness."""
     counts = Counter(text)
     return -sum(count * math.log2(count / len(text)) for count in counts.values())
 
@@ -75,17 +76,17 @@ def secret_path(database_path: Path) -> Path:
 
 
 def load_secrets(configured: Secret | None, *, database_path: Path | None) -> tuple[bytes, ...]:
-    """The secrets, newest first: those configured, else the one in the file beside an SQLite database.
+    """The secrets, newest first: the configured ones, or else the one in the file next to an SQLite database.
 
     Raises:
-        ConfigurationError: none is configured and there is no place for a file; or it is weak; or the database is
-            there and its secret file is not (a new one would make its keys unreadable).
+        ConfigurationError: no secret is configured and the database is not a file; or the secret is weak; or the
+            database exists without its secret file (with a new secret its keys would be unreadable).
     """
     if configured is not None:
-        # an empty one is too short: it must not pass for none
+        # an empty setting counts as a secret that is too short, not as a missing one
         return tuple(check_secret(text) for text in configured.reveal().split() or [""])
     if database_path is None:
-        raise ConfigurationError(f"OSTIARY_SECRET is needed with this database; make one with: {NEW_SECRET}")
+        raise ConfigurationError(f"OSTIARY_SECRET is needed with this database; create one with: {NEW_SECRET}")
     return (_from_file(secret_path(database_path), database_path=database_path),)
 
 
@@ -98,19 +99,19 @@ def _from_file(path: Path, *, database_path: Path) -> bytes:
         if path.stat().st_mode & 0o077:
             raise ConfigurationError(f"{path} can be read by others: chmod 600 {path}")
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is damaged: restore it from your copy") from None
+        raise ConfigurationError(f"{path} is damaged: restore it from your backup") from None
     except OSError as problem:
         place = f"the folder {path.parent}" if not path.exists() else str(path)
         raise ConfigurationError(f"{place}: {problem.strerror}") from None
     if weakness := _weakness(text):
-        # not the operator's choice: a new one would lock them out of their database
-        raise ConfigurationError(f"{path} is damaged, its secret {weakness}: restore it from your copy")
+        # do not suggest a new secret: it would lock the operator out of the database
+        raise ConfigurationError(f"{path} is damaged, its secret {weakness}: restore it from your backup")
     return text.encode()
 
 
 def _refuse_orphan(database_path: Path, path: Path) -> None:
-    # Looked at in this order, another process that starts at the same time cannot be mistaken for a lost secret:
-    # whoever creates the database has created the secret before.
+    # Checked in this order, another process that starts at the same time is not mistaken for a lost secret: each
+    # process creates the secret before the database.
     if database_path.exists() and database_path.stat().st_size and not path.exists():
         raise ConfigurationError(
             f"{database_path} exists but its secret {path} does not; restore it or set OSTIARY_SECRET"
@@ -118,7 +119,7 @@ def _refuse_orphan(database_path: Path, path: Path) -> None:
 
 
 def _create(path: Path) -> None:
-    """Creates the file with its content or not at all, and leaves one that another process made first."""
+    """Creates the file with its complete content or not at all. Keeps a file that another process created first."""
     own = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -126,7 +127,7 @@ def _create(path: Path) -> None:
             file.write(secrets.token_urlsafe(32) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        # link() fails where the name exists: the first of several processes wins, and nobody reads half a file
+        # link() fails if the name exists, so the first of several processes wins and none reads an incomplete file
         with contextlib.suppress(FileExistsError):
             os.link(own, path)
     finally:

@@ -1,8 +1,8 @@
-"""Sealing what must not be readable in the database, and one key for each purpose from the master secret.
+"""Encryption of values that must not be readable in the database, with one key per purpose from the master secret.
 
-HKDF-SHA256 (RFC 5869) separates purposes; AES-256-GCM with a random nonce seals. A ciphertext names the secret that
-sealed it, so that several secrets can be valid while one is being replaced, and is bound to its row and purpose: moved
-to another row it does not open.
+HKDF-SHA256 (RFC 5869) derives a key for each purpose. AES-256-GCM with a random nonce encrypts. A ciphertext contains
+the id of the secret that sealed it, so that several secrets can be valid during a rotation. It is bound to its row and
+purpose: if it is copied to another row, it does not open.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _NONCE_SIZE: Final = 12  # SP 800-38D §8.2.2: random nonces, far below 2^32 sea
 
 
 class Vault:
-    """Holds the master secrets, newest first. The newest seals; all of them open."""
+    """The master secrets, newest first. The newest one seals. All of them open."""
 
     def __init__(self, secrets: Sequence[bytes], *, random: Random) -> None:
         self._secrets = {_derive(secret, "secret-id")[:_ID_SIZE]: secret for secret in secrets}
@@ -34,20 +34,20 @@ class Vault:
         return f"Vault({len(self._secrets)} secrets)"
 
     def seal(self, plaintext: bytes, *, purpose: str, row: str) -> bytes:
-        """``plaintext`` as a ciphertext that only opens for the same ``purpose`` and ``row``."""
+        """Seals ``plaintext``. The ciphertext opens only for the same ``purpose`` and ``row``."""
         nonce = self._random.token(_NONCE_SIZE)
         cipher = AESGCM(_derive(self._secrets[self._newest], purpose))
         return _VERSION + self._newest + nonce + cipher.encrypt(nonce, plaintext, _bound_to(purpose, row))
 
     def seal_for(self, bearer: bytes, plaintext: bytes, *, purpose: str, row: str) -> bytes:
-        """``plaintext`` as a ciphertext that only opens with a master secret *and* ``bearer``, which is at least 256
-        random bits that are stored nowhere."""
+        """Seals ``plaintext``. The ciphertext opens only with a master secret *and* ``bearer``, which has at least 256
+        random bits and must not be stored anywhere."""
         nonce = self._random.token(_NONCE_SIZE)
         cipher = AESGCM(self._bearer_key(self._newest, bearer, purpose))
         return _VERSION + self._newest + nonce + cipher.encrypt(nonce, plaintext, _bound_to(purpose, row))
 
     def open_for(self, bearer: bytes, ciphertext: bytes, *, purpose: str, row: str) -> bytes:
-        """What `seal_for` sealed. Raises ConfigurationError as `open`."""
+        """Opens a ciphertext of `seal_for`. Raises ConfigurationError like `open`."""
         identifier, nonce, sealed = self._parts(ciphertext)
         return _opened(AESGCM(self._bearer_key(identifier, bearer, purpose)), nonce, sealed, purpose, row)
 
@@ -59,14 +59,14 @@ class Vault:
 
     @property
     def newest_prefix(self) -> bytes:
-        """What everything begins with that the newest secret has sealed."""
+        """The first bytes of everything that the newest secret has sealed."""
         return _VERSION + self._newest
 
     def reseal(self, ciphertext: bytes, *, purpose: str, row: str) -> bytes | None:
-        """The same plaintext sealed with the newest secret; None where that has sealed it.
+        """The same plaintext, sealed with the newest secret. None if it already is.
 
         Raises:
-            ConfigurationError: as `open`.
+            ConfigurationError: see `open`.
         """
         if ciphertext.startswith(self.newest_prefix):
             return None
@@ -76,7 +76,8 @@ class Vault:
         """The plaintext.
 
         Raises:
-            ConfigurationError: it was sealed with a secret that is not here, for another row or purpose, or is damaged.
+            ConfigurationError: the ciphertext was sealed with a secret that is not configured, or for another row or
+                purpose, or it is damaged.
         """
         identifier, nonce, sealed = self._parts(ciphertext)
         return _opened(AESGCM(_derive(self._secrets[identifier], purpose)), nonce, sealed, purpose, row)
@@ -94,7 +95,7 @@ class Vault:
 def _opened(cipher: AESGCM, nonce: bytes, sealed: bytes, purpose: str, row: str) -> bytes:
     try:
         return cipher.decrypt(nonce, sealed, _bound_to(purpose, row))
-    except (InvalidTag, ValueError):  # ValueError: cut off within the nonce
+    except (InvalidTag, ValueError):  # ValueError: truncated within the nonce
         raise ConfigurationError(f"a sealed value for {purpose} is damaged or was moved") from None
 
 

@@ -1,1 +1,4 @@
-"""One file for each framework. They translate between its objects and `ostiary.verifier`, and decide nothing."""
+"""Integrations with web frameworks, one file for each.
+
+They translate between the framework's objects and `ostiary.verifier`. They make no decisions of their own.
+"""

@@ -1,4 +1,4 @@
-"""FastAPI: a guard as a dependency.
+"""Protect FastAPI routes with a dependency.
 
 ::
 
@@ -17,7 +17,7 @@ from fastapi.security import HTTPBearer
 from ostiary.errors import OstiaryError
 from ostiary.verifier import Authenticator, Principal, Requirement, refusal
 
-# reads nothing: it puts the scheme into the app's OpenAPI document, so that its pages offer to sign in
+# Adds the scheme to the app's OpenAPI document, so that the docs pages have an Authorize button. It checks nothing.
 _IN_THE_DOCUMENT: Final = HTTPBearer(auto_error=False, scheme_name="Ostiary", description="An access token.")
 
 Caller: TypeAlias = Callable[..., Awaitable[Principal]]
@@ -25,10 +25,12 @@ CallerOrNone: TypeAlias = Callable[..., Awaitable[Principal | None]]
 
 
 class Guard:
-    """Makes dependencies: 401 without a good token, 403 without the right, 503 when neither can be known.
+    """Creates dependencies that check the caller.
+
+    They answer 401 without a valid token, 403 without the required permission, and 503 if Ostiary cannot decide.
 
     Args:
-        authenticator: an `ostiary.Ostiary`, or a `TokenAuthenticator` around a `Verifier`.
+        authenticator: An `ostiary.Ostiary`, or a `TokenAuthenticator` around a `Verifier`.
     """
 
     def __init__(self, authenticator: Authenticator) -> None:
@@ -59,9 +61,10 @@ class Guard:
     ) -> CallerOrNone: ...
 
     def __call__(self, *, optional: bool = False, **asked: Any) -> CallerOrNone:
-        """A dependency that gives the `Principal`; with ``optional`` None where no credential came.
+        """Returns a dependency whose value is the `Principal`.
 
-        The arguments are those of `ostiary.Requirement`, and checked here, when the route is made.
+        The arguments are those of `ostiary.Requirement`. They are checked when the route is defined. With
+        ``optional=True`` the value is None if the request has no credential.
         """
         requirement = Requirement(**asked, optional=optional, role_map=self._authenticator.role_map)
 
@@ -78,7 +81,7 @@ class Guard:
             requirement.check(principal, now=self._authenticator.now())
         except OstiaryError as error:
             refused = refusal(error)
-            # a response of FastAPI's own making: the app's handlers for HTTPException see it like any other
+            # raised as an HTTPException, so that the app's own handlers for it apply
             headers = {name: value for name, value in refused.headers if name != "content-type"}
             raise HTTPException(refused.status, detail=refused.body, headers=headers) from None
         return principal

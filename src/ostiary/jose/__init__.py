@@ -1,8 +1,8 @@
-"""Bytes ⇄ verified claims: JWS compact tokens, their algorithms and keys. Pure: no clock, no I/O, no settings.
+"""Sign and verify compact JWS tokens: their format, algorithms and keys. No clock, no I/O, no settings.
 
-Choose `SigningKey.generate("ES256")` to issue, publish `KeySet(...).to_jwks()`, and `verify` with the same `KeySet`;
-`HmacKey` only where issuer and verifier are one program. This folder knows bytes and keys; what the claims mean, and
-whether the token is still good, is the business of `ostiary.verifier`.
+To issue tokens, create a key with `SigningKey.generate("ES256")`. Publish `KeySet(...).to_jwks()`, and `verify` with
+the same `KeySet`. Use `HmacKey` only if issuer and verifier are the same program. This folder handles bytes and keys.
+`ostiary.verifier` decides what the claims mean and whether the token is still valid.
 """
 
 from ostiary.jose.compact import MAX_TOKEN, Verified, sign, verify

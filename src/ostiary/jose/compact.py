@@ -1,4 +1,4 @@
-"""JWS compact serialization (RFC 7515 §7.1): the only form in which tokens are read and written."""
+"""JWS compact serialization (RFC 7515 §7.1), the only token format that Ostiary reads and writes."""
 
 from typing import Final
 
@@ -16,40 +16,42 @@ MAX_TOKEN: Final = 16 * 1024  # characters
 
 
 class Verified(Struct, frozen=True, gc=False):
-    """What a key of the set has signed. ``payload`` is those very bytes; nothing is read from the token again."""
+    """The verified content of a token. ``payload`` holds exactly the bytes that were signed."""
 
     header: Header
     payload: bytes
 
 
 def sign(payload: bytes, key: SigningKey | HmacKey, *, typ: str | None, longest: int = MAX_TOKEN) -> str:
-    """The token in which ``key`` signs ``payload``; ``typ`` is its kind, such as ``at+jwt`` (RFC 9068 §2.1).
+    """Signs ``payload`` with ``key`` and returns the token.
 
     Args:
-        longest: How many characters whoever verifies it accepts.
+        typ: The kind of token, such as ``at+jwt`` (RFC 9068 §2.1).
+        longest: The maximum number of characters that verifiers accept.
 
     Raises:
-        ValueError: it would be too long for anybody to verify.
+        ValueError: the token would be longer than verifiers accept.
     """
     message = headers.build(key.alg, key.kid, typ) + b"." + base64url.encode(payload)
     token = message + b"." + base64url.encode(key.sign(message))
     if len(token) > longest:
-        raise ValueError(f"a token of {len(token)} bytes: {longest} are accepted")
+        raise ValueError(f"the token has {len(token)} bytes, but only {longest} are accepted: shorten the payload")
     return token.decode("ascii")
 
 
 def verify(token: str, keys: KeySet, *, typ: str | None, longest: int = MAX_TOKEN) -> Verified:
-    """Checks form, signature and kind of a token, in this order.
+    """Checks the form, signature and kind of a token, in this order.
 
     Args:
-        typ: The kind that is expected, such as ``at+jwt`` (RFC 8725bis §3.11). Media types are compared, so that
-            ``application/at+jwt`` and other letter cases are equal. None: the header must have none.
-        longest: How many characters are accepted: more only for a kind that has to be longer, from who is asked for it.
+        typ: The expected kind, such as ``at+jwt`` (RFC 8725bis §3.11). It is compared as a media type, so
+            ``application/at+jwt`` and other letter cases are equal. None: the header must not have a ``typ``.
+        longest: The maximum number of characters. Raise it only for kinds of tokens that need to be longer and that
+            you requested from their issuer.
 
     Raises:
-        MalformedToken: not three segments of strict base64url, too long, or a header that is refused.
-        BadSignature: no key of the set has that name and algorithm, or it did not sign this.
-        ClaimRejected: signed, but of another kind.
+        MalformedToken: the token is not three segments of strict base64url, is too long, or has a refused header.
+        BadSignature: the set has no key with the token's ``kid`` and ``alg``, or the signature does not match.
+        ClaimRejected: the token is signed, but of another kind.
     """
     segment, payload, signature, message = _split(token, longest)
     known = keys.recall(segment)
@@ -59,28 +61,32 @@ def verify(token: str, keys: KeySet, *, typ: str | None, longest: int = MAX_TOKE
     if known is None:
         keys.remember(segment, header, key)
     if header.typ != (None if typ is None else headers.media_type(typ)):
-        raise ClaimRejected("a token of another kind")
+        wanted = "no typ" if typ is None else f"typ {typ}"
+        raise ClaimRejected(f"typ: a token of another kind, pass one with {wanted}")
     return Verified(header, payload)
 
 
 def _split(token: str, longest: int) -> tuple[bytes, bytes, bytes, bytes]:
-    """Header segment, payload, signature, and what was signed. Size first: nothing else looks at a giant."""
+    """The header segment, payload, signature and signed message.
+
+    The size is checked first, so that no other code processes an oversized token.
+    """
     if not isinstance(token, str) or len(token) > longest:
-        raise MalformedToken("not a token, or too long for one")
+        raise MalformedToken(f"the token is not a string, or is longer than {longest} characters")
     try:
         message, _, signature = token.encode("ascii").rpartition(b".")
         segment, dot, payload = message.partition(b".")
         if not dot:
-            raise MalformedToken("not three segments")
-        # a further dot, as in the five segments of a JWE, is no base64url character
+            raise MalformedToken("the token is not three segments separated by dots")
+        # any further dot, as in the five segments of a JWE, fails here: it is not a base64url character
         return segment, base64url.decode(payload), base64url.decode(signature), message
     except ValueError:
-        raise MalformedToken("not three segments of base64url") from None
+        raise MalformedToken("the token is not three segments of base64url") from None
 
 
 def _choose(segment: bytes, keys: KeySet) -> tuple[Header, Key]:
     header = headers.parse(segment)
     key = keys.choose(header)
     if key is None:
-        raise BadSignature("no key of that name and algorithm")
+        raise BadSignature("kid, alg: the issuer has no key of that name and algorithm")
     return header, key

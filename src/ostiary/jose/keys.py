@@ -1,6 +1,7 @@
-"""Typed keys for asymmetric algorithms. A key has exactly one algorithm, fixed when it is made; no header changes it.
+"""Typed keys for asymmetric algorithms.
 
-Keys are immutable and may be used from many threads. Their text form shows no secret.
+A key has exactly one algorithm. It is fixed when the key is created, and no token header can change it. Keys are
+immutable and thread-safe. Their ``repr`` shows no secret.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,16 +16,16 @@ from ostiary.jose.pem import read_private, read_public
 
 @final
 class VerifyingKey:
-    """A public key. Make one with `from_jwk` or `from_pem`, or take `SigningKey.public`."""
+    """A public key. Create one with `from_jwk` or `from_pem`, or use `SigningKey.public`."""
 
     __slots__ = ("_members", "alg", "kid", "matches", "spellings", "thumbprint")
 
     alg: str
     kid: str
     matches: Callable[[bytes, bytes], bool]
-    """Whether a signature (the first) belongs to a message."""
+    """(signature, message) → whether this key made the signature for the message."""
     spellings: frozenset[str]
-    """The names under which a header may state the algorithm."""
+    """The names that a header may use for the algorithm."""
     thumbprint: str
 
     def __init__(self, scheme: Scheme[Any, Any], key: object, *, kid: str | None = None) -> None:
@@ -38,24 +39,27 @@ class VerifyingKey:
 
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, Any], *, alg: str | None = None) -> Self:
-        """Reads a public JWK. ``alg`` is needed where the JWK neither names an algorithm nor has a curve with only one.
+        """Reads a public JWK.
+
+        Pass ``alg`` if the JWK does not name an algorithm and its curve does not determine one.
 
         Raises:
-            KeyRejected: private members, another use or algorithm, a weak, malformed or inconsistent key.
+            KeyRejected: the JWK has private members or another use or algorithm, or the key is weak, malformed or
+                inconsistent.
         """
         jwks.check_use(jwk, "verify")
         if not jwks.PRIVATE_MEMBERS.isdisjoint(jwk):
-            raise KeyRejected("the JWK holds private members: it must not be passed around as a public key")
+            raise KeyRejected("the JWK has private members: pass only its public members")
         scheme = jwks.scheme_of(jwk, alg)
         return cls(scheme, scheme.read_public(jwk), kid=jwks.kid_of(jwk))
 
     @classmethod
     def from_pem(cls, pem: bytes, *, alg: str, kid: str | None = None) -> Self:
-        """Reads ``-----BEGIN PUBLIC KEY-----``. Raises KeyRejected for anything else, private keys too."""
+        """Reads ``-----BEGIN PUBLIC KEY-----``. Raises KeyRejected for anything else, including private keys."""
         return cls(scheme_named(alg), read_public(pem), kid=kid)
 
     def to_jwk(self) -> dict[str, str]:
-        """The public JWK with ``kid``, ``alg`` and ``use``, ready for a JWK Set."""
+        """The public JWK with ``kid``, ``alg`` and ``use``, to put into a JWK Set."""
         return {**self._members, "alg": self.alg, "kid": self.kid, "use": "sig"}
 
     def __repr__(self) -> str:
@@ -64,7 +68,7 @@ class VerifyingKey:
 
 @final
 class SigningKey:
-    """A private key with its public one. Make one with `generate`, `from_jwk` or `from_pem`."""
+    """A private key and its public key. Create one with `generate`, `from_jwk` or `from_pem`."""
 
     __slots__ = ("_key", "_scheme", "alg", "kid", "public", "sign")
 
@@ -72,7 +76,7 @@ class SigningKey:
     kid: str
     public: VerifyingKey
     sign: Callable[[bytes], bytes]
-    """The signature of a message."""
+    """message → its signature."""
 
     def __init__(self, scheme: Scheme[Any, Any], key: object, *, kid: str | None = None) -> None:
         self._scheme = scheme
@@ -84,24 +88,24 @@ class SigningKey:
 
     @classmethod
     def generate(cls, alg: str, *, kid: str | None = None) -> Self:
-        """A new key. ``alg`` is a name of the table in `ostiary.jose.algorithms`, such as ``ES256``."""
+        """Generates a key. ``alg`` is a name from the table in `ostiary.jose.algorithms`, such as ``ES256``."""
         scheme = scheme_named(alg)
         return cls(scheme, scheme.generate(), kid=kid)
 
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, Any], *, alg: str | None = None) -> Self:
-        """Reads a private JWK. Raises KeyRejected also where its public part does not belong to it."""
+        """Reads a private JWK. Raises KeyRejected, also if its public part does not match its private part."""
         jwks.check_use(jwk, "sign")
         scheme = jwks.scheme_of(jwk, alg)
         return cls(scheme, scheme.read_private(jwk), kid=jwks.kid_of(jwk))
 
     @classmethod
     def from_pem(cls, pem: bytes, *, alg: str, kid: str | None = None, password: bytes | None = None) -> Self:
-        """Reads a private key in PEM form, encrypted if ``password`` is given. Raises KeyRejected for anything else."""
+        """Reads a private key in PEM form. Pass ``password`` if it is encrypted. Raises KeyRejected otherwise."""
         return cls(scheme_named(alg), read_private(pem, password), kid=kid)
 
     def to_jwk(self) -> dict[str, str]:
-        """The private JWK. It is the secret itself: encrypt it before it is stored."""
+        """The private JWK, which contains the secret. Encrypt it before you store it."""
         return {**self.public.to_jwk(), **self._scheme.write_private(self._key)}
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Reading the members of a JWK strictly (RFC 7517 §4, RFC 7518 §6): each has one type and one spelling."""
+"""Strict reading of JWK members (RFC 7517 §4, RFC 7518 §6): each has one type and one spelling."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,12 @@ from ostiary.jose import base64url
 def text(jwk: Mapping[str, Any], name: str) -> str:
     value = jwk.get(name)
     if not isinstance(value, str):
-        raise KeyRejected(f"the JWK has no text member {name!r}")
+        raise KeyRejected(f"the JWK's {name!r} is missing or not a string")
     return value
 
 
 def octets(jwk: Mapping[str, Any], name: str, *, size: int | None = None) -> bytes:
-    """The bytes of a base64url member, of exactly ``size`` if given."""
+    """The bytes of a base64url member. If ``size`` is given, there must be exactly that many."""
     try:
         value = base64url.decode(text(jwk, name).encode("ascii"))
     except ValueError:
@@ -26,17 +26,17 @@ def octets(jwk: Mapping[str, Any], name: str, *, size: int | None = None) -> byt
 
 
 def natural(jwk: Mapping[str, Any], name: str, *, most: int) -> int:
-    """A Base64urlUInt of at most ``most`` bytes, in as few bytes as it needs (RFC 7518 §2)."""
+    """A Base64urlUInt of at most ``most`` bytes, without leading zeros (RFC 7518 §2)."""
     value = octets(jwk, name)
     if len(value) > most:
-        raise KeyRejected(f"the JWK's {name!r} is too large")
+        raise KeyRejected(f"the JWK's {name!r} has more than {most} bytes")
     if not value or value[0] == 0:
         raise KeyRejected(f"the JWK's {name!r} is empty or has leading zeros")
     return int.from_bytes(value, "big")
 
 
 def written(value: bytes) -> str:
-    """A member's text for bytes."""
+    """Encodes bytes as a member's text."""
     return base64url.encode(value).decode("ascii")
 
 

@@ -9,9 +9,8 @@ from typing import Any, Final
 import httpx
 
 from ostiary.app import Ostiary
-from ostiary.core.accounts import registration
 from ostiary.core.clock import MICROSECONDS
-from ostiary.core.plug import Actor, Mail
+from ostiary.core.plug import Mail
 from ostiary.testing.lifespan import running
 
 PASSWORD: Final = "a door for every porter"  # noqa: S105 — everybody in a test world has it
@@ -61,9 +60,7 @@ class World:
         """A client that is signed in as a new account with ``role``, through the app's own routes."""
         self._people += 1
         email = email or f"person{self._people}@example.com"
-        await registration.create(
-            self.auth.ambient, Actor.operator("test"), email=email, password=PASSWORD, roles=(role,)
-        )
+        await self.auth.accounts.create(email=email, password=PASSWORD, roles=(role,))
         prefix = self.auth.settings.prefix
         answer = await self.http.post(f"{prefix}/login", json={"email": email, "password": PASSWORD})
         answer.raise_for_status()

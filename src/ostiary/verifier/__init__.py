@@ -1,8 +1,8 @@
-"""Who is calling: access tokens verified, credentials read from requests, refusals told in HTTP's words.
+"""Authenticate callers: read credentials from requests, verify access tokens, and write refusals as HTTP answers.
 
-Needs the base dependencies only, so that any service in any framework can use it, and does no I/O but to fetch keys and
-revocations, in ``remote``. It knows what a token must say and what has been revoked; it must never know accounts,
-passwords or a database.
+Needs only the base dependencies, so that any service can use it with any framework. Its only I/O is in ``remote``,
+which fetches keys and revocations. It knows what a token must contain and what has been revoked. It must never depend
+on accounts, passwords or a database.
 """
 
 from ostiary.verifier.access_token import ACCESS_TOKEN_TYPE, AccessToken, Confirmation, encode_access_token

@@ -1,4 +1,4 @@
-"""The claims of an access token (RFC 9068 §2.2), as one immutable value."""
+"""The claims of an access token (RFC 9068 §2.2) as one immutable value."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -7,29 +7,33 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from ostiary.errors import ClaimRejected, MalformedToken
+from ostiary.errors import MalformedToken
 from ostiary.jose import strict_json
+from ostiary.verifier.claims import check_not_null, check_printable, convert_claims
 
 ACCESS_TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 
-_MAX_ID: Final = 256  # characters; ids become keys of tables and parts of log lines
+_MAX_ID: Final = 256  # characters; ids are used as table keys and in log lines
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=_MAX_ID)]
 
 Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=_LAST_SECOND)]
-"""A NumericDate. RFC 7519 §2 allows fractions; we write none and refuse them, as well as true, texts and null: each of
-them has passed for a number somewhere and outlived every comparison."""
+"""A NumericDate. RFC 7519 §2 allows fractions, but we neither write nor accept them.
+
+True, strings and null are refused as well. Each of them has been accepted as a number somewhere, and a token with it
+never expired.
+"""
 
 
 class Confirmation(Struct, frozen=True, forbid_unknown_fields=True):
-    """The key that the token is bound to (RFC 9449 §6.1). A method that we do not know cannot be checked: refused."""
+    """The key that the token is bound to (RFC 9449 §6.1). Other methods are refused because we cannot check them."""
 
     jkt: Identifier
 
 
 class StatusListEntry(Struct, frozen=True):
-    """Where the token's bit stands in a Token Status List."""
+    """The place of the token's bit in a Token Status List."""
 
     idx: Annotated[int, Meta(ge=0)]
     uri: str
@@ -40,9 +44,9 @@ class Status(Struct, frozen=True):
 
 
 class AccessToken(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What an access token says. Immutable to the leaves: it is shared between requests and threads.
+    """The claims of an access token. Deeply immutable, because requests and threads share it.
 
-    The fields stand in the order in which they are written: only then can they be read the fast way.
+    The fields are in the order in which they are written. The fast path for reading depends on this order.
     """
 
     iss: Identifier
@@ -63,10 +67,12 @@ class AccessToken(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     nbf: Seconds | None = None
     status: Status | None = None
     cnf: Confirmation | None = None
+    email: str | None = None
+    """The account's verified address, only in tokens for the issuer's own audience."""
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """The claims beyond these, read-only."""
+        """All other claims, read-only."""
         return _NOTHING
 
 
@@ -84,22 +90,22 @@ _read: Final = msgspec.json.Decoder(AccessToken).decode
 
 
 def encode_access_token(token: AccessToken, *, extra: Mapping[str, Any] = _NOTHING) -> bytes:
-    """The payload to sign. ``extra`` are further claims, of JSON values.
+    """The payload to sign. ``extra`` holds additional claims with JSON values.
 
     Raises:
-        ValueError: an extra claim has the name of one of `AccessToken`.
+        ValueError: an extra claim has the same name as a claim of `AccessToken`.
     """
-    if not _NAMES.isdisjoint(extra):
-        raise ValueError("an extra claim has the name of a claim that Ostiary sets")
+    if taken := _NAMES.intersection(extra):
+        raise ValueError(f"{min(taken)}: the extra claim has the name of a claim that Ostiary sets: rename it")
     return strict_json.dumps({**msgspec.to_builtins(token), **extra} if extra else token)
 
 
 def decode_access_token(payload: bytes) -> AccessToken:
-    """The claims in a payload whose signature was verified. Judges their types only, not what they say.
+    """Reads the claims from a payload whose signature was verified. Checks only their types, not their meaning.
 
     Raises:
-        MalformedToken: not a strict JSON object.
-        ClaimRejected: a claim is missing or of the wrong type.
+        MalformedToken: the payload is not a strict JSON object.
+        ClaimRejected: a claim is missing or has the wrong type.
     """
     return _canonical(payload) or _decode_strictly(payload)
 
@@ -108,8 +114,11 @@ _BACKSLASH, _DELETE = b"\\\x7f"
 
 
 def _canonical(payload: bytes) -> AccessToken | None:
-    """The claims, if the payload is exactly how we write them, so that no name comes twice, and is ASCII without an
-    escape, so that no claim has a character that cannot be printed."""
+    """The fast path: the claims if the payload has exactly the bytes that we would write, else None.
+
+    No name can then occur twice. The payload must also be ASCII without escapes, so that no claim has a character that
+    cannot be printed.
+    """
     if _BACKSLASH in payload or _DELETE in payload or not payload.isascii():
         return None
     try:
@@ -126,20 +135,14 @@ def _decode_strictly(payload: bytes) -> AccessToken:
         raise MalformedToken("the payload is not a strict JSON object") from None
     known = {name: value for name, value in claims.items() if name in _NAMES}
     further = {name: value for name, value in claims.items() if name not in _NAMES}
-    if any(value is None for value in known.values()):
-        raise ClaimRejected("a claim is null")
-    try:
-        token = msgspec.convert(known, AccessToken)
-    except msgspec.ValidationError:
-        raise ClaimRejected("a claim is missing or has the wrong type") from None
-    # an id becomes part of log lines: nothing in it may end a line or move a cursor
-    if not f"{token.sub}{token.client_id}{token.sid}{token.jti}".isprintable():
-        raise ClaimRejected("an id has characters that cannot be printed")
+    check_not_null(known)
+    token = convert_claims(known, AccessToken)
+    check_printable(sub=token.sub, client_id=token.client_id, sid=token.sid, jti=token.jti)
     return _ExtendedAccessToken(**msgspec.structs.asdict(token), further=frozen(further)) if further else token
 
 
 def frozen(value: Any) -> Any:
-    """A JSON value that nobody can change: read-only mappings, tuples."""
+    """An immutable copy of a JSON value, made of read-only mappings and tuples."""
     if isinstance(value, dict):
         return MappingProxyType({name: frozen(member) for name, member in value.items()})
     return tuple(map(frozen, value)) if isinstance(value, list) else value

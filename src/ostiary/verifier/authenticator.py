@@ -1,4 +1,4 @@
-"""From a request's headers to its `Principal`: what every framework's guard calls."""
+"""Turns a request's headers into a `Principal`. Every framework integration calls it."""
 
 from collections.abc import Collection
 from typing import Protocol, final
@@ -11,31 +11,34 @@ from ostiary.verifier.same_origin import SAFE_METHODS, check_same_origin, checke
 
 
 class Authenticator(Protocol):
-    """Tells who is calling: for frameworks without an event loop by `authenticate`, for those with one by its twin."""
+    """Finds out who is calling.
+
+    Use `authenticate` in frameworks without an event loop, and `authenticate_async` in those with one.
+    """
 
     @property
     def role_map(self) -> RoleMap | None:
-        """role → its permissions, or None where only role names are known."""
+        """role → its permissions, or None if only role names are known."""
 
     def now(self) -> float:
-        """The time that decides about tokens, in seconds since the epoch: what `Requirement.check` is to be given."""
+        """The current time in seconds since the epoch. Pass it to `Requirement.check`."""
 
     def authenticate(self, headers: Headers, *, method: str) -> Principal | None:
-        """The caller of a request, or None if it carries no credential.
+        """The caller of a request, or None if the request has no credential.
 
         Args:
-            headers: As ASGI gives them: pairs of bytes, names in lower case.
-            method: The HTTP method, in upper case.
+            headers: Pairs of bytes with names in lower case, as in ASGI.
+            method: The HTTP method in upper case.
 
         Raises:
             InvalidRequest: the credential is malformed, or there are two.
-            CrossSiteRequest: it came in a cookie, for an unsafe method, and not from this site.
-            InvalidToken: it is not good.
-            Unavailable: it cannot be known whether it is.
+            CrossSiteRequest: the credential is a cookie, the method is unsafe, and the request is not from this site.
+            InvalidToken: the token is not valid.
+            Unavailable: keys or revocations are unknown, so the token cannot be checked.
         """
 
     async def authenticate_async(self, headers: Headers, *, method: str) -> Principal | None:
-        """As `authenticate`. Where keys have to be fetched first, it awaits them."""
+        """Like `authenticate`. Awaits keys that have to be fetched first."""
 
 
 class TokenVerifier(Protocol):
@@ -50,15 +53,15 @@ class TokenVerifier(Protocol):
 
 @final
 class TokenAuthenticator:
-    """The `Authenticator` of whoever has a `Verifier` or a `RemoteVerifier`.
+    """An `Authenticator` for a `Verifier` or a `RemoteVerifier`.
 
     Args:
-        own_origins: Under which browsers reach this service, such as ``https://app.example.com``. For requests with
-            cookies from browsers that send no Fetch Metadata.
+        own_origins: The origins under which browsers reach this service, such as ``https://app.example.com``. They are
+            needed for requests with cookies from browsers that do not send Fetch Metadata.
         trusted_origins: Other origins that may send requests with cookies.
 
     Raises:
-        ConfigurationError: an origin that no browser would send.
+        ConfigurationError: a browser would never send such an origin.
     """
 
     def __init__(

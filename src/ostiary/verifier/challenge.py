@@ -1,6 +1,6 @@
-"""How a refusal is told over HTTP: status, headers, and problem details (RFC 9457). The same for every framework.
+"""Errors as HTTP answers: status, headers and problem details (RFC 9457). The same for every framework.
 
-Nothing that a caller sent is ever repeated here, and no error's private detail.
+The answers never contain anything that the caller sent, nor the private detail of an error.
 """
 
 import re
@@ -22,7 +22,7 @@ from ostiary.errors import (
 
 SCHEME: Final = "Bearer"
 CLIENT_CHALLENGE: Final = 'Basic realm="ostiary"'
-"""RFC 6749 §5.2: in the scheme that clients use. RFC 7617 §2: Basic has a realm."""
+"""RFC 6749 §5.2: the challenge uses the scheme of the client. RFC 7617 §2: Basic requires a realm."""
 PROBLEM_TYPE: Final = "urn:ostiary:problem:"
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -30,7 +30,7 @@ _QUOTABLE: Final = re.compile(r"[ !#-\[\]-~]*")  # RFC 6750 §3: no quote, no ba
 
 
 class Refusal(NamedTuple):
-    """An answer, ready for any framework. ``body`` is to be sent as JSON."""
+    """An HTTP answer for any framework. Send ``body`` as JSON."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -38,7 +38,7 @@ class Refusal(NamedTuple):
 
 
 def refusal(error: OstiaryError) -> Refusal:
-    """The whole answer to a request that failed with ``error``."""
+    """The complete answer to a request that failed with ``error``."""
     body = problem(error)
     headers = [("content-type", MEDIA_TYPE), ("cache-control", "no-store")]
     challenged = challenge(error)
@@ -50,8 +50,8 @@ def refusal(error: OstiaryError) -> Refusal:
 
 
 def problem(error: OstiaryError) -> dict[str, Any]:
-    """The problem object: ``type``, ``title``, ``status``, ``code``, and what `OstiaryError.public` adds."""
-    # what is wrong with our configuration is the operator's business: over HTTP it is an error like any other
+    """The problem object: ``type``, ``title``, ``status``, ``code``, and the members of `OstiaryError.public`."""
+    # configuration errors are for the operator only: a caller sees the generic error
     shown = OstiaryError() if isinstance(error, ConfigurationError) else error
     return {
         **shown.public(),
@@ -63,9 +63,9 @@ def problem(error: OstiaryError) -> dict[str, Any]:
 
 
 def challenge(error: OstiaryError) -> str | None:
-    """The value of ``WWW-Authenticate`` (RFC 6750 §3, RFC 9470 §3), or None where the answer carries none.
+    """The value of ``WWW-Authenticate`` (RFC 6750 §3, RFC 9470 §3), or None if the answer has no such header.
 
-    Without a credential, and for a failed sign-in, it is bare: it says what is asked for, and of no error (§3.1).
+    If the credential is missing or the sign-in failed, the challenge names only the scheme and no error (§3.1).
     """
     match error:
         case InvalidToken():

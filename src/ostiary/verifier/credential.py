@@ -1,7 +1,7 @@
-"""What a credential looks like in an HTTP request. It is never read from the URL (RFC 9700 §4.3.2).
+"""Read credentials from the headers of an HTTP request. They are never read from the URL (RFC 9700 §4.3.2).
 
-Headers are what ASGI gives: pairs of bytes, the names in lower case, in the order received. Where two places could hold
-the credential and both do, nobody guesses: the request is refused (RFC 6750 §2).
+Headers are pairs of bytes with names in lower case, in the order received, as in ASGI. A request with two credentials
+is refused, because the right one would be a guess (RFC 6750 §2).
 """
 
 import re
@@ -14,26 +14,26 @@ Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 ACCESS_COOKIE: Final = "__Host-ostiary_access"
 REFRESH_COOKIE: Final = "__Host-ostiary_refresh"
-"""``__Host-`` keeps siblings of our host from planting them: Secure, Path=/, and no Domain (RFC 6265bis §4.1.3.2)."""
+"""``__Host-`` keeps sibling hosts from setting these cookies: Secure, Path=/ and no Domain (RFC 6265bis §4.1.3.2)."""
 
 
 class Credential(NamedTuple):
     token: str
     in_cookie: bool
-    """Whether the browser sent it by itself, so that another site may be behind the request."""
+    """Whether the browser sent it automatically, so that another site may have caused the request."""
 
 
 def read_access_token(headers: Headers) -> Credential | None:
-    """The access token of a request, or None where none came.
+    """The access token of a request, or None if it has none.
 
     Raises:
-        MultipleCredentials: two headers, two cookies of the name, or header and cookie.
-        MalformedCredential: a Bearer header that holds no single token.
+        MultipleCredentials: there are two headers, two cookies of that name, or a header and a cookie.
+        MalformedCredential: the Bearer header does not hold exactly one token.
     """
     listed = list(headers)
     bearer, cookie = read_bearer(listed), read_cookie(listed, ACCESS_COOKIE)
     if bearer is not None and cookie is not None:
-        raise MultipleCredentials("an Authorization header and a cookie")
+        raise MultipleCredentials("the request has both an Authorization header and an access cookie: send only one")
     if bearer is not None:
         return Credential(bearer, in_cookie=False)
     return None if cookie is None else Credential(cookie, in_cookie=True)
@@ -44,29 +44,29 @@ _BEARER: Final = b"bearer"
 
 
 def read_bearer(headers: Headers) -> str | None:
-    """The token of ``Authorization: Bearer …``, the scheme in any letter case (RFC 9110 §11.1). None for other schemes.
+    """The token of ``Authorization: Bearer …``, or None for other schemes.
 
-    Raises as `read_access_token`.
+    The scheme may have any letter case (RFC 9110 §11.1). Raises as `read_access_token`.
     """
     values = [value for name, value in headers if name == b"authorization"]
     if not values:
         return None
     if len(values) > 1:
-        raise MultipleCredentials("two Authorization headers")
+        raise MultipleCredentials("the request has more than one Authorization header: send only one")
     scheme, _, token = values[0].strip(b" \t").partition(b" ")
     if scheme.lower() != _BEARER:
         return None
     token = token.lstrip(b" ")
-    if not _TOKEN68.fullmatch(token):  # also "Bearer a, Bearer b", two headers that a proxy has joined
-        raise MalformedCredential("the Authorization header holds no single token")
+    if not _TOKEN68.fullmatch(token):  # also refuses "Bearer a, Bearer b": two headers that a proxy joined
+        raise MalformedCredential("the Authorization header must hold exactly one Bearer token")
     return token.decode("ascii")
 
 
 def read_cookie(headers: Headers, name: str) -> str | None:
     """The value of the cookie ``name``, or None.
 
-    Only the very name counts: a letter case, a tab or a no-break space that other parsers fold away would let a
-    neighbour's cookie pass for ours. Raises MultipleCredentials where the name comes twice (cookie tossing).
+    The name must match exactly. Other parsers ignore letter case, tabs or no-break spaces, and a sibling host could
+    then pass its cookie off as ours. Raises MultipleCredentials if the name occurs twice (cookie tossing).
     """
     wanted = name.encode("ascii")
     values = [
@@ -77,5 +77,5 @@ def read_cookie(headers: Headers, name: str) -> str | None:
         if key == wanted and equals
     ]
     if len(values) > 1:
-        raise MultipleCredentials("the same cookie twice")
+        raise MultipleCredentials(f"the request has the cookie {name} more than once")
     return values[0].decode("latin-1") if values else None

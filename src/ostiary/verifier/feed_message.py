@@ -1,36 +1,39 @@
-"""The messages of an issuer's signed feed: what they say, and which one may follow which.
+"""The messages of an issuer's signed revocation feed: their content and their order.
 
-Pure: no clock, no I/O. A message tells what was revoked after one number of the issuer's change feed and up to another,
-so that whoever has applied all of them knows that nothing is missing.
+No clock, no I/O. A message lists what was revoked between two numbers of the issuer's change feed. A verifier that has
+applied consecutive messages knows that it has missed no revocation.
 """
 
 from typing import Annotated, Final, NamedTuple
 
-import msgspec
 from msgspec import Meta, Struct
 
 from ostiary.errors import ClaimRejected, MalformedToken
 from ostiary.jose import KeySet, strict_json, verify
 from ostiary.verifier.access_token import Identifier, Seconds
+from ostiary.verifier.claims import convert_claims
 
 FEED_TYPE: Final = "ostiary-feed+jwt"
 FEED_MEDIA_TYPE: Final = "application/jwt"  # RFC 7519 §10.3.1
-MAX_FEED_MESSAGE: Final = 256 * 1024  # characters; a thousand entries are about half of it
+MAX_FEED_MESSAGE: Final = 256 * 1024  # characters; a thousand entries take about half of that
 
-# The kinds of entries, here and in an issuer's own change feed: a verifier takes no notice of any other
+# The kinds of entries, here and in the issuer's own change feed. Verifiers ignore other kinds.
 SESSION_ENDED: Final = "session"
 EPOCH_RAISED: Final = "epoch"
 TOKEN_REVOKED: Final = "token"  # noqa: S105 — a kind of entry
 EVERYTHING: Final = "everything"
 KEY_REVOKED: Final = "key_revoked"
 
-NODES_DIFFER: Final = 2  # seconds by which the clocks of an issuer's nodes may differ, since they count whole ones
+NODES_DIFFER: Final = 2  # seconds by which the clocks of an issuer's nodes may differ; they round to whole seconds
 
 _Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class FeedEntry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One revocation: ``kind`` says what ``key`` and ``value`` are, ``until`` (seconds) when it may be forgotten."""
+    """One revocation. ``kind`` defines the meaning of ``key`` and ``value``.
+
+    The entry may be dropped at ``until`` (seconds since the epoch).
+    """
 
     kind: str
     key: str
@@ -39,9 +42,9 @@ class FeedEntry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
 
 
 class FeedMessage(Struct, frozen=True, kw_only=True):
-    """What was revoked after the number ``previous`` and up to ``current``. From 0 on it is all there is: a snapshot.
+    """The revocations after the number ``previous`` and up to ``current``. A message from 0 on is a snapshot.
 
-    ``more``: the issuer has further entries already, which are to be asked for at once.
+    If ``more`` is true, the issuer already has further entries. Request them immediately.
     """
 
     iss: Identifier
@@ -55,30 +58,32 @@ class FeedMessage(Struct, frozen=True, kw_only=True):
 
 
 def verify_feed_message(token: str, keys: KeySet, *, issuer: str, client_id: str) -> FeedMessage:
-    """The message that ``issuer`` has signed for this client. Whether it is the next one, `FeedProgress` knows.
+    """Verifies a message that ``issuer`` signed for this client. `FeedProgress` checks whether it is the next one.
 
     Raises:
-        InvalidToken: one of its family.
+        InvalidToken: the message is not valid. The subclass says why.
     """
     message = _read(verify(token, keys, typ=FEED_TYPE, longest=MAX_FEED_MESSAGE).payload)
-    if message.iss != issuer or message.aud != client_id:
-        raise ClaimRejected("a feed message of another issuer, or for another client")
+    if message.iss != issuer:
+        raise ClaimRejected("iss: the feed message is from another issuer")
+    if message.aud != client_id:
+        raise ClaimRejected("aud: the feed message is for another client")
     counted = message.current - message.previous
-    # fewer entries than numbers are no gap: some kinds are not for verifiers
+    # fewer entries than numbers are not a gap: some kinds of entries are not for verifiers
     if counted < len(message.entries) or (message.more and counted < 1):
-        raise ClaimRejected("a feed message whose numbers do not fit its entries")
+        raise ClaimRejected("previous, current: the numbers of the feed message do not match its entries")
     return message
 
 
 class Position(NamedTuple):
-    """How far a feed was read. The generation changes when the issuer's database was restored from a backup."""
+    """A position in a feed. The generation changes when the issuer's database is restored from a backup."""
 
     generation: int
     number: int
 
 
 class FeedProgress:
-    """How far the feed was read, and so which message is the next one.
+    """Tracks how far the feed was read, and checks that a message is the next one.
 
     Args:
         leeway: Seconds by which the issuer's clock may differ from ours.
@@ -86,44 +91,44 @@ class FeedProgress:
 
     def __init__(self, *, leeway: int) -> None:
         self._leeway = leeway
-        self._latest = 0  # iat of the last good message
-        self._furthest = Position(0, 0)  # the last position at which there was nothing more
+        self._latest = 0  # iat of the last valid message
+        self._furthest = Position(0, 0)  # the last position at which the issuer had nothing more
         self.position: Position | None = None
-        """None: the next message has to be a snapshot."""
+        """None: the next message must be a snapshot."""
 
     def check(self, message: FeedMessage, *, asked_at: float, now: float) -> None:
-        """Returns if the message is the answer to a question of ``asked_at``, and continues what is known. Both times
-        are in seconds since the epoch.
+        """Checks that the message answers a request made at ``asked_at`` and continues the messages so far.
+
+        Both times are in seconds since the epoch.
 
         Raises:
-            ClaimRejected: an old message shown again, one of the future, a gap, or a feed that went backwards.
+            ClaimRejected: the message is replayed or from the future, leaves a gap, or goes backwards.
         """
         if not asked_at - self._leeway <= message.iat <= now + self._leeway:
-            raise ClaimRejected("a feed message of another time")
+            raise ClaimRejected("iat: the feed message was not issued between the request and now: check the clocks")
         if message.iat < self._latest - NODES_DIFFER:
-            raise ClaimRejected("a feed message from before the last one")
+            raise ClaimRejected("iat: the feed message is older than the last one")
         if message.previous != 0 and self.position != (message.generation, message.previous):
-            raise ClaimRejected("a feed message that does not continue the last one")
+            raise ClaimRejected("previous: the feed message does not continue the last one")
         reached = Position(message.generation, message.current)
         if not message.more and reached.generation == self._furthest.generation and reached < self._furthest:
-            raise ClaimRejected("a feed that went backwards")
+            raise ClaimRejected("current: the feed went backwards")
 
     def advance(self, message: FeedMessage) -> None:
-        """To be called when a message that was checked has been applied: after, so that nothing is lost in between."""
+        """Records that a checked message was applied. Call it after applying, so that no message is lost in between."""
         self._latest = max(message.iat, self._latest)
         self.position = Position(message.generation, message.current)
         if not message.more:
             self._furthest = self.position
 
     def restart(self) -> None:
-        """Has everything told again, by a snapshot."""
+        """Starts again with a snapshot."""
         self.position = None
 
 
 def _read(payload: bytes) -> FeedMessage:
     try:
-        return msgspec.convert(strict_json.loads_object(payload), FeedMessage)
-    except msgspec.ValidationError:
-        raise ClaimRejected("a claim of the feed message is missing or has the wrong type") from None
+        claims = strict_json.loads_object(payload)
     except ValueError:
         raise MalformedToken("the payload is not a strict JSON object") from None
+    return convert_claims(claims, FeedMessage)

@@ -1,23 +1,23 @@
-"""Times that every verification goes by, and what no verifier may be made with."""
+"""Time limits of every verification, and checks of the parameters of verifiers."""
 
 from typing import Final
 
 from ostiary.errors import ConfigurationError
 
-LEEWAY: Final = 30  # seconds by which clocks may differ, unless told otherwise
-MAX_LEEWAY: Final = 120  # seconds; more is not a clock's inaccuracy
-MAX_LIFETIME: Final = 24 * 3600  # seconds; no access token of ours lives longer
+LEEWAY: Final = 30  # seconds by which clocks may differ by default
+MAX_LEEWAY: Final = 120  # seconds; clocks do not differ by more
+MAX_LIFETIME: Final = 24 * 3600  # seconds; the maximum lifetime of an access token
 
 
 def check_parameters(issuer: str, audience: str, leeway: int) -> None:
-    """Raises ConfigurationError for what no verifier may be made with."""
+    """Raises ConfigurationError if a parameter of a verifier is not valid."""
     for name, value in (("issuer", issuer), ("audience", audience)):
         if not isinstance(value, str) or not value:
-            raise ConfigurationError(f"{name} must be a text that is not empty")
+            raise ConfigurationError(f"{name} must be a string that is not empty")
     check_leeway(leeway)
 
 
 def check_leeway(leeway: int) -> None:
-    """Raises ConfigurationError for what is no inaccuracy of a clock."""
+    """Raises ConfigurationError if ``leeway`` is out of range."""
     if type(leeway) is not int or not 0 <= leeway <= MAX_LEEWAY:
         raise ConfigurationError(f"leeway must be a whole number of seconds from 0 to {MAX_LEEWAY}")

@@ -1,7 +1,7 @@
-"""Which tokens have ended before their time: known in memory, asked without I/O, at one cost however many there are.
+"""Revoked tokens, kept in memory. A check does no I/O and takes constant time.
 
-Revocations name a session, an account's epoch or a token's ``jti``, never the bytes of a token: an ECDSA signature has
-a second valid spelling, and a list of bytes would let a revoked token back in.
+A revocation names a session, an account's epoch or a token's ``jti``, never the bytes of a token. An ECDSA signature
+has a second valid form, so a list of bytes would admit a revoked token again.
 """
 
 from collections.abc import Callable
@@ -12,36 +12,39 @@ from ostiary.verifier.access_token import AccessToken
 
 
 class Revocations(Protocol):
-    """Asked about every token, also one that was verified before. One object serves one issuer."""
+    """The revocations of one issuer. Verifiers check every token, including tokens that they have verified before."""
 
     def check(self, token: AccessToken, now: float, /) -> None:
-        """Returns if the token is still good. ``now`` is in seconds since the epoch. Does no I/O, but may wait for what
-        is being fetched; never where an event loop runs.
+        """Checks that the token is not revoked. ``now`` is in seconds since the epoch.
+
+        Does no I/O itself, but may wait for revocations that are being fetched. Never waits in an event loop.
 
         Raises:
-            TokenRevoked: its session has ended, its account's epoch was raised, or it was revoked itself.
-            RevocationsUnknown: that cannot be known at the moment, so nobody is let in.
+            TokenRevoked: the session has ended, the account's epoch was raised, or the token itself was revoked.
+            RevocationsUnknown: revocations are not known at the moment, so the token is refused.
         """
 
 
 WhenStale: TypeAlias = Literal["refuse", "serve"]
-"""What happens to tokens while it is not known what was revoked lately: ``refuse`` answers 503, ``serve`` goes on with
-what is known, so that a token revoked meanwhile is let in until it expires. The latter is for those to whom an outage
-costs more than that."""
+"""What happens to tokens while recent revocations are unknown.
+
+``refuse`` answers 503. ``serve`` continues with the revocations known so far, so a token revoked during the outage is
+accepted until it expires. Use ``serve`` only if an outage costs you more than that.
+"""
 
 
 class KnownRevocations:
-    """Revocations as a change feed tells them. While ``fresh()`` is false, every token is refused with 503.
+    """Revocations from a change feed. While ``fresh()`` is false, every token is refused with 503.
 
-    An entry is kept until ``until`` (whole seconds since the epoch): when the last token that it concerns has expired,
-    leeway included. One thread may change it while others ask.
+    An entry is kept until ``until`` (whole seconds since the epoch). By then the last token that it concerns has
+    expired, including the leeway. One thread may change the entries while others check tokens.
 
     Args:
-        fresh: Whether the feed is known up to this moment.
-        when_stale: ``serve`` lets tokens in by what is known while ``fresh()`` is false.
+        fresh: Returns whether the feed is up to date.
+        when_stale: ``serve`` continues with the known revocations while ``fresh()`` is false.
 
     Raises:
-        ConfigurationError: ``when_stale`` is neither.
+        ConfigurationError: ``when_stale`` is neither ``refuse`` nor ``serve``.
     """
 
     def __init__(self, *, fresh: Callable[[], bool], when_stale: WhenStale = "refuse") -> None:
@@ -56,7 +59,7 @@ class KnownRevocations:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the change feed is known up to this moment."""
+        """Whether the change feed is up to date."""
         return self._fresh()
 
     def end_session(self, sid: str, until: int) -> None:
@@ -68,50 +71,55 @@ class KnownRevocations:
         self._tokens.keep(jti, until)
 
     def raise_epoch(self, sub: str, ver: int, until: int) -> None:
-        """Refuses the account's tokens of epochs before ``ver``. Never lowers what is known: entries may come twice."""
+        """Refuses the account's tokens with an epoch lower than ``ver``.
+
+        Never lowers a known epoch, because an entry may arrive twice.
+        """
         self._accounts.keep(sub, until)
         self._epochs[sub] = max(ver, self._epochs.get(sub, self._least))
 
     def raise_everything(self, ver: int) -> None:
-        """Refuses the tokens of every account with a lower ``ver``: the issuer's global epoch. Never lowered, and never
-        forgotten: it is one number."""
+        """Refuses the tokens of all accounts with an epoch lower than ``ver``, the issuer's global epoch.
+
+        The global epoch is never lowered. It is a single number, so it never has to be dropped.
+        """
         self._least = least = max(ver, self._least)
-        for sub, known in self._epochs.items():  # raised as well, so that one look-up tells both
+        for sub, known in self._epochs.items():  # raised as well, so that a check needs only one look-up
             self._epochs[sub] = max(known, least)
 
     def forget(self, now: float) -> None:
-        """Drops what has passed its time. Costs as much as there is to drop: call it every minute or so."""
+        """Drops entries that have ended. The cost depends only on how many these are: call it every minute or so."""
         self._sessions.forget(now)
         self._tokens.forget(now)
         for sub in self._accounts.forget(now):
             del self._epochs[sub]
 
     def check(self, token: AccessToken, _now: float, /) -> None:
-        """As `Revocations.check`. A ``ver`` above the known one is good: the token was faster than the feed."""
+        """As `Revocations.check`. A ``ver`` above the known one is valid: the token arrived before the feed entry."""
         if not self._fresh() and not self._serves_stale:
-            raise RevocationsUnknown("the change feed is not fresh")
+            raise RevocationsUnknown("the change feed is not up to date, so every token is refused until it is")
         if token.sid in self._sessions:
-            raise TokenRevoked("the session has ended")
+            raise TokenRevoked("sid: the session has ended")
         if token.ver < self._epochs.get(token.sub, self._least):
-            raise TokenRevoked("the epoch of the account, or of all, was raised")
+            raise TokenRevoked("ver: the epoch of the account, or of all accounts, was raised")
         if token.jti in self._tokens:
-            raise TokenRevoked("the token was revoked")
+            raise TokenRevoked("jti: the token was revoked")
 
     def __len__(self) -> int:
         return len(self._sessions) + len(self._tokens) + len(self._epochs)
 
 
 def check_when_stale(when_stale: str) -> None:
-    """Raises ConfigurationError for what is no `WhenStale`."""
+    """Raises ConfigurationError if ``when_stale`` is not a `WhenStale`."""
     if when_stale not in {"refuse", "serve"}:
-        raise ConfigurationError('when_stale is "refuse" or "serve"')
+        raise ConfigurationError('when_stale must be "refuse" or "serve"')
 
 
-_BUCKET: Final = 60  # seconds; names go together with those of the same minute, so that none is searched for
+_BUCKET: Final = 60  # seconds; names that end in the same minute are dropped together, without searching for them
 
 
 class _Expiring(dict[str, int]):
-    """Names with the bucket of their end: each is kept at least until its time and at most `_BUCKET` seconds longer."""
+    """Maps names to the bucket in which they end. Each is kept until its end and at most `_BUCKET` seconds longer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,11 +132,11 @@ class _Expiring(dict[str, int]):
             self._names.setdefault(bucket, []).append(name)
 
     def forget(self, now: float) -> list[str]:
-        """Drops the buckets that lie in the past and returns the names that are gone with them."""
+        """Drops the buckets that are in the past, and returns the dropped names."""
         gone = []
         for bucket in [bucket for bucket in self._names if bucket * _BUCKET <= now]:
             for name in self._names.pop(bucket):
-                # else it was given a later time; buckets need not be in order, because nodes' clocks differ
+                # Otherwise the name got a later end. Ends may arrive in any order, because nodes' clocks differ.
                 if self.get(name) == bucket:
                     del self[name]
                     gone.append(name)

@@ -1,4 +1,4 @@
-"""`Verifier`: a token's text in, an `AccessToken` out, or an error of the `ostiary.errors.InvalidToken` family."""
+"""`Verifier`: turns a token's text into an `AccessToken`, or raises an `ostiary.errors.InvalidToken`."""
 
 import os
 import time
@@ -20,22 +20,24 @@ CACHED_TOKENS: Final = 8192
 
 @final
 class Verifier:
-    """Verifies access tokens of one issuer for one audience. Usable from many threads. Does no I/O; it waits only where
-    ``revocations`` have to be fetched first.
+    """Verifies access tokens of one issuer for one audience. Thread-safe.
 
-    Everything about a token is checked every time, except its signature and the types of its claims: those cannot
-    change, and are remembered for a bounded number of texts, until the keys are replaced.
+    Does no I/O itself. It waits only if ``revocations`` have to be fetched first.
+
+    The signature and the claims that do not depend on the time are checked once. The result is cached, for a limited
+    number of tokens, until the keys are replaced. Everything else is checked on every call: the times, the key that the
+    token is bound to, and revocation.
 
     Args:
-        keys: The issuer's keys: a `KeySet`, or the keys of one.
-        issuer: What ``iss`` must be, to the letter.
-        audience: What ``aud`` must be or contain, to the letter.
+        keys: The issuer's keys: a `KeySet`, or an iterable of keys.
+        issuer: The exact value of ``iss``.
+        audience: The exact value that ``aud`` must equal or contain.
         leeway: Seconds by which the issuer's clock may differ from ours: 0 to `MAX_LEEWAY`.
-        revocations: Asked for every token. None: tokens are good until they expire.
-        clock: Seconds since the epoch.
+        revocations: Checked for every token. None: tokens are valid until they expire.
+        clock: Returns seconds since the epoch.
 
     Raises:
-        ConfigurationError: a parameter with which nothing could be verified safely.
+        ConfigurationError: a parameter is not valid, so tokens could not be verified safely.
     """
 
     def __init__(
@@ -73,24 +75,25 @@ class Verifier:
         revocations: Revocations | None = None,
         clock: Callable[[], float] = time.time,  # noqa: TID251 - the library's user has no other clock to give
     ) -> RemoteVerifier:
-        """A verifier that gets the issuer's keys and revocations by itself. Nothing is fetched before the first token,
-        or `refresh`.
+        """Returns a verifier that fetches the issuer's keys and revocations automatically.
+
+        Nothing is fetched before the first token or a call of `refresh`.
 
         Args:
-            jwks_uri, openid, networks, ca_file, development: How the keys are found: see `RemoteKeys`.
-            feed: Who we are at the issuer, to be told of revocations as they happen: see `RevocationFeed`. None: tokens
-                are looked up in the lists that they name: see `StatusLists`.
-            when_stale: What happens while neither can be known: see `WhenStale`.
-            revocations: Asked for every token, instead of both.
+            jwks_uri, openid, networks, ca_file, development: How the keys are found. See `RemoteKeys`.
+            feed: Our credentials at the issuer, to follow its revocations as they happen. See `RevocationFeed`. None:
+                tokens are looked up in the status lists that they name. See `StatusLists`.
+            when_stale: What happens while revocations are unknown. See `WhenStale`.
+            revocations: Checked for every token, instead of a feed or status lists.
 
         Raises:
-            ConfigurationError: a parameter with which nothing could be verified safely, or two that exclude each other.
+            ConfigurationError: a parameter is not valid, or two parameters exclude each other.
         """
         source = RemoteKeys(
             issuer, jwks_uri=jwks_uri, openid=openid, networks=networks, ca_file=ca_file, development=development
         )
         if revocations is not None and (feed is not None or when_stale != "refuse"):
-            raise ConfigurationError("feed and when_stale are for who passes no revocations")
+            raise ConfigurationError("revocations cannot be combined with feed or when_stale: pass one or the other")
         follower = None
         if feed is not None:
             revocations = follower = RevocationFeed(source, feed, when_stale=when_stale, leeway=leeway, clock=clock)
@@ -103,41 +106,41 @@ class Verifier:
         return RemoteVerifier(source, made_with, feed=follower)
 
     def replace_keys(self, keys: Iterable[Key]) -> None:
-        """Verifies with ``keys`` from now on. What was verified with the former ones is forgotten.
+        """Uses ``keys`` from now on. Results cached with the previous keys are dropped.
 
         Raises:
-            KeyRejected: the keys are ambiguous. The former ones stay.
+            KeyRejected: the keys are ambiguous. The previous keys stay in use.
         """
-        # One assignment: a thread that is still verifying with the old keys remembers its result among the old ones.
+        # One assignment: a thread that is still verifying with the old keys caches its result in the old cache.
         self._known = _KnownTokens(KeySet(keys))
 
     def now(self) -> float:
-        """What the clock says, in seconds since the epoch."""
+        """The clock's time in seconds since the epoch."""
         return self._clock()
 
     def verify(self, token: str, *, now: float | None = None, proven_key: str | None = None) -> AccessToken:
-        """The claims of ``token``, if it is good at this moment.
+        """The claims of ``token`` if it is valid now.
 
         Args:
-            now: Seconds since the epoch; by default what the clock says.
+            now: Seconds since the epoch. The default is the clock's time.
             proven_key: The thumbprint of the key whose possession the sender has proven (DPoP). A token bound to a key
-                is good only with it, and with a proof no other token is.
+                is valid only with that key. With a proven key, no other token is valid.
 
         Raises:
-            InvalidToken: one of its family. A bad signature is reported before anything that the claims say.
-            RevocationsUnknown: it cannot be known whether the token was revoked.
+            InvalidToken: the token is not valid. The subclass says why. The signature is checked before any claim.
+            RevocationsUnknown: revocations are unknown, so the token is refused.
         """
         claims = self._claims_of(token)
         at = self._clock() if now is None else now
         self._check_moment(claims, at)
         if (None if claims.cnf is None else claims.cnf.jkt) != proven_key:
-            raise ClaimRejected("bound to a key that was not proven, or not bound to the key that was")
+            raise ClaimRejected("cnf: the token is bound to a key that was not proven, or not to the proven key")
         if self._revocations is not None:
             self._revocations.check(claims, at)
         return claims
 
     async def verify_async(self, token: str) -> AccessToken:
-        """As `verify`. It awaits nothing but revocations that are being fetched."""
+        """Like `verify`. Awaits revocations that are being fetched."""
         try:
             return self.verify(token)
         except OnTheirWay as revocations:
@@ -145,16 +148,16 @@ class Verifier:
         return self.verify(token)
 
     def verify_for(self, token: str, audiences: Collection[str], *, now: float | None = None) -> AccessToken:
-        """As `verify`, but for whoever asks on behalf of others: ``aud`` must be or contain one of ``audiences``.
+        """Like `verify`, but for one of several audiences: ``aud`` must equal or contain one of ``audiences``.
 
-        For introspection (RFC 7662). Who asks there sees ``cnf`` in the answer and checks the proof itself (RFC 9449
-        §6.2), so a token that is bound to a key is returned without one: do not let anybody in by this method. Nothing
-        is remembered, because what was verified for one audience must not count for another.
+        Use it only for introspection (RFC 7662), never to admit a caller. It returns tokens that are bound to a key
+        without checking a proof: the client reads ``cnf`` in the answer and checks the proof itself (RFC 9449 §6.2).
+        Results are not cached, because a result for one audience must not count for another.
         """
         claims = self._verify_signed(token, self._known.keys)
         named = {claims.aud} if isinstance(claims.aud, str) else claims.aud
         if not set(audiences).intersection(named):
-            raise ClaimRejected("for another audience")
+            raise ClaimRejected("aud: a token for another audience")
         at = self._clock() if now is None else now
         self._check_moment(claims, at)
         if self._revocations is not None:
@@ -162,17 +165,18 @@ class Verifier:
         return claims
 
     def issued(self, token: str) -> AccessToken:
-        """The claims of a token that the issuer signed, for whatever audience, though it may have expired or been
-        revoked: to end what it stands for. It lets nobody in.
+        """The claims of a token that the issuer signed, even if it has expired, was revoked or is for another audience.
+
+        Use it only to end what the token stands for, never to admit a caller.
 
         Raises:
-            InvalidToken: as `verify`, but for what audience, time and revocations say.
+            InvalidToken: as `verify`, except for audience, time and revocation.
         """
         return self._verify_signed(token, self._known.keys)
 
     def _claims_of(self, token: str) -> AccessToken:
-        if not isinstance(token, str) or len(token) > MAX_TOKEN:  # to look a giant up is to hash it
-            raise MalformedToken("not a token, or too long for one")
+        if not isinstance(token, str) or len(token) > MAX_TOKEN:  # a cache look-up would hash an oversized text
+            raise MalformedToken(f"the token is not a string, or is longer than {MAX_TOKEN} characters")
         known = self._known
         claims = known.young.get(token)
         if claims is None:
@@ -183,33 +187,36 @@ class Verifier:
     def _verify_first_time(self, token: str, keys: KeySet) -> AccessToken:
         claims = self._verify_signed(token, keys)
         if claims.aud != self._audience and (isinstance(claims.aud, str) or self._audience not in claims.aud):
-            raise ClaimRejected("for another audience")
+            raise ClaimRejected("aud: a token for another audience")
         return claims
 
     def _verify_signed(self, token: str, keys: KeySet) -> AccessToken:
-        """Everything that can never change, but for whom the token is."""
+        """Checks everything that can never change, except the audience."""
         claims = decode_access_token(verify(token, keys, typ=ACCESS_TOKEN_TYPE).payload)
         if claims.iss != self._issuer:
-            raise ClaimRejected("of another issuer")
+            raise ClaimRejected("iss: a token of another issuer")
         if not 0 < claims.exp - claims.iat <= MAX_LIFETIME:
-            raise ClaimRejected("no lifetime, or too long a one")
+            raise ClaimRejected(f"exp: the token must expire after iat, and at most {MAX_LIFETIME} seconds later")
         if claims.auth_time > claims.iat + self._leeway:
-            raise ClaimRejected("issued before the sign-in that it speaks of")
+            raise ClaimRejected("auth_time: the token was issued before the sign-in that it names")
         return claims
 
     def _check_moment(self, claims: AccessToken, now: float) -> None:
-        """Each test is written so that a clock that says NaN fails it."""
-        if not now < claims.exp + self._leeway:  # RFC 7519 §4.1.4: on or after exp it is over
-            raise TokenExpired("expired")
+        """Checks the times. Each comparison is written so that it fails if the clock returns NaN."""
+        if not now < claims.exp + self._leeway:  # RFC 7519 §4.1.4: expired on or after exp
+            raise TokenExpired("exp: the token has expired")
         latest_start = now + self._leeway
-        if not claims.iat <= latest_start or not (claims.nbf is None or claims.nbf <= latest_start):
-            raise ClaimRejected("not valid yet")
+        if not claims.iat <= latest_start:
+            raise ClaimRejected("iat: the token is not valid yet")
+        if not (claims.nbf is None or claims.nbf <= latest_start):
+            raise ClaimRejected("nbf: the token is not valid yet")
 
 
 class _KnownTokens:
-    """The claims of tokens that ``keys`` verified, by the whole text.
+    """A cache of verified tokens: the whole text → its claims.
 
-    There are two halves. When the younger is full it becomes the old one, and what nobody asked for since is gone.
+    The cache has two halves. When the younger half is full, it becomes the old one. Tokens that were used since then
+    are copied back, and the others are dropped with the previous old half.
     """
 
     __slots__ = ("keys", "old", "young")

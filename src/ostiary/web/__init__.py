@@ -9,5 +9,6 @@ from ostiary.web.app import Application, application
 from ostiary.web.middleware import Embedded
 from ostiary.web.openapi import document
 from ostiary.web.routes import with_own
+from ostiary.web.settings import WebSettings
 
-__all__ = ["Application", "Embedded", "application", "document", "with_own"]
+__all__ = ["Application", "Embedded", "WebSettings", "application", "document", "with_own"]

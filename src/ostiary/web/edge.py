@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ostiary.core.plug import Place, Route
-from ostiary.core.settings import Network, Settings
+from ostiary.core.settings import Settings
 from ostiary.verifier import checked_origins
+from ostiary.web.settings import Network, WebSettings
 
 WELL_KNOWN: Final = "/.well-known/"
 
@@ -22,11 +23,12 @@ class Edge:
     @classmethod
     def of(cls, settings: Settings) -> "Edge":
         """Raises ConfigurationError for origins that no browser would send."""
+        web = settings.of(WebSettings)
         return cls(
             own_origins=checked_origins((settings.issuer_origin,)),
-            trusted_origins=checked_origins(settings.trusted_origins),
-            proxies=settings.proxies,
-            body_limit=settings.body_limit,
+            trusted_origins=checked_origins(web.trusted_origins),
+            proxies=web.proxies,
+            body_limit=web.body_limit,
             is_https=settings.issuer_origin.startswith("https:"),
         )
 

@@ -172,7 +172,7 @@ def _user_agent(headers: Headers) -> str:
 def _rate_of(route: Route, settings: Settings) -> tuple[str, Rate] | None:
     if not isinstance(route.limit, PerSource):
         return None
-    rate = getattr(settings, f"limit_{route.limit.name}", None)
+    rate = getattr(settings.of(route.limit.section), route.limit.field, None)
     if not isinstance(rate, Rate):
-        raise TypeError(f"{route.path}: there is no setting limit_{route.limit.name}")
+        raise TypeError(f"{route.path}: the setting {route.limit.name} is not a rate")
     return route.limit.name, rate

@@ -29,7 +29,7 @@ class Lifespan:
     async def run(self, app: ASGIApp, scope: Scope) -> None:
         self._startup = await self._receive()
         try:
-            await self._opening.ensure()
+            await self._opening.hold()
         except Exception as problem:  # noqa: BLE001 - every reason ends the start, and the server says which
             first_line = reason(problem).splitlines()[0]
             await self._send({"type": "lifespan.startup.failed", "message": first_line})

@@ -28,10 +28,11 @@ class Embedded:
         *,
         open: Callable[[], Awaitable[None]],  # noqa: A002 - the pair of close
         close: Callable[[], Awaitable[None]],
+        is_open: Callable[[], bool],
     ) -> None:
         self._app = app
         self._served = served
-        self._opening = Opening(open, close)
+        self._opening = Opening(open, close, is_open=is_open)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

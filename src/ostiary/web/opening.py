@@ -1,4 +1,4 @@
-"""Opening once, however many ask for it."""
+"""Opening once, no matter how many requests ask for it."""
 
 import asyncio
 import logging
@@ -15,44 +15,61 @@ _PAUSE: Final = 1.0
 
 
 class Opening:
-    """Awaits ``open`` once, for all who wait. A failure is raised to each of them, and tried again by who asks a second
-    later. Whoever waits may be cancelled: opening goes on, because others wait too. ``has_failed`` until it is open."""
+    """Runs ``open`` once for all requests that wait for it. A failure is raised to each of them. The first request that
+    comes a second later tries again. Cancelling one request does not stop the opening, because others wait too.
+    ``has_failed`` is true until it is open."""
 
     def __init__(
         self,
         open: Callable[[], Awaitable[None]],  # noqa: A002 - the pair of close
         close: Callable[[], Awaitable[None]],
+        *,
+        is_open: Callable[[], bool],
     ) -> None:
         self._open = open
         self._close = close
+        self._is_open = is_open
         self._task: asyncio.Task[None] | None = None
         self._failed_at = 0.0
-        self.is_open = False
+        self._held = False
         self.has_failed = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open on the running event loop, whoever opened it."""
+        return self._is_open()
 
     async def ensure(self) -> None:
         """Returns when open. Raises what opening raised."""
-        if not self.is_open:
+        if not self._is_open():
+            await asyncio.shield(self._under_way())
+
+    async def hold(self) -> None:
+        """Like `ensure`, and keeps it open until `close`."""
+        if not (self._held and self._is_open()):
             await asyncio.shield(self._under_way())
 
     def begin(self) -> None:
-        """Like `ensure`, for who does not wait."""
-        if not self.is_open:
+        """Like `ensure`, for callers that do not wait."""
+        if not self._is_open():
             self._under_way()
 
     async def close(self) -> None:
-        """Closes what was opened. May be opened again after."""
-        if self.is_open:
-            self.is_open = False
+        """Closes what was opened here. It may be opened again afterwards."""
+        if self._held:
+            self._held = False
             self._task = None
             await self._close()
 
     def _under_way(self) -> asyncio.Task[None]:
-        """The attempt that counts: the last one, or a new one once its failure has stood long enough."""
-        if self._task is None or (self._task.done() and self._may_try_again()):
-            self._task = asyncio.create_task(self._run())
-            self._task.add_done_callback(_look_at)
-        return self._task
+        """The current attempt, or a new one: where there is none, where the last one failed a while ago, and where
+        what it opened is gone with its event loop."""
+        task = self._task
+        is_foreign = task is not None and task.get_loop() is not asyncio.get_running_loop()
+        if task is None or is_foreign or (task.done() and (not self.has_failed or self._may_try_again())):
+            task = self._task = asyncio.create_task(self._run())
+            task.add_done_callback(_look_at)
+        return task
 
     def _may_try_again(self) -> bool:
         return asyncio.get_running_loop().time() - self._failed_at >= _PAUSE
@@ -63,21 +80,21 @@ class Opening:
         except Exception as problem:
             self.has_failed = True
             self._failed_at = asyncio.get_running_loop().time()
-            _LOG.error("%s", reason(problem))
+            _LOG.error("opening.failed", extra={"reason": reason(problem)})
             raise
-        self.is_open = True
+        self._held = True
         self.has_failed = False
 
 
 def _look_at(attempt: asyncio.Task[None]) -> None:
-    """`Opening` has logged the failure: asyncio would log it again, in the driver's words, where nobody waited."""
+    """`Opening` has logged the failure. Where no caller waited, asyncio would log it again, in the driver's words."""
     if not attempt.cancelled():
         attempt.exception()
 
 
 def reason(problem: Exception) -> str:
-    """Why opening failed, for the operator. Our own errors are written to be read; a driver's may quote the password
-    out of a database URL, so of those only the place is told."""
+    """Why opening failed, for the operator. Our own errors are written to be read. A driver's error may quote the
+    password of a database URL, so only its place is logged."""
     if isinstance(problem, OstiaryError):
         return " ".join(str(problem).split())
     return f"Ostiary cannot start: {trace(problem)}"

@@ -8,7 +8,7 @@ import msgspec
 
 from ostiary._version import __version__
 from ostiary.core.clock import MICROSECONDS
-from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, Speaks, Unlimited
+from ostiary.core.plug import PUBLIC, Answer, Call, Credential, Csrf, Empty, Place, Policy, Route, Speaks, Unlimited
 from ostiary.core.settings import Settings
 from ostiary.errors import NotReady, StoreUnavailable
 from ostiary.web.openapi import document
@@ -50,13 +50,10 @@ def with_own(routes: Sequence[Route], *, settings: Settings, alone: bool) -> tup
         place=Place.PREFIX,
         path="/openapi.json",
         summary="This document",
+        policy=PUBLIC,
         handler=describe,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.NONE,
-        csrf=Csrf.SAFE,
-        limit=Unlimited(because="public data, from memory"),
         answers={200: Document},
         errors=(),
     )
@@ -88,13 +85,12 @@ PROBES: Final = (
         place=Place.ROOT,
         path="/healthz",
         summary="Whether the process lives",
+        policy=Policy(
+            speaks=Speaks.JSON, credential=Credential.NONE, csrf=Csrf.SAFE, limit=Unlimited(because="a constant")
+        ),
         handler=alive,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.NONE,
-        csrf=Csrf.SAFE,
-        limit=Unlimited(because="a constant"),
         answers={200: Alive},
         errors=(),
     ),
@@ -103,13 +99,15 @@ PROBES: Final = (
         place=Place.ROOT,
         path="/readyz",
         summary="Whether the process can serve: database reachable, clock right, revocations known",
+        policy=Policy(
+            speaks=Speaks.JSON,
+            credential=Credential.NONE,
+            csrf=Csrf.SAFE,
+            limit=Unlimited(because="one read that touches no table; whoever balances load asks often"),
+        ),
         handler=ready,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.NONE,
-        csrf=Csrf.SAFE,
-        limit=Unlimited(because="one read that touches no table; whoever balances load asks often"),
         answers={200: Ready},
         errors=(NotReady,),
     ),

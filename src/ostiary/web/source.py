@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from starlette.types import Scope
 
 from ostiary.core.plug import Source
-from ostiary.core.settings import Network
+from ostiary.web.settings import Network
 
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 

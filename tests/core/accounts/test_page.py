@@ -22,7 +22,7 @@ def mailed_link(server):
 def test_a_person_confirms_an_address_with_the_link_and_the_password(tmp_path):
     """L14, R06, F7: opening does nothing, the token leaves the address bar, a wrong password leaves the link good."""
     with (
-        Served(tmp_path, environ={"OSTIARY_REQUIRE_VERIFIED_EMAIL": "true"}) as served,
+        Served(tmp_path, environ={"OSTIARY_REGISTRATION_REQUIRE_VERIFIED_EMAIL": "true"}) as served,
         sync_playwright() as playwright,
     ):
         server = served.ready()

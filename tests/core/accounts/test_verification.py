@@ -6,10 +6,12 @@ import re
 import httpx
 
 from ostiary.core.opaque import Purpose, new_token
+from ostiary.settings import MailSettings, RegistrationSettings
 from tests.core.installation import EMAIL, ISSUER, PASSWORD, installation, told
 
 OTHER_PASSWORD = "a kettle that hums in winter"
-PRODUCTION = {"production": True, "smtp": "smtp://mail.example.com"}
+PRODUCTION = {"production": True}
+SMTP = MailSettings(smtp="smtp://mail.example.com")
 
 
 def token_in(mail):
@@ -32,7 +34,7 @@ async def count(house, table="accounts"):
 
 
 async def test_in_production_there_is_no_account_until_the_link_was_used(database_url):
-    async with installation(database_url, **PRODUCTION) as house:
+    async with installation(database_url, SMTP, **PRODUCTION) as house:
         token = await pending(house)
         assert await count(house) == 0
         assert (await house.login()).status_code == 401
@@ -58,7 +60,7 @@ async def test_the_link_is_made_of_the_issuer_whatever_the_request_says_its_host
         "origin": "https://evil.example",
         "referer": "https://evil.example/",
     }
-    async with installation(sqlite_url, **PRODUCTION) as house:
+    async with installation(sqlite_url, SMTP, **PRODUCTION) as house:
         transport = httpx.ASGITransport(house.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://evil.example", trust_env=False) as http:
             body = {"email": EMAIL, "password": PASSWORD}
@@ -71,7 +73,9 @@ async def test_the_link_is_made_of_the_issuer_whatever_the_request_says_its_host
 
 
 async def test_an_issuer_with_a_path_is_in_the_link(sqlite_url):
-    async with installation(sqlite_url, **PRODUCTION, issuer=f"{ISSUER}/realm", verification_lifetime=1800) as house:
+    async with installation(
+        sqlite_url, RegistrationSettings(verification_lifetime=1800), SMTP, **PRODUCTION, issuer=f"{ISSUER}/realm"
+    ) as house:
         await house.register()
         (mail,) = await house.mails()
         assert f"{ISSUER}/realm/auth/email/verify#" in mail.text
@@ -80,17 +84,17 @@ async def test_an_issuer_with_a_path_is_in_the_link(sqlite_url):
 
 async def test_a_token_is_good_once_also_for_twenty_at_once(database_url):
     """R02, R03."""
-    async with installation(database_url, **PRODUCTION) as house:
+    async with installation(database_url, SMTP, **PRODUCTION) as house:
         token = await pending(house)
         answers = await asyncio.gather(*(verify(house, token) for _ in range(20)))
         assert sorted(answer.status_code for answer in answers) == [204] + [401] * 19
         assert await count(house) == 1
-        assert len(await house.events("accounts.created")) == 1
+        assert len(await house.events("accounts.registered")) == 1
         assert (await verify(house, token)).status_code == 401
 
 
 async def test_a_token_expires_to_the_second(sqlite_url):
-    async with installation(sqlite_url, **PRODUCTION, verification_lifetime=600) as house:
+    async with installation(sqlite_url, RegistrationSettings(verification_lifetime=600), SMTP, **PRODUCTION) as house:
         token = await pending(house)
         house.clock.advance(600)
         assert (await verify(house, token)).status_code == 401
@@ -102,7 +106,7 @@ async def test_a_token_expires_to_the_second(sqlite_url):
 
 async def test_of_two_that_wait_for_one_address_the_one_whose_link_is_used_counts(database_url):
     """Whoever registers a foreign address waits for a link they never see, and is not in its owner's way."""
-    async with installation(database_url, **PRODUCTION) as house:
+    async with installation(database_url, SMTP, **PRODUCTION) as house:
         strangers = await pending(house, EMAIL.upper(), OTHER_PASSWORD)
         owners = await pending(house, EMAIL, PASSWORD)
         assert (await verify(house, owners)).status_code == 204
@@ -113,7 +117,7 @@ async def test_of_two_that_wait_for_one_address_the_one_whose_link_is_used_count
 
 
 async def test_two_links_of_one_address_used_at_once_make_one_account(database_url):
-    async with installation(database_url, **PRODUCTION) as house:
+    async with installation(database_url, SMTP, **PRODUCTION) as house:
         tokens = [await pending(house, EMAIL, password) for password in (PASSWORD, OTHER_PASSWORD)]
         answers = await asyncio.gather(*(verify(house, token) for token in tokens * 5))
         assert sorted(answer.status_code for answer in answers) == [204] + [401] * 9
@@ -121,7 +125,7 @@ async def test_two_links_of_one_address_used_at_once_make_one_account(database_u
 
 
 async def test_a_link_for_an_address_that_got_an_account_meanwhile_changes_nothing(sqlite_url):
-    async with installation(sqlite_url, **PRODUCTION) as house:
+    async with installation(sqlite_url, SMTP, **PRODUCTION) as house:
         token = await pending(house, EMAIL, OTHER_PASSWORD)
         await house.person()
         assert (await verify(house, token)).status_code == 401
@@ -131,7 +135,7 @@ async def test_a_link_for_an_address_that_got_an_account_meanwhile_changes_nothi
 
 async def test_the_row_that_is_written_for_a_taken_address_opens_nothing(sqlite_url):
     """It is there so that the work is the same; its token was never sent, and would be too late."""
-    async with installation(sqlite_url, **PRODUCTION) as house:
+    async with installation(sqlite_url, SMTP, **PRODUCTION) as house:
         await house.person()
         await house.register(password=OTHER_PASSWORD)
         assert await count(house, "registrations") == 1
@@ -141,7 +145,7 @@ async def test_the_row_that_is_written_for_a_taken_address_opens_nothing(sqlite_
 
 async def test_wrong_tokens_are_told_apart_by_nobody_and_cost_no_statement(sqlite_url):
     """J23: also tokens for other purposes, and an access token."""
-    async with installation(sqlite_url, **PRODUCTION) as house:
+    async with installation(sqlite_url, SMTP, **PRODUCTION) as house:
         tokens = await house.session(await house.person())
         good = await pending(house, "new@example.com")
         statements = []
@@ -160,7 +164,7 @@ async def test_wrong_tokens_are_told_apart_by_nobody_and_cost_no_statement(sqlit
 
 async def test_opening_the_link_does_nothing_and_the_page_does_not_have_the_token(sqlite_url):
     """R06, F7: mail scanners open links. The token is in the fragment, which no server, log or Referer sees."""
-    async with installation(sqlite_url, **PRODUCTION) as house:
+    async with installation(sqlite_url, SMTP, **PRODUCTION) as house:
         token = await pending(house)
         for _ in range(3):
             page = await house.get("/email/verify")
@@ -174,7 +178,7 @@ async def test_opening_the_link_does_nothing_and_the_page_does_not_have_the_toke
 
 async def test_the_page_runs_its_own_script_only_and_tells_nobody_where_it_was(sqlite_url):
     """J6, F7."""
-    async with installation(sqlite_url, **PRODUCTION) as house:
+    async with installation(sqlite_url, SMTP, **PRODUCTION) as house:
         pages = [await house.get("/email/verify") for _ in range(2)]
         nonces = set()
         for page in pages:
@@ -194,7 +198,7 @@ async def test_the_page_runs_its_own_script_only_and_tells_nobody_where_it_was(s
 
 
 async def test_expired_registrations_are_swept_and_others_stay(database_url):
-    async with installation(database_url, **PRODUCTION, verification_lifetime=600) as house:
+    async with installation(database_url, RegistrationSettings(verification_lifetime=600), SMTP, **PRODUCTION) as house:
         await pending(house, "old@example.com")
         house.clock.advance(300)
         token = await pending(house, "young@example.com")
@@ -206,7 +210,7 @@ async def test_expired_registrations_are_swept_and_others_stay(database_url):
 
 async def test_l14_with_the_password_a_strangers_registration_of_ones_address_is_not_confirmed(database_url):
     """The stranger registered first, with a password of their own; our page asks the owner for the owner's."""
-    async with installation(database_url, **PRODUCTION) as house:
+    async with installation(database_url, SMTP, **PRODUCTION) as house:
         strangers = await pending(house, password=OTHER_PASSWORD)
         own = await pending(house)
         refused = await house.post("/email/verify", {"token": strangers, "password": PASSWORD})
@@ -221,7 +225,7 @@ async def test_l14_with_the_password_a_strangers_registration_of_ones_address_is
 
 async def test_passwords_at_a_link_are_counted_and_checked_as_they_were_chosen(sqlite_url):
     here = {"source": "198.51.100.1"}
-    async with installation(sqlite_url, **PRODUCTION, limit_register="3/minute") as house:
+    async with installation(sqlite_url, RegistrationSettings(limit="3/minute"), SMTP, **PRODUCTION) as house:
         token = await pending(house, password="Zoe\u0301 keeps nine otters")
         wrong = [await house.post("/email/verify", {"token": token, "password": "x" * 300}, **here) for _ in range(2)]
         assert {answer.json()["code"] for answer in wrong} == {"invalid_credentials"}

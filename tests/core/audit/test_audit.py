@@ -8,6 +8,7 @@ import pytest
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.service import sign_out_everywhere
 from ostiary.errors import StoreUnavailable
+from ostiary.settings import RegistrationSettings
 from tests.core.installation import EMAIL, PASSWORD, installation, tokens_of
 
 WRONG = "a kettle that hums in winter"
@@ -52,7 +53,7 @@ async def test_a_sign_in_is_recorded_with_its_session(database_url):
 async def test_nothing_that_gives_access_is_in_any_event_or_log_line(sqlite_url, caplog):
     """N3, P05: passwords, tokens, hashes, addresses that somebody typed."""
     caplog.set_level(logging.DEBUG)
-    async with installation(sqlite_url, require_verified_email=True) as house:
+    async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         person = await house.person()
         tokens = tokens_of(await house.login())
         renewed = tokens_of(await house.refresh(tokens.refresh))
@@ -115,14 +116,14 @@ async def test_what_a_caller_calls_itself_is_bounded(sqlite_url):
 
 
 async def test_registering_and_verifying_are_recorded(database_url):
-    async with installation(database_url, require_verified_email=True) as house:
+    async with installation(database_url, RegistrationSettings(require_verified_email=True)) as house:
         started = await house.register(**FROM)
         event = await the_one(house, "accounts.registration_started")
         assert (event["source"], event["account_id"]) == ("203.0.113.9", None)
         assert event["request_id"] == started.headers["x-request-id"]
         link = (await house.mails())[-1].text.partition("#")[2].split()[0]
-        assert await house.events("accounts.created") == []
+        assert await house.events("accounts.registered") == []
         await house.post("/email/verify", {"token": link})
-        created = await the_one(house, "accounts.created")
+        created = await the_one(house, "accounts.registered")
         assert created["account_id"] == (await house.rows("select id from accounts"))[0][0]
         assert json.loads(created["detail"]) == {"roles": ["user"]}

@@ -9,9 +9,8 @@ from ostiary.core.clients import queries, service
 from ostiary.core.clients.model import MOST_RESOURCES
 from ostiary.core.clients.service import StoredClients
 from ostiary.core.opaque import Purpose, new_token
-from ostiary.core.plug import Actor, Client, Source
+from ostiary.core.plug import FIRST_PARTY, Actor, Client, Source
 from ostiary.core.plug.actor import ActorKind
-from ostiary.core.sessions.model import FIRST_PARTY
 from ostiary.errors import Conflict, Forbidden, InvalidBody, NotFound
 from tests.core.installation import ISSUER, by, installation
 from tests.core.watching import WatchedDatabase

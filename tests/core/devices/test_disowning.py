@@ -34,7 +34,7 @@ async def test_the_owner_is_told_when_with_what_and_from_where_and_how_to_end_it
         )
         assert "When: 2027-01-15 08:00 UTC\nDevice: Chrome on Windows\nAddress: 192.0.2.1\n" in mail.text
         assert f"\n{ISSUER}/auth/devices/disown#{token}" in mail.text
-        assert "good for 7 days" in mail.text
+        assert "valid for 7 days" in mail.text
 
 
 async def test_the_link_is_made_of_the_issuer_whatever_the_request_says_its_host_is(sqlite_url):

@@ -8,7 +8,7 @@ import pytest
 from ostiary.core.accounts.service import set_roles
 from ostiary.core.devices.service import forget
 from ostiary.core.plug import Actor
-from ostiary.core.sessions.model import Wanted
+from ostiary.core.sessions.model import SessionOptions
 from ostiary.errors import Forbidden, NotFound
 from tests.core.devices.signing_in import CHROME, devices, seen, sign_in
 from tests.core.installation import SAME_ORIGIN, by, installation, told
@@ -109,7 +109,7 @@ async def test_what_is_somebody_elses_is_not_there(database_url):
     async with installation(database_url) as house:
         ada, bob = await house.person("ada@example.com"), await house.person("bob@example.com")
         bobs = await seen(house, bob)
-        bobs_session = await house.session(bob, Wanted(device_id=bobs.device_id))
+        bobs_session = await house.session(bob, SessionOptions(device_id=bobs.device_id))
         mine = await sign_in(house)
         before = [await house.rows(f"select * from {table}") for table in ("devices", "sessions", "audit_events")]
         answers = [

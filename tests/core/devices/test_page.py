@@ -46,7 +46,7 @@ def test_a_person_signs_a_device_out_with_the_button_and_only_with_it(tmp_path):
             page.goto("about:blank")
             page.goto(link)
             page.click("#button")
-            page.locator("#said").get_by_text("This link was used before").wait_for()
+            page.locator("#said").get_by_text("This link was already used").wait_for()
             browser.close()
             assert broken == []
 

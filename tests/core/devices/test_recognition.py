@@ -10,7 +10,8 @@ from ostiary.core.devices import queries
 from ostiary.core.devices.model import MOST_DEVICES, REMEMBERED
 from ostiary.core.opaque import Purpose, fingerprint, new_token
 from ostiary.core.plug import Source
-from ostiary.core.sessions.model import Wanted
+from ostiary.core.sessions.model import SessionOptions
+from ostiary.settings import SessionSettings
 from tests.core.devices.signing_in import CHROME, devices, seen, sign_in
 from tests.core.installation import SAME_ORIGIN, installation, tokens_of
 from tests.core.sign_in.test_cookies import cookies_of, sent
@@ -116,7 +117,7 @@ async def test_a_device_with_a_session_that_lives_is_kept_however_long_ago_it_wa
     async with installation(database_url) as house:
         ada = await house.person()
         made = [await seen(house, ada)]
-        tokens = await house.session(ada, Wanted(device_id=made[0].device_id))
+        tokens = await house.session(ada, SessionOptions(device_id=made[0].device_id))
         for _ in range(MOST_DEVICES):
             house.clock.advance(1)
             made.append(await seen(house, ada))
@@ -201,12 +202,12 @@ async def test_a_refresh_does_not_need_the_device_and_an_account_takes_its_devic
 
 
 async def test_devices_not_seen_for_long_are_swept_unless_a_session_is_of_them(database_url):
-    async with installation(database_url, session_lifetime=400 * 86400, session_idle=400 * 86400) as house:
+    async with installation(database_url, SessionSettings(lifetime=400 * 86400, idle=400 * 86400)) as house:
         ada = await house.person()
         old, with_session = await seen(house, ada), await seen(house, ada)
         house.clock.advance(1)
         young = await seen(house, ada, source=Source("192.0.2.9"))
-        await house.session(ada, Wanted(device_id=with_session.device_id))
+        await house.session(ada, SessionOptions(device_id=with_session.device_id))
         house.clock.advance(REMEMBERED - 1)
         await house.tidy()
         assert await devices(house) == {with_session.device_id, young.device_id}

@@ -8,6 +8,7 @@ import pytest
 
 from ostiary.core.mail import MailQueue, SmtpTransport
 from ostiary.core.plug import Mail
+from ostiary.settings import RegistrationSettings
 from tests.core.installation import installation, told
 from tests.core.mail.sink import sink
 
@@ -141,7 +142,7 @@ class Stuck:
 async def test_whether_mail_works_is_seen_neither_by_answer_nor_by_time(sqlite_url, caplog):
     """E1: the answer is given before anything is sent."""
     caplog.set_level(logging.CRITICAL)
-    async with installation(sqlite_url, require_verified_email=True) as house:
+    async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         good = await house.register("a@example.com")
         queue, stuck = house.ambient.mail, Stuck()
         queue._transport, queue._pause = stuck, 0.01

@@ -7,8 +7,9 @@ import pytest
 
 from ostiary.core.mail import ConsoleTransport, SmtpTransport, transport_from
 from ostiary.core.plug import Mail
-from ostiary.core.settings import load
 from ostiary.errors import ConfigurationError
+from ostiary.settings import MailSettings, RegistrationSettings
+from tests.core.given import given
 from tests.core.installation import installation
 from tests.core.mail.sink import ELSEWHERE, certificate, sink
 
@@ -104,14 +105,15 @@ async def test_a_certificate_that_proves_nothing_gets_nothing(tmp_path, monkeypa
     "url", ["http://h", "smtp://", "smtps://", "h:25", "smtp://h:99999", "smtp://h:x", "smtp://[::1", "", "//h"]
 )
 def test_a_url_that_leads_nowhere_is_refused_at_start_without_being_quoted(url):
-    with pytest.raises(ConfigurationError, match="smtp must be like") as refused:
-        SmtpTransport(url.replace("://", "://me:hunter2@"), sender=SENDER)
+    with pytest.raises(ConfigurationError, match=r"^mail\.smtp must be like") as refused:
+        given(MailSettings(smtp=url.replace("://", "://me:hunter2@")))
     assert "hunter2" not in str(refused.value)
 
 
 def test_the_setting_decides_how_mails_leave():
-    assert isinstance(transport_from(load(environ={})[0]), ConsoleTransport)
-    assert isinstance(transport_from(load({"smtp": "smtps://mail.example.com"}, environ={})[0]), SmtpTransport)
+    assert isinstance(transport_from(given().of(MailSettings)), ConsoleTransport)
+    settings = given(MailSettings(smtp="smtps://mail.example.com"))
+    assert isinstance(transport_from(settings.of(MailSettings)), SmtpTransport)
 
 
 async def test_while_developing_a_mail_is_printed_with_its_link():
@@ -119,7 +121,7 @@ async def test_while_developing_a_mail_is_printed_with_its_link():
     await ConsoleTransport(written).send(MAIL)
     assert "  | To: ada@example.com\n  | Subject: Confirm your address\n" in written.getvalue()
     assert "  | https://auth.example.com/auth/email/verify#token\n" in written.getvalue()
-    assert "OSTIARY_SMTP" in written.getvalue()
+    assert "OSTIARY_MAIL_SMTP" in written.getvalue()
 
 
 async def test_what_is_printed_goes_to_where_stdout_is_at_that_moment(capsys):
@@ -129,7 +131,7 @@ async def test_what_is_printed_goes_to_where_stdout_is_at_that_moment(capsys):
 
 async def test_from_registration_to_the_mailbox(sqlite_url):
     """The whole way: the link in the mail that a real server was sent makes the account."""
-    async with sink() as server, installation(sqlite_url, require_verified_email=True) as house:
+    async with sink() as server, installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         house.auth.ambient.mail._transport = SmtpTransport(server.url, sender=SENDER)
         await house.register("Ada@example.com")
         await house.ambient.mail.close()

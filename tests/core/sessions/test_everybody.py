@@ -164,13 +164,13 @@ async def test_a_refresh_that_overlaps_it_gives_no_token_that_is_good_after_it(s
         answer = await house.refresh(tokens.refresh)
         assert not waiting
         assert await least(house) > 0
-        await house.auth._follower.catch_up()
+        await house.auth._assembly._follower.catch_up()
         assert answer.status_code == 401 or not await house.is_let_in(tokens_of(answer).access)
 
 
 async def signing_out(url, clock):
-    async with ostiary(url, clock).opened() as ambient:
-        await sign_out_everybody(ambient, OPERATOR)
+    async with ostiary(url, clock).opened() as house:
+        await sign_out_everybody(house.ambient, OPERATOR)
 
 
 async def test_it_takes_the_permission_to_change_users(sqlite_url):

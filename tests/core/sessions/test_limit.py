@@ -6,6 +6,7 @@ import pytest
 
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.service import set_disabled, sign_out_everybody
+from ostiary.settings import SessionSettings
 from tests.core.installation import installation, opened, ostiary, tokens_of
 
 OPERATOR = Actor.operator("test")
@@ -26,7 +27,7 @@ async def live(house):
 
 async def test_the_sixth_sign_in_ends_the_oldest_session_at_once(database_url):
     """I14: five by default, effective at once in every process."""
-    async with installation(database_url, session_limit=5) as house:
+    async with installation(database_url, SessionSettings(limit=5)) as house:
         await house.person()
         several = await sign_in(house, 5)
         assert all([await house.is_let_in(tokens.access) for tokens in several])
@@ -41,7 +42,7 @@ async def test_the_sixth_sign_in_ends_the_oldest_session_at_once(database_url):
 
 
 async def test_by_the_other_policy_it_is_refused_and_leaves_nothing_but_the_audit_event(database_url):
-    async with installation(database_url, session_limit=2, session_limit_policy="refuse") as house:
+    async with installation(database_url, SessionSettings(limit=2, limit_policy="refuse")) as house:
         await house.person()
         first, second = await sign_in(house, 2)
         devices = await house.rows("select id from devices order by id")
@@ -60,10 +61,10 @@ async def test_by_the_other_policy_it_is_refused_and_leaves_nothing_but_the_audi
 @pytest.mark.parametrize("policy", ["end-oldest", "refuse"])
 async def test_twenty_sign_ins_at_once_do_not_pass_it_together(database_url, policy):
     """On two servers: the account's row is the lock."""
-    settings = {"session_limit": 3, "session_limit_policy": policy}
-    async with installation(database_url, **settings) as house:
+    settings = SessionSettings(limit=3, limit_policy=policy)
+    async with installation(database_url, settings) as house:
         await house.person()
-        second = ostiary(database_url, house.clock, house.outbox, **settings)
+        second = ostiary(database_url, house.clock, house.outbox, settings)
         async with opened(second, house.clock, house.outbox) as other:
             answers = await asyncio.gather(*(each.login() for each in (house, other) * 10))
         granted = [answer for answer in answers if answer.status_code == 200]
@@ -72,7 +73,7 @@ async def test_twenty_sign_ins_at_once_do_not_pass_it_together(database_url, pol
 
 
 async def test_sessions_that_are_over_take_no_place(sqlite_url):
-    async with installation(sqlite_url, session_limit=2, session_limit_policy="refuse", session_idle=100) as house:
+    async with installation(sqlite_url, SessionSettings(limit=2, limit_policy="refuse", idle=100)) as house:
         person = await house.person()
         await sign_in(house, 2)
         house.clock.advance(100)
@@ -86,7 +87,7 @@ async def test_sessions_that_are_over_take_no_place(sqlite_url):
 
 
 async def test_accounts_do_not_share_it(sqlite_url):
-    async with installation(sqlite_url, session_limit=1) as house:
+    async with installation(sqlite_url, SessionSettings(limit=1)) as house:
         await house.person()
         await house.person("bob@example.com")
         adas, bobs = await sign_in(house), await sign_in(house, email="bob@example.com")

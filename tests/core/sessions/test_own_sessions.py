@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from ostiary.core.sessions.model import Wanted
+from ostiary.core.sessions.model import SessionOptions
+from ostiary.settings import SessionSettings, TokenSettings
 from tests.core.devices.signing_in import CHROME, sign_in
 from tests.core.installation import SAME_ORIGIN, installation, tokens_of, told
 from tests.core.sign_in.test_cookies import ACCESS, REFRESH, cookies_of, sent
@@ -33,7 +34,7 @@ async def test_the_owner_sees_every_session_that_lives_newest_first(database_url
         ended = await house.session(ada)
         await house.post("/logout", {"refresh_token": ended.refresh})
         house.clock.advance(60)
-        without = await house.session(ada, Wanted(device_name="a loom"))
+        without = await house.session(ada, SessionOptions(device_name="a loom"))
         house.clock.advance(60)
         await house.refresh(first.tokens.refresh)
         answer = await house.get("/sessions", token=without.access)
@@ -46,7 +47,7 @@ async def test_the_owner_sees_every_session_that_lives_newest_first(database_url
                     "device_name": "a loom",
                     "ip": "",
                     "user_agent": "",
-                    "created": "2027-01-15T08:01:00Z",
+                    "created_at": "2027-01-15T08:01:00Z",
                     "last_seen": "2027-01-15T08:01:00Z",
                     "expires_at": "2027-02-14T08:01:00Z",
                     "current": True,
@@ -57,7 +58,7 @@ async def test_the_owner_sees_every_session_that_lives_newest_first(database_url
                     "device_name": None,
                     "ip": "192.0.2.1",
                     "user_agent": CHROME,
-                    "created": "2027-01-15T08:00:00Z",
+                    "created_at": "2027-01-15T08:00:00Z",
                     "last_seen": "2027-01-15T08:02:00Z",
                     "expires_at": "2027-02-14T08:00:00Z",
                     "current": False,
@@ -67,7 +68,7 @@ async def test_the_owner_sees_every_session_that_lives_newest_first(database_url
 
 
 async def test_what_has_expired_is_not_shown_and_cannot_be_ended(database_url):
-    async with installation(database_url, session_lifetime=600, access_lifetime=300) as house:
+    async with installation(database_url, SessionSettings(lifetime=600), TokenSettings(access_lifetime=300)) as house:
         ada = await house.person()
         old = await house.session(ada)
         house.clock.advance(599)

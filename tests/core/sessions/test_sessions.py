@@ -6,6 +6,7 @@ import pytest
 
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
+from ostiary.settings import SessionSettings
 from tests.core.installation import installation, tokens_of
 
 OPERATOR = Actor.operator("test")
@@ -124,7 +125,7 @@ async def test_a_session_keeps_where_it_came_from(sqlite_url):
 
 
 async def test_expired_sessions_are_swept_with_their_tokens(database_url):
-    async with installation(database_url, session_lifetime=60) as house:
+    async with installation(database_url, SessionSettings(lifetime=60)) as house:
         person = await house.person()
         await house.session(person)
         house.clock.advance(30)

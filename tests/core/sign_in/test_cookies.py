@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from ostiary.settings import SessionSettings, TokenSettings, WebSettings
 from tests.core.installation import ISSUER, SAME_ORIGIN, installation, tokens_of, told
 
 ACCESS, REFRESH, DEVICE = "__Host-ostiary_access", "__Host-ostiary_refresh", "__Host-ostiary_device"
@@ -91,7 +92,7 @@ async def test_from_elsewhere_nobody_is_signed_in_for_cookies(sqlite_url, header
 
 
 async def test_from_here_and_from_trusted_origins_one_is(sqlite_url):
-    async with installation(sqlite_url, trusted_origins=(TRUSTED,)) as house:
+    async with installation(sqlite_url, WebSettings(trusted_origins=(TRUSTED,))) as house:
         await house.person()
         for headers in FROM_HERE:
             await sign_in(house, **headers)
@@ -105,7 +106,7 @@ async def test_another_word_for_the_transport_is_refused(sqlite_url):
 
 
 async def test_refreshing_with_the_cookie_sets_both_anew_and_says_no_token(database_url):
-    async with installation(database_url, session_idle=30 * 86400, refresh_grace=0) as house:
+    async with installation(database_url, SessionSettings(idle=30 * 86400), TokenSettings(refresh_grace=0)) as house:
         await house.person()
         first = await sign_in(house)
         house.clock.advance(3600)

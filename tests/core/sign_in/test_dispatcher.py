@@ -7,13 +7,14 @@ from functools import partial
 import asyncpg
 import pytest
 
-from ostiary import app
+from ostiary.app import slices
 from ostiary.core.accounts.service import set_roles
 from ostiary.core.opaque import Purpose, new_token
 from ostiary.core.plug import Actor, FactorBody, Feature, Outcome, Proof
 from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
 from ostiary.core.sign_in.model import Ask, Issue, decide
 from ostiary.errors import RateLimited
+from ostiary.settings import SignInSettings, TokenSettings
 from tests.core.installation import EMAIL, ISSUER, PASSWORD, SAME_ORIGIN, installation, tokens_of, told
 
 OPERATOR = Actor.operator("test")
@@ -76,11 +77,11 @@ class Noticing:
 
 
 @asynccontextmanager
-async def plugged(database_url, monkeypatch, **settings):
+async def plugged(database_url, monkeypatch, *settings, **top):
     """An installation with a toy factor and a toy check, in which Ada has the factor."""
     word, check = Word(), Noticing()
-    monkeypatch.setattr(app, "FEATURES", (Feature(name="toy", factors=(word,), checks=(check,)),))
-    async with installation(database_url, **settings) as house:
+    monkeypatch.setattr(slices, "FEATURES", (Feature(name="toy", factors=(word,), checks=(check,)),))
+    async with installation(database_url, *settings, **top) as house:
         person = await house.person()
         word.who.add(person.id)
         house.word, house.check, house.ada = word, check, person
@@ -100,7 +101,7 @@ async def finish(house, attempt, word=RIGHT, **options):
 async def test_what_was_wanted_of_the_session_is_kept_until_the_last_step(database_url, monkeypatch):
     """Its device, its name and its audience; and a device becomes known only with the last factor."""
     orders = "https://orders.example.com"
-    async with plugged(database_url, monkeypatch, resources=(orders,)) as house:
+    async with plugged(database_url, monkeypatch, TokenSettings(resources=(orders,))) as house:
         attempt = await begin(house, device_name="Ada's telephone", resource=orders)
         assert await house.rows("select id from devices") == []
         first = await finish(house, attempt)
@@ -189,7 +190,7 @@ async def test_an_attempt_ends_with_its_success(sqlite_url, monkeypatch):
 
 
 async def test_an_attempt_expires_to_the_second(database_url, monkeypatch):
-    async with plugged(database_url, monkeypatch, attempt_lifetime=60) as house:
+    async with plugged(database_url, monkeypatch, SignInSettings(attempt_lifetime=60)) as house:
         early, late = await begin(house), await begin(house)
         house.clock.advance(59.999)
         assert (await finish(house, early)).status_code == 200
@@ -333,7 +334,7 @@ async def test_a_check_is_told_the_outcome_of_what_it_let_through(sqlite_url, mo
 
 async def test_a_second_step_gives_the_first_steps_attempt_back_where_it_was_taken(sqlite_url, monkeypatch):
     """A person who moves from Wi-Fi to the mobile network between the steps has not used up a sign-in of either."""
-    async with plugged(sqlite_url, monkeypatch, limit_login="1/minute") as house:
+    async with plugged(sqlite_url, monkeypatch, SignInSettings(limit="1/minute")) as house:
         for _ in range(3):
             attempt = await begin(house, source="192.0.2.1")
             assert (await house.login(source="192.0.2.1")).status_code == 429
@@ -386,7 +387,7 @@ async def test_a_sign_in_for_tokens_is_finished_from_anywhere(sqlite_url, monkey
 
 async def test_several_factors_are_offered_and_one_of_them_suffices(sqlite_url, monkeypatch):
     one, other = Word(), Word("other_word", ("hwk",))
-    monkeypatch.setattr(app, "FEATURES", (Feature(name="toy", factors=(one, other)),))
+    monkeypatch.setattr(slices, "FEATURES", (Feature(name="toy", factors=(one, other)),))
     async with installation(sqlite_url) as house:
         person = await house.person()
         one.who.add(person.id)

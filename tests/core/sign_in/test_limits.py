@@ -6,11 +6,12 @@ import pytest
 
 from ostiary.core.hashing import Hashing
 from ostiary.errors import StoreUnavailable
+from ostiary.settings import HashingSettings, SignInSettings
 from tests.core.installation import EMAIL, PASSWORD, installation, opened, ostiary, told
 
 HERE = "192.0.2.1"
 WRONG = "a kettle that hums in winter"
-FIVE = {"limit_login": "5/minute"}
+FIVE = SignInSettings(limit="5/minute")
 
 
 async def fail(house, source=HERE, **options):
@@ -18,7 +19,7 @@ async def fail(house, source=HERE, **options):
 
 
 async def test_five_attempts_a_minute_then_429_with_a_retry_after_that_is_true(database_url):
-    async with installation(database_url, **FIVE) as house:
+    async with installation(database_url, FIVE) as house:
         assert [await fail(house) for _ in range(5)] == [401] * 5
         answer = await house.login(source=HERE)
         assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
@@ -34,14 +35,14 @@ async def test_five_attempts_a_minute_then_429_with_a_retry_after_that_is_true(d
 
 
 async def test_another_source_has_its_own_five(sqlite_url):
-    async with installation(sqlite_url, **FIVE) as house:
+    async with installation(sqlite_url, FIVE) as house:
         assert [await fail(house) for _ in range(6)][-1] == 429
         assert await fail(house, "192.0.2.2") == 401
 
 
 async def test_a_success_gives_its_own_attempt_back_and_resets_nothing(sqlite_url):
     """E3: with an account of their own an attacker must not be able to clear the count of wrong guesses."""
-    async with installation(sqlite_url, **FIVE) as house:
+    async with installation(sqlite_url, FIVE) as house:
         await house.person("attacker@example.com")
         await house.person()
         for _ in range(8):
@@ -55,14 +56,14 @@ async def test_a_success_gives_its_own_attempt_back_and_resets_nothing(sqlite_ur
 
 async def test_many_at_once_cannot_exceed_the_limit(database_url):
     """E9."""
-    async with installation(database_url, hashing_queue=1000, **FIVE) as house:
+    async with installation(database_url, HashingSettings(queue=1000), FIVE) as house:
         codes = await asyncio.gather(*(fail(house) for _ in range(20)))
         assert sorted(codes) == [401] * 5 + [429] * 15
 
 
 async def test_two_servers_on_one_database_share_the_count(database_url):
-    async with installation(database_url, **FIVE) as house:
-        other = ostiary(database_url, house.clock, house.outbox, **FIVE)
+    async with installation(database_url, FIVE) as house:
+        other = ostiary(database_url, house.clock, house.outbox, FIVE)
         async with opened(other, house.clock, house.outbox) as second:
             codes = await asyncio.gather(*(fail(each) for each in (house, second) * 5))
             assert sorted(codes) == [401] * 5 + [429] * 5
@@ -81,7 +82,7 @@ async def test_two_servers_on_one_database_share_the_count(database_url):
 )
 async def test_what_is_one_source(sqlite_url, sources, allowed):
     """L05: an IPv6 network of one household is one source, however many addresses it has."""
-    async with installation(sqlite_url, **FIVE) as house:
+    async with installation(sqlite_url, FIVE) as house:
         codes = [(await house.login("x", source=source)).status_code for source in sources]
         assert codes.count(401) == allowed
 
@@ -89,7 +90,7 @@ async def test_what_is_one_source(sqlite_url, sources, allowed):
 async def test_headers_that_nobody_trusted_wrote_do_not_make_another_source(sqlite_url):
     """L04."""
     names = ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x_forwarded_for")
-    async with installation(sqlite_url, **FIVE) as house:
+    async with installation(sqlite_url, FIVE) as house:
         codes = [await fail(house, headers=dict.fromkeys(names, f"203.0.113.{n}")) for n in range(8)]
         assert codes == [401] * 5 + [429] * 3
 
@@ -105,7 +106,7 @@ async def test_spellings_of_an_address_do_not_make_another_count(sqlite_url):
         f"{EMAIL}.",
         "ada@example.com\0",
     ]
-    async with installation(sqlite_url, **FIVE) as house:
+    async with installation(sqlite_url, FIVE) as house:
         await house.person()
         codes = [(await house.login(email, WRONG, source=HERE)).status_code for email in spellings]
         assert codes[:5] == [401] * 5
@@ -113,7 +114,7 @@ async def test_spellings_of_an_address_do_not_make_another_count(sqlite_url):
 
 
 async def test_over_the_limit_the_right_password_is_told_nothing_else_than_a_wrong_one(sqlite_url):
-    async with installation(sqlite_url, **FIVE) as house:
+    async with installation(sqlite_url, FIVE) as house:
         await house.person()
         for _ in range(5):
             await fail(house)
@@ -125,7 +126,7 @@ async def test_over_the_limit_the_right_password_is_told_nothing_else_than_a_wro
 
 async def test_beyond_the_limit_no_password_is_hashed(sqlite_url, monkeypatch):
     """L09: what costs comes after what is counted."""
-    async with installation(sqlite_url, **FIVE) as house:
+    async with installation(sqlite_url, FIVE) as house:
         await house.person()
         for _ in range(5):
             await fail(house)
@@ -139,7 +140,7 @@ async def test_beyond_the_limit_no_password_is_hashed(sqlite_url, monkeypatch):
 
 async def test_when_the_counters_are_away_nobody_gets_in(sqlite_url):
     """E7: the limit fails closed."""
-    async with installation(sqlite_url, **FIVE) as house:
+    async with installation(sqlite_url, FIVE) as house:
         await house.person()
 
         def seen(sql):

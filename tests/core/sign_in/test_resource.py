@@ -2,6 +2,7 @@
 
 from ostiary.core.clients import service as clients
 from ostiary.core.plug import Actor
+from ostiary.settings import SignInSettings, TokenSettings
 from tests.core.installation import ISSUER, installation, tokens_of
 
 ORDERS = "https://orders.example.com"
@@ -11,7 +12,7 @@ OPERATOR = Actor.operator("test")
 
 async def test_the_sessions_access_tokens_are_for_it_also_after_a_refresh(database_url):
     """L27: bound to the session; another one may be named for a single token."""
-    async with installation(database_url, resources=(ORDERS, FILES)) as house:
+    async with installation(database_url, TokenSettings(resources=(ORDERS, FILES))) as house:
         await house.person()
         tokens = tokens_of(await house.login(resource=ORDERS))
         assert tokens.claims["aud"] == ORDERS
@@ -26,7 +27,7 @@ async def test_the_sessions_access_tokens_are_for_it_also_after_a_refresh(databa
 
 
 async def test_one_that_is_not_allowed_is_refused_before_any_password_is_looked_at(sqlite_url):
-    async with installation(sqlite_url, resources=(ORDERS,)) as house:
+    async with installation(sqlite_url, TokenSettings(resources=(ORDERS,))) as house:
         await house.person()
         for resource in ("https://evil.example.com", f"{ORDERS}/", "HTTPS://ORDERS.EXAMPLE.COM", ORDERS[:-1], ""):
             answer = await house.login(resource=resource)
@@ -39,7 +40,7 @@ async def test_one_that_is_not_allowed_is_refused_before_any_password_is_looked_
 
 async def test_nobody_tries_names_of_services_without_being_counted(sqlite_url):
     """E3: a refusal for the resource is one attempt of its source, as any other."""
-    async with installation(sqlite_url, resources=(ORDERS,), limit_login="5/minute") as house:
+    async with installation(sqlite_url, TokenSettings(resources=(ORDERS,)), SignInSettings(limit="5/minute")) as house:
         guesses = [
             await house.login(resource=f"https://guess{number}.example.com", source="192.0.2.1") for number in range(6)
         ]

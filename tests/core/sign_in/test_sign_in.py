@@ -11,6 +11,7 @@ from ostiary.core.accounts.service import set_roles
 from ostiary.core.hashing import Hashing
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
+from ostiary.settings import HashingSettings
 from tests.core.installation import EMAIL, PASSWORD, installation, password_hash, tokens_of, told
 
 WRONG = "a kettle that hums in winter"
@@ -194,7 +195,7 @@ async def test_a_name_for_the_device_is_bounded(sqlite_url):
 @pytest.mark.usefixtures("real_hashing")
 async def test_when_more_sign_ins_come_than_can_be_hashed_the_rest_is_told_to_come_back(sqlite_url):
     """L09: 503 and Retry-After, and everybody who was let in gets an answer."""
-    async with installation(sqlite_url, hashing_threads=1, hashing_queue=3) as house:
+    async with installation(sqlite_url, HashingSettings(threads=1, queue=3)) as house:
         await house.person()
         answers = await asyncio.gather(*(house.login() for _ in range(12)))
         codes = sorted(answer.status_code for answer in answers)

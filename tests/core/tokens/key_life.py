@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from ostiary.core.settings import Section
 from ostiary.core.tokens.keys import queries
 from ostiary.core.tokens.keys.held import SigningKeys
 from ostiary.core.tokens.keys.model import State, Timing
@@ -16,11 +17,11 @@ SECOND = 1_000_000
 
 
 @asynccontextmanager
-async def nodes(url: str, count: int = 1, **settings) -> AsyncIterator[list[Installation]]:
+async def nodes(url: str, *settings: Section, count: int = 1, **top) -> AsyncIterator[list[Installation]]:
     clock, outbox = FrozenClock(), Outbox()
-    await ostiary(url, clock, outbox, **settings).migrate()
+    await ostiary(url, clock, outbox, *settings, **top).migrate()
     async with AsyncExitStack() as stack:
-        houses = [ostiary(url, clock, outbox, **settings) for _ in range(count)]
+        houses = [ostiary(url, clock, outbox, *settings, **top) for _ in range(count)]
         yield [await stack.enter_async_context(opened(house, clock, outbox)) for house in houses]
 
 

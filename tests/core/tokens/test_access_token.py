@@ -5,6 +5,7 @@ import pytest
 
 from ostiary.core.accounts.service import set_roles
 from ostiary.core.plug import Actor
+from ostiary.settings import SessionSettings, TokenSettings
 from tests.core.installation import ISSUER, claims_of, installation, tokens_of
 
 OPERATOR = Actor.operator("test")
@@ -79,7 +80,7 @@ async def test_every_token_has_an_id_of_its_own(sqlite_url):
 
 async def test_no_token_outlives_its_session(database_url):
     """I5, S16: the last access token of a session ends with it."""
-    async with installation(database_url, session_lifetime=1000, access_lifetime=600) as house:
+    async with installation(database_url, SessionSettings(lifetime=1000), TokenSettings(access_lifetime=600)) as house:
         tokens = await house.session(await house.person())
         assert tokens.claims["exp"] == NOW + 600
         house.clock.advance(700)

@@ -7,8 +7,9 @@ import pytest
 from ostiary.core.accounts.service import set_roles
 from ostiary.core.opaque import Purpose, fingerprint
 from ostiary.core.plug import Actor
-from ostiary.core.sessions.model import Wanted
+from ostiary.core.sessions.model import SessionOptions
 from ostiary.core.sessions.service import set_disabled
+from ostiary.settings import SessionSettings, TokenSettings
 from tests.core.installation import SAME_ORIGIN, SECRET, installation, opened, ostiary, tokens_of
 
 OPERATOR = Actor.operator("test")
@@ -58,7 +59,7 @@ async def test_a_use_after_the_grace_ends_the_family_and_tells_its_owner(databas
     """I4, S01: the end, the audit event and the feed entry are committed before the refusal, and a mail follows."""
     async with installation(database_url) as house:
         person = await house.person()
-        first = await house.session(person, Wanted(device_name="Ada's laptop"))
+        first = await house.session(person, SessionOptions(device_name="Ada's laptop"))
         owners = tokens_of(await house.refresh(first.refresh))
         house.clock.advance(GRACE)
         answer = await house.refresh(first.refresh, source="203.0.113.9")
@@ -81,8 +82,8 @@ async def test_a_use_after_the_grace_ends_the_family_and_tells_its_owner(databas
 )
 async def test_a_thief_writes_no_link_into_the_mail_about_a_reuse(sqlite_url, name, shown):
     """The name is the words of whoever signed in, and a mail about theft is one that people act on."""
-    async with installation(sqlite_url, refresh_grace=0) as house:
-        first = await house.session(await house.person(), Wanted(device_name=name))
+    async with installation(sqlite_url, TokenSettings(refresh_grace=0)) as house:
+        first = await house.session(await house.person(), SessionOptions(device_name=name))
         await house.refresh(first.refresh)
         await house.refresh(first.refresh)
         (mail,) = await house.mails()
@@ -92,7 +93,7 @@ async def test_a_thief_writes_no_link_into_the_mail_about_a_reuse(sqlite_url, na
 
 async def test_whoever_lets_each_of_his_sessions_be_reused_fills_no_mailbox(sqlite_url):
     """Ten mails in an hour say it; every reuse is audited all the same."""
-    async with installation(sqlite_url, refresh_grace=0) as house:
+    async with installation(sqlite_url, TokenSettings(refresh_grace=0)) as house:
         person = await house.person()
         for _ in range(12):
             tokens = await house.session(person)
@@ -172,7 +173,7 @@ async def test_fifty_at_once_on_two_servers_get_one_successor(database_url):
 @pytest.mark.parametrize("change", ["logged out", "disabled", "expired", "idle"])
 async def test_the_grace_skips_no_check(database_url, change):
     """I6: account, session and its ends, as at every refresh; an ended family is a plain 401, told to nobody."""
-    async with installation(database_url, session_lifetime=70, session_idle=65) as house:
+    async with installation(database_url, SessionSettings(lifetime=70, idle=65)) as house:
         person = await house.person()
         first = await house.session(person)
         house.clock.advance(55 if change == "expired" else 0)
@@ -205,7 +206,7 @@ async def test_the_grace_gives_the_roles_of_now(database_url):
 
 @pytest.mark.parametrize("ending", ["logout", "reuse", "disabled", "by its owner", "limit"])
 async def test_whatever_ends_a_session_deletes_its_sealed_successors(database_url, ending):
-    async with installation(database_url, session_limit=1) as house:
+    async with installation(database_url, SessionSettings(limit=1)) as house:
         person = await house.person()
         first = await house.session(person)
         second = tokens_of(await house.refresh(first.refresh))
@@ -308,7 +309,7 @@ async def test_a_browser_shows_its_device_by_itself(sqlite_url):
 
 
 async def test_a_refused_resource_spends_nothing(sqlite_url):
-    async with installation(sqlite_url, resources=("https://orders.example.com",)) as house:
+    async with installation(sqlite_url, TokenSettings(resources=("https://orders.example.com",))) as house:
         first = await house.session(await house.person())
         for resource in ("https://evil.example.com", "https://orders.example.com/", "HTTPS://orders.example.com", ""):
             answer = await house.post("/refresh", {"refresh_token": first.refresh, "resource": resource})

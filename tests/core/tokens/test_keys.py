@@ -24,6 +24,7 @@ from ostiary.errors import (
     Unavailable,
 )
 from ostiary.jose import sign
+from ostiary.settings import KeySettings, RevocationSettings, TokenSettings
 from ostiary.verifier import ACCESS_TOKEN_TYPE, LEEWAY, Verifier
 from tests.core.installation import ISSUER, SECRET, by, claims_of, eventually, opened, ostiary
 from tests.core.tokens.key_life import SECOND, SlowNode, key_events, keys, nodes, one, pass_time, rotated, timing
@@ -50,7 +51,7 @@ class Simulation:
         return self.house.clock.now() // SECOND
 
     async def step(self, seconds, payload_of):
-        lag = self.house.ambient.settings.feed_staleness
+        lag = self.house.ambient.settings.of(RevocationSettings).staleness
         self.house.clock.advance(seconds - lag)
         await self.late.keys.refresh()
         self.house.clock.advance(lag)
@@ -59,7 +60,7 @@ class Simulation:
             self.copies.append((self.now, held.published))
             token = sign(payload_of(self.now), held.current, typ=ACCESS_TOKEN_TYPE)
             self.kids[held.current.kid] += 1
-            self.tokens.append((self.now + self.house.ambient.settings.access_lifetime, token))
+            self.tokens.append((self.now + self.house.ambient.settings.of(TokenSettings).access_lifetime, token))
         while self.copies[0][0] < self.now - JWKS_MAX_AGE:
             self.copies.popleft()
         while self.tokens[0][0] + LEEWAY <= self.now:
@@ -85,7 +86,7 @@ class Simulation:
 async def test_through_whole_cycles_every_good_token_is_verified_everywhere(sqlite_url):
     """Also by a node that lags, and with a copy of the keys as old as it may be; so nobody signs with a key that is not
     known everywhere, and none goes while a token of it is good."""
-    async with nodes(sqlite_url, key_lifetime=3 * 3600, access_lifetime=86400) as [house]:
+    async with nodes(sqlite_url, KeySettings(lifetime=3 * 3600), TokenSettings(access_lifetime=86400)) as [house]:
         access = (await house.session(await house.person())).access
         template = house.ambient.verifier.verify(access)
         simulation = Simulation(house)
@@ -142,7 +143,7 @@ async def test_the_private_part_of_a_retired_key_is_nowhere_any_more(sqlite_url)
 
 
 async def test_two_nodes_that_rotate_at_once_make_one_key_and_switch_once(own_url):
-    async with nodes(own_url, 2) as [one_house, other]:
+    async with nodes(own_url, count=2) as [one_house, other]:
         first = await one(one_house, State.CURRENT)
         one_house.clock.advance((timing(one_house).lifetime - timing(one_house).notice) / SECOND)
         await asyncio.gather(*(tend(house.ambient) for house in (one_house, other) * 4))
@@ -156,14 +157,14 @@ async def test_two_nodes_that_rotate_at_once_make_one_key_and_switch_once(own_ur
 
 
 async def test_nodes_that_open_an_empty_database_at_once_make_one_key(own_url):
-    async with nodes(own_url, 1) as [house]:
+    async with nodes(own_url, count=1) as [house]:
         await house.ambient.database.execute("delete from signing_keys")
         await asyncio.gather(*(tend(house.ambient) for _ in range(6)))
         assert len(await keys(house)) == 1
 
 
 async def test_operators_who_rotate_at_once_get_one_next_key(own_url):
-    async with nodes(own_url, 2) as houses:
+    async with nodes(own_url, count=2) as houses:
         asked = await asyncio.gather(*(service.rotate(house.ambient, OPERATOR) for house in houses * 3))
         assert len({upcoming.kid for upcoming in asked}) == 1
         assert len(await keys(houses[0])) == 2
@@ -217,7 +218,7 @@ async def test_only_who_may_change_keys_does(sqlite_url):
 async def test_a_revoked_key_is_refused_at_once_here_and_elsewhere_as_soon_as_the_feed_is_heard(own_url, monkeypatch):
     """The feed alone tells: nobody looks at the rows by themselves meanwhile."""
     monkeypatch.setattr(keeper, "TEND_SECONDS", 3600.0)
-    async with nodes(own_url, 2) as [here, elsewhere]:
+    async with nodes(own_url, count=2) as [here, elsewhere]:
         access = (await here.session(await here.person())).access
         assert await here.is_let_in(access)
         assert await elsewhere.is_let_in(access)  # it is in the caches of both
@@ -238,7 +239,7 @@ async def test_a_revoked_key_is_refused_at_once_here_and_elsewhere_as_soon_as_th
 
 async def test_all_keys_are_revoked_here_at_once_and_elsewhere_as_soon_as_the_feed_is_heard(own_url):
     """The next one and the retired one too. Tokens of each are refused, and one new key signs."""
-    async with nodes(own_url, 2) as [here, elsewhere]:
+    async with nodes(own_url, count=2) as [here, elsewhere]:
         person = await here.person()
         first = (await here.session(person)).access
         await rotated(here)
@@ -333,7 +334,7 @@ async def test_a_key_is_revoked_once(sqlite_url):
     "killed_at", ["set state = 'retired'", "set state = 'current'", "insert into audit", "feed_head"]
 )
 async def test_who_is_killed_within_a_switch_leaves_it_undone_and_the_next_one_does_it(own_url, killed_at, by_hand):
-    async with nodes(own_url, 2) as [killed, other]:
+    async with nodes(own_url, count=2) as [killed, other]:
         first = await one(other, State.CURRENT)
         await pass_time(other, timing(other).lifetime - timing(other).notice)
         second = await one(other, State.NEXT)
@@ -353,7 +354,7 @@ async def test_who_is_killed_within_a_switch_leaves_it_undone_and_the_next_one_d
 
 async def test_who_is_killed_before_a_switch_is_confirmed_makes_no_wait_shorter(own_url, by_hand):
     """The time of a state begins when somebody sees it."""
-    async with nodes(own_url, 1) as [house]:
+    async with nodes(own_url, count=1) as [house]:
         first = await one(house, State.CURRENT)
         await pass_time(house, timing(house).lifetime - timing(house).notice)
         house.clock.advance(timing(house).notice / SECOND)
@@ -386,7 +387,7 @@ async def test_another_algorithm_begins_with_the_next_key(sqlite_url):
     async with nodes(sqlite_url) as [house]:
         access = (await house.session(await house.person())).access
     clock, outbox = house.clock, house.outbox
-    changed = ostiary(sqlite_url, clock, outbox, key_algorithm="Ed25519")
+    changed = ostiary(sqlite_url, clock, outbox, KeySettings(algorithm="Ed25519"))
     async with opened(changed, clock, outbox) as later:
         assert later.ambient.keys.current.alg == "ES256"
         await service.rotate(later.ambient, OPERATOR)
@@ -467,7 +468,7 @@ async def test_a_key_that_is_put_into_the_database_without_the_secret_is_not_bel
 
 @pytest.mark.parametrize("alg", ["ES256", "ES384", "Ed25519", "EdDSA", "RS256", "PS256"])
 async def test_each_algorithm_signs_verifies_and_rotates(sqlite_url, alg):
-    async with nodes(sqlite_url, key_algorithm=alg) as [house]:
+    async with nodes(sqlite_url, KeySettings(algorithm=alg)) as [house]:
         access = (await house.session(await house.person())).access
         assert await house.is_let_in(access)
         (jwk,) = (await house.ask("GET", "/.well-known/jwks.json")).json()["keys"]
@@ -481,8 +482,8 @@ async def test_each_algorithm_signs_verifies_and_rotates(sqlite_url, alg):
 
 @pytest.mark.parametrize("alg", ["HS256", "none", "es256", "RS1", "", "ES256K"])
 def test_what_is_no_asymmetric_algorithm_of_the_table_is_refused(sqlite_url, alg):
-    with pytest.raises(ConfigurationError, match="key_algorithm must be one of"):
-        ostiary(sqlite_url, key_algorithm=alg)
+    with pytest.raises(ConfigurationError, match=r"keys\.algorithm must be"):
+        ostiary(sqlite_url, None, None, KeySettings(algorithm=alg))
 
 
 async def test_no_private_key_is_told_to_anybody(sqlite_url, caplog):

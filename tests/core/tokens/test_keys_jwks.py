@@ -8,6 +8,7 @@ from ostiary.core.plug import Actor
 from ostiary.core.tokens.keys import service
 from ostiary.core.tokens.keys.model import JWKS_MAX_AGE
 from ostiary.jose import KeySet
+from ostiary.settings import KeySettings
 from ostiary.store.feed import Follower
 from tests.core.tokens.key_life import nodes
 
@@ -15,7 +16,7 @@ JWKS = "/.well-known/jwks.json"
 
 
 async def test_it_has_public_keys_with_their_names_and_may_be_kept_for_five_minutes(sqlite_url):
-    async with nodes(sqlite_url, key_algorithm="RS256") as [house]:
+    async with nodes(sqlite_url, KeySettings(algorithm="RS256")) as [house]:
         await service.rotate(house.ambient, Actor.operator("test"))
         answer = await house.ask("GET", JWKS)
         assert answer.status_code == 200
@@ -70,7 +71,7 @@ async def test_the_condition_is_read_as_rfc_9110_has_it(sqlite_url, sent, has_it
 
 async def test_two_nodes_give_one_tag(sqlite_url):
     """Otherwise a balancer would make every condition fail."""
-    async with nodes(sqlite_url, 2) as houses:
+    async with nodes(sqlite_url, count=2) as houses:
         assert len({(await house.ask("GET", JWKS)).headers["etag"] for house in houses}) == 1
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.core.settings import Settings
 from ostiary.core.tokens.keys.model import (
     JWKS_MAX_AGE,
     MOST_PUBLISHED,
@@ -20,12 +19,14 @@ from ostiary.core.tokens.keys.model import (
     may_still_sign,
     plan,
 )
+from ostiary.settings import KeySettings, RevocationSettings, TokenSettings
 from ostiary.verifier import LEEWAY
 from ostiary.verifier.verifier import MAX_LIFETIME
+from tests.core.given import given as given_settings
 
 SECOND = 1_000_000
 T0 = 1_800_000_000 * SECOND
-SETTINGS = Settings(key_lifetime=90 * 86400)
+SETTINGS = given_settings(KeySettings(lifetime=90 * 86400))
 TIMING = Timing.of(SETTINGS)
 
 
@@ -38,20 +39,20 @@ DUE = T0 + TIMING.lifetime
 
 
 def test_the_waits_cover_copies_of_the_jwks_lagging_nodes_and_clocks():
-    assert TIMING.overlap == (JWKS_MAX_AGE + SETTINGS.feed_staleness + LEEWAY) * SECOND
+    assert TIMING.overlap == (JWKS_MAX_AGE + SETTINGS.of(RevocationSettings).staleness + LEEWAY) * SECOND
     assert TIMING.retention >= TIMING.overlap + (MAX_LIFETIME + LEEWAY) * SECOND
     # who signs with a retired key to the last moment allowed makes a token that is verified to its last second
     assert TIMING.farewell + (MAX_LIFETIME + LEEWAY) * SECOND < TIMING.retention
 
 
 def test_the_longest_lifetime_counts_not_that_of_today():
-    """Somebody may have shortened `access_lifetime` while longer tokens are about."""
-    assert Timing.of(replace(SETTINGS, access_lifetime=60)).retention == TIMING.retention
+    """Somebody may have shortened `tokens.access_lifetime` while longer tokens are about."""
+    assert Timing.of(given_settings(TokenSettings(access_lifetime=60))).retention == TIMING.retention
 
 
 def test_the_notice_leaves_time_for_the_overlap_even_for_the_shortest_lifetime():
     for lifetime in (3600, 7200, 86400, 90 * 86400):
-        timing = Timing.of(replace(SETTINGS, key_lifetime=lifetime, feed_staleness=60))
+        timing = Timing.of(given_settings(KeySettings(lifetime=lifetime), RevocationSettings(staleness=60)))
         assert timing.overlap <= timing.notice < timing.lifetime
 
 

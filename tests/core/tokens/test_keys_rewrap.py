@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ostiary.app import CORE, FEATURES
+from ostiary.app.slices import CORE, FEATURES
 from ostiary.core.plug import Actor
 from ostiary.core.tokens.keys import service
 from ostiary.core.vault import Vault

@@ -5,9 +5,10 @@ import re
 import jwt
 import pytest
 
-from ostiary import app
+from ostiary.app import slices
 from ostiary.core.plug import Feature
 from ostiary.jose import sign
+from ostiary.settings import RegistrationSettings
 from ostiary.verifier import encode_access_token
 from tests.core.installation import EMAIL, PASSWORD, installation
 from tests.core.sign_in.test_dispatcher import RIGHT, Word
@@ -61,8 +62,8 @@ PLACES = {
 async def test_every_kind_of_token_at_every_place(sqlite_url, monkeypatch, place):
     """B10, J23, M03: one of them is good there, and 401 without effect is the answer to all others."""
     word = Word()
-    monkeypatch.setattr(app, "FEATURES", (Feature(name="toy", factors=(word,)),))
-    async with installation(sqlite_url, require_verified_email=True) as house:
+    monkeypatch.setattr(slices, "FEATURES", (Feature(name="toy", factors=(word,)),))
+    async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         tokens = await issued(house, word)
         assert set(tokens) == set(KINDS)
         accepted, use = PLACES[place]
@@ -83,8 +84,8 @@ async def rows(house):
 
 async def test_as_a_password_or_address_no_token_is_anything(sqlite_url, monkeypatch):
     word = Word()
-    monkeypatch.setattr(app, "FEATURES", (Feature(name="toy", factors=(word,)),))
-    async with installation(sqlite_url, require_verified_email=True) as house:
+    monkeypatch.setattr(slices, "FEATURES", (Feature(name="toy", factors=(word,)),))
+    async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         for token in (await issued(house, word)).values():
             assert (await house.login(EMAIL, token)).status_code == 401
             assert (await house.login(token, PASSWORD)).status_code == 401

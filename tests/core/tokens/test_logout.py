@@ -6,8 +6,9 @@ import base64
 from ostiary.core.accounts.service import set_roles
 from ostiary.core.opaque import Purpose, new_token
 from ostiary.core.plug import Actor
-from ostiary.core.sessions.model import Wanted
+from ostiary.core.sessions.model import SessionOptions
 from ostiary.jose import SigningKey, sign
+from ostiary.settings import TokenSettings
 from ostiary.verifier import ACCESS_TOKEN_TYPE
 from tests.core.installation import installation, opened, ostiary, tokens_of
 
@@ -155,7 +156,7 @@ async def test_logging_out_on_one_server_races_refreshing_on_another(database_ur
 async def test_a_service_that_is_handed_a_token_cannot_sign_its_owner_out(sqlite_url):
     """Its tokens open nothing here, and that includes the way out; whoever holds one may still revoke it alone."""
     orders = "https://orders.example.com"
-    async with installation(sqlite_url, resources=(orders,)) as house:
-        tokens = await house.session(await house.person(), Wanted(resource=orders))
+    async with installation(sqlite_url, TokenSettings(resources=(orders,))) as house:
+        tokens = await house.session(await house.person(), SessionOptions(resource=orders))
         await logout(house, token=tokens.access)
         assert await is_alive(house, tokens)

@@ -10,6 +10,7 @@ from ostiary.core.opaque import Purpose, new_token
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
 from ostiary.errors import StoreUnavailable, Unavailable
+from ostiary.settings import SessionSettings, TokenSettings
 from tests.core.installation import installation, opened, ostiary, tokens_of, told
 
 OPERATOR = Actor.operator("test")
@@ -35,7 +36,7 @@ async def test_each_use_gives_the_next_and_ends_the_one_that_was_used(database_u
 
 async def test_a_second_use_ends_the_family_at_once_and_is_recorded(database_url):
     """S01, RFC 9700 §4.14.2: committed although the answer is an error."""
-    async with installation(database_url, refresh_grace=0) as house:
+    async with installation(database_url, TokenSettings(refresh_grace=0)) as house:
         person = await house.person()
         stolen = await house.session(person)
         other = await house.session(person)
@@ -56,7 +57,7 @@ async def test_a_second_use_ends_the_family_at_once_and_is_recorded(database_url
 
 
 async def test_a_use_of_any_earlier_token_ends_the_family(sqlite_url):
-    async with installation(sqlite_url, refresh_grace=0) as house:
+    async with installation(sqlite_url, TokenSettings(refresh_grace=0)) as house:
         first = await house.session(await house.person())
         second = tokens_of(await house.refresh(first.refresh))
         third = tokens_of(await house.refresh(second.refresh))
@@ -67,7 +68,7 @@ async def test_a_use_of_any_earlier_token_ends_the_family(sqlite_url):
 
 async def test_fifty_uses_at_once_have_one_success_and_then_the_family_has_ended(database_url):
     """S02, CVE-2026-1035: never two living children."""
-    async with installation(database_url, refresh_grace=0) as house:
+    async with installation(database_url, TokenSettings(refresh_grace=0)) as house:
         tokens = await house.session(await house.person())
         answers = await asyncio.gather(*(house.refresh(tokens.refresh) for _ in range(50)))
         assert sorted(answer.status_code for answer in answers) == [200] + [401] * 49
@@ -79,9 +80,9 @@ async def test_fifty_uses_at_once_have_one_success_and_then_the_family_has_ended
 
 
 async def test_fifty_uses_at_once_on_two_servers_have_one_success(database_url):
-    async with installation(database_url, refresh_grace=0) as house:
+    async with installation(database_url, TokenSettings(refresh_grace=0)) as house:
         tokens = await house.session(await house.person())
-        second = ostiary(database_url, house.clock, house.outbox, refresh_grace=0)
+        second = ostiary(database_url, house.clock, house.outbox, TokenSettings(refresh_grace=0))
         async with opened(second, house.clock, house.outbox) as other:
             answers = await asyncio.gather(*(each.refresh(tokens.refresh) for each in (house, other) * 25))
             assert sorted(answer.status_code for answer in answers) == [200] + [401] * 49
@@ -101,7 +102,7 @@ async def test_families_do_not_wait_for_each_other(database_url):
 
 async def test_a_family_ends_when_its_time_is_over_however_often_it_was_refreshed(database_url):
     """S16, I5, I3: absolute, to the second."""
-    async with installation(database_url, session_lifetime=1000) as house:
+    async with installation(database_url, SessionSettings(lifetime=1000)) as house:
         tokens = await house.session(await house.person())
         for _ in range(9):
             house.clock.advance(100)
@@ -117,7 +118,7 @@ async def test_a_family_ends_when_its_time_is_over_however_often_it_was_refreshe
 
 async def test_a_session_ends_that_is_not_refreshed_for_its_idle_time(database_url):
     """I3: to the microsecond, and each refresh puts it off."""
-    async with installation(database_url, session_idle=1000) as house:
+    async with installation(database_url, SessionSettings(idle=1000)) as house:
         tokens = await house.session(await house.person())
         for _ in range(3):
             house.clock.advance(999.999999)
@@ -128,7 +129,7 @@ async def test_a_session_ends_that_is_not_refreshed_for_its_idle_time(database_u
 
 
 async def test_a_refresh_token_is_good_for_the_whole_session_without_access_tokens(sqlite_url):
-    async with installation(sqlite_url, session_idle=30 * 86400) as house:
+    async with installation(sqlite_url, SessionSettings(idle=30 * 86400)) as house:
         tokens = await house.session(await house.person())
         house.clock.advance(29 * 86400)
         assert (await house.refresh(tokens.refresh)).status_code == 200
@@ -190,7 +191,7 @@ async def test_what_is_no_refresh_token_of_ours_costs_no_statement_and_is_told_a
 
 async def test_spent_ended_and_unknown_tokens_are_told_apart_by_nobody(sqlite_url):
     """Somebody who tries stolen ones learns nothing of what became of them."""
-    async with installation(sqlite_url, session_lifetime=60, refresh_grace=0) as house:
+    async with installation(sqlite_url, SessionSettings(lifetime=60), TokenSettings(refresh_grace=0)) as house:
         person = await house.person()
         spent, ended, late = [await house.session(person) for _ in range(3)]
         await house.refresh(spent.refresh)

@@ -8,16 +8,17 @@ from ostiary.core.accounts.service import set_roles
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
 from ostiary.errors import StoreUnavailable
+from ostiary.settings import RevocationSettings, TokenSettings
 from tests.core.installation import SAME_ORIGIN, eventually, installation, opened, ostiary, tokens_of
 
 OPERATOR = Actor.operator("test")
 
 
 @asynccontextmanager
-async def two(database_url, **settings):
+async def two(database_url, *settings):
     """Two servers on one database."""
-    async with installation(database_url, **settings) as house:
-        second = ostiary(database_url, house.clock, house.outbox, **settings)
+    async with installation(database_url, *settings) as house:
+        second = ostiary(database_url, house.clock, house.outbox, *settings)
         async with opened(second, house.clock, house.outbox) as other:
             yield house, other
 
@@ -72,7 +73,7 @@ async def test_an_entry_stays_until_the_last_token_it_concerns_has_expired_and_t
         # not 15 minutes: the setting may have been a day when the token was issued (see below)
         house.clock.advance(86400 + 29)
         await house.tidy()
-        house.auth._revocations.forget(house.ambient.seconds())
+        house.auth._assembly._revocations.forget(house.ambient.seconds())
         assert not await house.is_let_in(tokens.access)
         assert len(await house.rows("select * from feed where kind = 'session'")) == 1
         house.clock.advance(2)
@@ -82,7 +83,7 @@ async def test_an_entry_stays_until_the_last_token_it_concerns_has_expired_and_t
 
 async def test_what_was_revoked_stays_revoked_when_the_lifetime_of_tokens_is_lowered(database_url):
     """A token of a day, issued before the restart that made it 15 minutes, must not outlive its own revocation."""
-    async with installation(database_url, access_lifetime=86400) as house:
+    async with installation(database_url, TokenSettings(access_lifetime=86400)) as house:
         tokens = await house.session(await house.person())
         shorter = ostiary(database_url, house.clock, house.outbox)
         async with opened(shorter, house.clock, house.outbox) as other:
@@ -91,7 +92,7 @@ async def test_what_was_revoked_stays_revoked_when_the_lifetime_of_tokens_is_low
                 house.clock.advance(20 * 60)
                 for each in (house, other):
                     await each.tidy()
-                    each.auth._revocations.forget(each.ambient.seconds())
+                    each.auth._assembly._revocations.forget(each.ambient.seconds())
             assert not await other.is_let_in(tokens.access)
             assert not await house.is_let_in(tokens.access)
 
@@ -117,7 +118,7 @@ class Cut:
 
 async def test_without_the_feed_nobody_is_let_in_with_503_and_it_recovers(database_url):
     """A stale server must not take a revoked token, nor send away with 401 who has a good one."""
-    async with two(database_url, feed_staleness=1) as (house, other):
+    async with two(database_url, RevocationSettings(staleness=1)) as (house, other):
         person = await house.person()
         tokens, gone = await house.session(person), await house.session(person)
         with Cut(other):
@@ -135,7 +136,7 @@ async def test_without_the_feed_nobody_is_let_in_with_503_and_it_recovers(databa
 
 async def test_a_stale_server_signs_nothing_and_spends_nothing(database_url):
     """Refused before the transaction: the caller's refresh token is good afterwards, and no family was ended."""
-    async with two(database_url, feed_staleness=1) as (house, other):
+    async with two(database_url, RevocationSettings(staleness=1)) as (house, other):
         tokens = await house.session(await house.person())
         with Cut(other):
             await eventually(lambda: other.get("/me", token=tokens.access), 503)
@@ -164,7 +165,7 @@ async def test_without_a_key_to_sign_with_nothing_is_spent(sqlite_url):
 
 async def test_logging_out_works_on_a_stale_server(database_url):
     """Ending is always safe."""
-    async with two(database_url, feed_staleness=1) as (house, other):
+    async with two(database_url, RevocationSettings(staleness=1)) as (house, other):
         tokens = await house.session(await house.person())
         with Cut(other):
             await eventually(lambda: other.get("/me", token=tokens.access), 503)

@@ -9,7 +9,7 @@ other gives the theft away. A thief who lacks the token of a device that the ses
 the grace too: see ``test_grace.py``. But one who has copied all that the owner has, and shows each token within the
 grace of the owner's own use, before it or after it, gets what the owner gets, and goes on until the session ends: the
 last test here does so. Each such use leaves an audit event ``tokens.refresh_repeated`` and nothing else. Only
-``refresh_grace=0`` rules this out, at the price of signing out whoever loses an answer.
+``tokens.refresh_grace = 0`` rules this out, at the price of signing out whoever loses an answer.
 """
 
 import asyncio
@@ -39,6 +39,7 @@ from ostiary.core.opaque import Purpose, fingerprint
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.service import sign_out_everywhere
 from ostiary.errors import InvalidToken
+from ostiary.settings import RevocationSettings, TokenSettings
 from tests.core.installation import claims_of, installation, tokens_of
 
 OPERATOR = Actor.operator("test")
@@ -321,8 +322,11 @@ def simulate(database_url, *, grace, examples, steps) -> Counter[str]:
     """Returns how often what was met."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        given = {"refresh_grace": grace, "feed_staleness": 60}  # the feed is not followed while hypothesis thinks
-        house = runner.run(stack.enter_async_context(installation(database_url, **given)))
+        given = (
+            TokenSettings(refresh_grace=grace),
+            RevocationSettings(staleness=60),
+        )  # the feed is not followed while hypothesis thinks
+        house = runner.run(stack.enter_async_context(installation(database_url, *given)))
         tally: Counter[str] = Counter()
         parts = {"house": house, "run": staticmethod(runner.run), "tally": tally, "numbers": itertools.count()}
         try:

@@ -15,6 +15,7 @@ from ostiary.core.tokens.service import revoke
 from ostiary.core.tokens.status.bits import NEEDED, REBUILT_EVERY, SETTLED
 from ostiary.core.tokens.status.published import LIFETIME, PublishedLists
 from ostiary.core.tokens.status.service import refuse_slot
+from ostiary.settings import SessionSettings, TokenSettings
 from ostiary.store.feed import append
 from ostiary.store.generation import raise_generation
 from ostiary.verifier.status_list import verify_status_list
@@ -34,7 +35,7 @@ def slot(tokens):
 async def list_at(house, uri):
     """A list as a verifier has it, fetched when a second has passed and this server has heard of everything."""
     house.clock.advance(1)
-    await house.auth._follower.catch_up()
+    await house.auth._assembly._follower.catch_up()
     answer = await house.ask("GET", uri)
     assert answer.status_code == 200, answer.text
     now = house.ambient.seconds()
@@ -63,7 +64,7 @@ def with_lists(house, *, size=2**20, database=None):
         clock=ambient.clock,
         size=size,
     )
-    house.auth._ambient = replace(ambient, status_lists=lists)
+    house.auth._life.ambient = replace(ambient, status_lists=lists)
 
 
 @asynccontextmanager
@@ -80,9 +81,9 @@ async def end(house, how, person, tokens):
     if how == "logout":
         await house.post("/logout", {"refresh_token": tokens.refresh})
     elif how == "reuse":
-        house.clock.advance(ambient.settings.refresh_grace)
+        house.clock.advance(ambient.settings.of(TokenSettings).refresh_grace)
         await house.refresh(tokens.refresh)
-        house.clock.advance(ambient.settings.refresh_grace)
+        house.clock.advance(ambient.settings.of(TokenSettings).refresh_grace)
         await house.refresh(tokens.refresh)
     elif how == "token":
         await revoke(ambient, OPERATOR, tokens.access)
@@ -148,7 +149,7 @@ async def test_a_refresh_after_a_token_was_revoked_has_a_bit_of_its_own(database
 
 async def test_a_list_that_nobody_needs_any_more_is_removed(database_url):
     """However many there have been: what a server keeps in memory is of those that somebody has a place in."""
-    async with installation(database_url, session_lifetime=3600, session_idle=3600) as house:
+    async with installation(database_url, SessionSettings(lifetime=3600, idle=3600)) as house:
         with_lists(house, size=8)
         person = await house.person()
         sessions = [await house.session(person) for _ in range(20)]
@@ -202,7 +203,7 @@ async def test_nothing_is_computed_unless_something_has_happened(database_url):
         with_lists(house, database=WatchedDatabase(house.ambient.database, statements.append))
         tokens = await house.session(await house.person())
         await house.post("/logout", {"refresh_token": tokens.refresh})
-        await house.auth._follower.catch_up()
+        await house.auth._assembly._follower.catch_up()
         assert statements == []
         texts = {answer.text for answer in await asyncio.gather(*(house.get("/status/1") for _ in range(20)))}
         assert len(texts) == 1
@@ -237,7 +238,7 @@ async def test_a_stale_server_shows_no_list(sqlite_url):
     """It cannot know what was revoked. Caches keep no refusal."""
     async with installation(sqlite_url) as house:
         assert (await house.get("/status/1")).status_code == 200
-        house.auth._revocations._fresh = lambda: False
+        house.auth._assembly._revocations._fresh = lambda: False
         answer = await house.get("/status/1")
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         assert answer.headers["cache-control"] == "no-store"
@@ -246,7 +247,7 @@ async def test_a_stale_server_shows_no_list(sqlite_url):
 async def test_an_index_is_given_again_when_no_token_carries_it_and_is_valid_then(database_url):
     """A short session's slot, the only one of its list, is taken, then free. Before that nobody else has it; afterwards
     whoever has it is not refused for what somebody else did, although the feed still tells of that."""
-    async with installation(database_url, session_lifetime=3600, session_idle=3600) as house:
+    async with installation(database_url, SessionSettings(lifetime=3600, idle=3600)) as house:
         with_lists(house, size=1)
         person = await house.person()
         old = await house.session(person)
@@ -265,7 +266,7 @@ async def test_an_index_is_given_again_when_no_token_carries_it_and_is_valid_the
 
 
 async def test_who_asks_all_the_time_sees_a_bit_cleared_before_somebody_else_has_the_slot(sqlite_url):
-    async with installation(sqlite_url, session_lifetime=3600, session_idle=3600) as house:
+    async with installation(sqlite_url, SessionSettings(lifetime=3600, idle=3600)) as house:
         tokens = await house.session(await house.person())
         await house.post("/logout", {"refresh_token": tokens.refresh})
         ((free_at,),) = await house.rows("select until from status_slots")
@@ -282,7 +283,7 @@ async def test_who_asks_all_the_time_sees_a_bit_cleared_before_somebody_else_has
 
 async def test_a_slot_whose_own_bit_is_set_is_kept_as_long_as_the_feed_says_so(database_url):
     """A single token was revoked shortly before its session's end: the entry outlives the slot's own time."""
-    async with installation(database_url, session_lifetime=3600, session_idle=3600) as house:
+    async with installation(database_url, SessionSettings(lifetime=3600, idle=3600)) as house:
         with_lists(house, size=8)
         person = await house.person()
         tokens = await house.session(person)
@@ -420,7 +421,7 @@ async def test_more_is_revoked_than_one_statement_considers(database_url, asked_
 
 async def test_an_installation_without_status_lists_names_none_in_its_tokens(sqlite_url):
     """The lists stay for the tokens from before the setting was changed."""
-    async with installation(sqlite_url, status_lists=False) as house:
+    async with installation(sqlite_url, TokenSettings(status_lists=False)) as house:
         tokens = await house.session(await house.person())
         assert "status" not in tokens.claims
         assert await bits_set(house) == set()

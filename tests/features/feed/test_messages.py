@@ -11,6 +11,7 @@ from ostiary.core.sessions.service import sign_out_everybody
 from ostiary.core.tokens.keys.service import revoke as revoke_key
 from ostiary.core.tokens.service import revoke
 from ostiary.errors import ClaimRejected, InvalidToken, StoreUnavailable
+from ostiary.settings import RevocationSettings
 from ostiary.store.generation import raise_generation
 from ostiary.verifier.feed_message import verify_feed_message
 from tests.core.installation import ISSUER, installation
@@ -128,7 +129,7 @@ async def test_an_answer_is_as_new_as_its_question(database_url):
         service = (await service_of(house)).at(other)
         for wait in (0, 1):
             before = await service.told()
-            async with other.auth._follower._reading:  # it reads nothing meanwhile
+            async with other.auth._assembly._follower._reading:  # it reads nothing meanwhile
                 await happen(house, f"news {wait}")
                 assert keys_of(await service.told(before, wait=wait)) == [f"news {wait}"]
 
@@ -200,7 +201,7 @@ async def test_a_stale_server_tells_nothing(sqlite_url):
     async with installation(sqlite_url) as house:
         service = await service_of(house)
         now = await service.told()
-        house.auth._revocations._fresh = lambda: False
+        house.auth._assembly._revocations._fresh = lambda: False
         for query in ("", f"after={now.generation}.{now.current}&wait=20"):
             answer = await service.ask(query)
             assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
@@ -208,7 +209,7 @@ async def test_a_stale_server_tells_nothing(sqlite_url):
 
 
 async def test_who_becomes_stale_while_somebody_waits_does_not_say_that_nothing_has_happened(database_url):
-    async with installation(database_url, feed_staleness=1) as house:
+    async with installation(database_url, RevocationSettings(staleness=1)) as house:
         service = await service_of(house)
         now = await service.told()
         database = house.ambient.database

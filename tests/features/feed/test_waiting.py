@@ -107,7 +107,7 @@ async def test_closing_ends_waiting_at_once(sqlite_url):
     await prepare(sqlite_url)
     async with asyncio.timeout(SOON), asyncio.TaskGroup() as group:
         auth = ostiary(sqlite_url)
-        async with opened(auth, auth._clock, auth._transport) as house:
+        async with opened(auth, auth._assembly.clock, auth._assembly.transport) as house:
             service = await service_of(house)
             now = await service.told()
             position = f"after={now.generation}.{now.current}&wait={LONG}"

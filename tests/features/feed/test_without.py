@@ -1,12 +1,12 @@
 """The slice is optional: an installation without it tells nobody of a feed, and does all the rest."""
 
-from ostiary import app
+from ostiary.app import slices
 from tests.core.installation import installation
 from tests.features.feed.service import service_of
 
 
 async def test_without_the_slice_there_is_no_feed_and_the_metadata_names_none(sqlite_url, monkeypatch):
-    monkeypatch.setattr(app, "FEATURES", tuple(feature for feature in app.FEATURES if feature.name != "feed"))
+    monkeypatch.setattr(slices, "FEATURES", tuple(feature for feature in slices.FEATURES if feature.name != "feed"))
     async with installation(sqlite_url) as house:
         assert (await (await service_of(house)).ask()).status_code == 404
         metadata = (await house.ask("GET", "/.well-known/oauth-authorization-server")).json()

@@ -11,7 +11,7 @@ from ostiary.core.accounts.service import set_roles
 from ostiary.core.clients import service as clients
 from ostiary.core.opaque import Purpose, new_token
 from ostiary.core.plug import Actor
-from ostiary.core.sessions.model import Wanted
+from ostiary.core.sessions.model import SessionOptions
 from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
 from ostiary.jose import SigningKey, sign
 from ostiary.verifier import ACCESS_TOKEN_TYPE, AccessToken, Confirmation, Verifier, encode_access_token
@@ -59,7 +59,7 @@ async def service_of(house, name="orders", resources=(ORDERS, STOCK)):
 
 async def token_for(house, resource=ORDERS, email="ada@example.com"):
     person = await house.person(email)
-    return person, await house.session(person, Wanted(resource=resource))
+    return person, await house.session(person, SessionOptions(resource=resource))
 
 
 def altered(house, tokens, *, key=None, typ=ACCESS_TOKEN_TYPE, **claims):

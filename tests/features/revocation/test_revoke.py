@@ -5,7 +5,8 @@ import urllib.parse
 import pytest
 
 from ostiary.core.opaque import Purpose, new_token
-from ostiary.core.sessions.model import Wanted
+from ostiary.core.sessions.model import SessionOptions
+from ostiary.settings import TokenSettings
 from tests.core.installation import eventually, installation, opened, ostiary, tokens_of, told
 
 ORDERS = "https://orders.example.com"
@@ -70,8 +71,8 @@ async def test_after_an_access_token_its_session_has_another_bit_in_the_status_l
 
 
 async def test_a_token_for_another_service_is_revoked_here(sqlite_url):
-    async with installation(sqlite_url, resources=(ORDERS,)) as house:
-        tokens = await house.session(await house.person(), Wanted(resource=ORDERS))
+    async with installation(sqlite_url, TokenSettings(resources=(ORDERS,))) as house:
+        tokens = await house.session(await house.person(), SessionOptions(resource=ORDERS))
         assert tokens.claims["aud"] == ORDERS
         await revoke(house, tokens.access)
         assert len(await house.events("tokens.revoked")) == 1

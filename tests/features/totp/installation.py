@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from ostiary.app import Ostiary
 from ostiary.core.plug import Mail
+from ostiary.settings import SignInSettings
 from ostiary.testing.world import FrozenClock, Outbox
 from tests.core.installation import prepare
 
@@ -155,9 +156,9 @@ async def installation(database_url: str) -> AsyncIterator[Installation]:
     clock, outbox = FrozenClock(), Outbox()
     auth = Ostiary(
         database_url,
+        SignInSettings(limit="100000/minute"),
         issuer=ISSUER,
         secret="x2Yb7uXG0vq0O1Y5c7bZzq0J6m5wq1n8m3r9t4k2p6s",
-        limit_login="100000/minute",
         environ={},
         clock=clock,
         mail=outbox,

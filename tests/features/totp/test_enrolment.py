@@ -115,7 +115,7 @@ async def test_an_enrolment_ends_after_a_quarter_of_an_hour(database_url):
         world.clock.advance(15 * 60)
         await ada.sign_in()
         assert (await ada.confirm(app.code())).status_code == 409
-        sweep = next(feature.sweep for feature in world.auth._features if feature.name == "totp")
+        sweep = next(feature.sweep for feature in world.auth._assembly.features if feature.name == "totp")
         now = world.clock.now()
         await world.auth.ambient.database.transaction(lambda tx: sweep(tx, now))
         left = await world.rows("select a.email from totp_secrets s join accounts a on a.id = s.account_id")

@@ -2,13 +2,13 @@
 
 import pytest
 
-from ostiary import app
+from ostiary.app import slices
 from ostiary.errors import NoSuchTable
 from tests.features.totp.installation import installation, registered
 
 
 async def test_without_the_slice_a_password_signs_in(own_url, monkeypatch):
-    monkeypatch.setattr(app, "FEATURES", tuple(feature for feature in app.FEATURES if feature.name != "totp"))
+    monkeypatch.setattr(slices, "FEATURES", tuple(feature for feature in slices.FEATURES if feature.name != "totp"))
     async with installation(own_url) as world:
         ada = await registered(world)
         assert (await world.ask("GET", "/me", token=ada.token)).json()["amr"] == ["pwd"]

@@ -1,4 +1,4 @@
-"""Any headers, one to a line: a token comes from one place, and a cookie under its very name."""
+"""Any headers, one per line. A token comes from exactly one place, and a cookie must have exactly the expected name."""
 
 import re
 from typing import Final

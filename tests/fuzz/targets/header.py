@@ -1,4 +1,4 @@
-"""Any header, truly signed: accepted only where every reader finds this algorithm, this kind and nothing refused."""
+"""Any header with a valid signature. Accepted headers have the expected alg, kid and typ and no forbidden member."""
 
 from ostiary.errors import InvalidToken
 from ostiary.jose import KeySet, verify

@@ -1,4 +1,4 @@
-"""Any JSON as key: what is accepted comes back from its own JWK, and verifies what it signs and nothing else."""
+"""Any JSON as a key. An accepted key survives a round trip through its JWK and verifies only what it signed."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Any document as JWK Set: its keys are few, differently named, of one kind."""
+"""Any document as a JWK Set. An accepted set has a limited number of keys with unique ids, all of one kind."""
 
 from ostiary.errors import KeyRejected
 from ostiary.jose import HmacKey, KeySet

@@ -1,4 +1,4 @@
-"""Any payload, truly signed: accepted only where every reader finds the same good claims."""
+"""Any payload with a valid signature. It is accepted only if the standard library reads the same valid claims."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ def check(data: bytes) -> None:
         assert members.get("nbf", 0) <= NOW + LEEWAY
         assert "cnf" not in members
         said = {name: getattr(claims, name) for name in AccessToken.__struct_fields__} | dict(claims.extra)
-        members.pop("status", None)  # of which we read a part
+        members.pop("status", None)  # the verifier reads only a part of it
         assert others.is_same(others.plain({name: said[name] for name in members}), members)
     _check_stated(text, data)
 

@@ -1,4 +1,4 @@
-"""Any bytes as key in PEM form, and as HMAC secret: no key that can be read as a public one is taken for a secret."""
+"""Any bytes as a PEM key and as an HMAC secret. Bytes that can be read as a PEM key are never accepted as a secret."""
 
 from ostiary.errors import KeyRejected
 from ostiary.jose import HmacKey, SigningKey, VerifyingKey
@@ -18,4 +18,4 @@ def check(data: bytes) -> None:
         HmacKey(data, "HS256")
     except KeyRejected:
         return
-    assert not readable, "a public key was taken for a secret"
+    assert not readable, "a PEM key was accepted as a secret"

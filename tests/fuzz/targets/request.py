@@ -1,4 +1,4 @@
-"""Any body for any route: what is accepted can be stored, and no refusal repeats what was sent."""
+"""Any body for any route. Accepted bodies can be stored, and no error message repeats the input."""
 
 import re
 from typing import Any, Final

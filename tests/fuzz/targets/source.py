@@ -1,4 +1,4 @@
-"""Any X-Forwarded-For, a line each: always some address, and that of the socket where no proxy is known."""
+"""Any X-Forwarded-For headers, one per line. The result is always an address: the socket's if no proxy is trusted."""
 
 import ipaddress
 import re

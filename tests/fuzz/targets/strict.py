@@ -1,4 +1,4 @@
-"""Any bytes as JSON: accepted is what the standard library reads in the same way, and nothing ambiguous."""
+"""Any bytes as JSON. Accepted input is unambiguous, and the standard library reads it in the same way."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def check(data: bytes) -> None:
 
 
 def _must_be_bad(data: bytes) -> None:
-    """A refusal has a reason that others see too: so that nobody's good JSON is refused."""
+    """Checks that there is a known reason for the rejection, so that valid JSON is not rejected."""
     try:
         value = others.read(data)
         written = json.dumps(value, allow_nan=False).encode()
@@ -28,4 +28,4 @@ def _must_be_bad(data: bytes) -> None:
         return
     surrogates = re.search(rb"\\ud[89a-f]", written)
     too_long = any(len(digits) > 15 for digits in re.findall(rb"[0-9]+", data))
-    assert surrogates or too_long or others.depth(value) > strict_json.MAX_DEPTH, "good JSON was refused"
+    assert surrogates or too_long or others.depth(value) > strict_json.MAX_DEPTH, "valid JSON was rejected"

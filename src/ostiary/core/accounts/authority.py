@@ -1,46 +1,93 @@
 """Permission and audit in one function: a verb that changes somebody's account cannot have one without the other."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from ostiary.core.accounts import queries
 from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
 from ostiary.core.plug import Actor, ActorKind, Ambient
-from ostiary.errors import Forbidden
-from ostiary.store.database import Transaction
+from ostiary.errors import Forbidden, InsufficientUserAuthentication
+from ostiary.store.database import Reader, Transaction
+from ostiary.verifier import AAL1, AAL2
 
 USERS_READ: Final = "users:read"
 USERS_WRITE: Final = "users:write"
 
+_LEVELS: Final = {AAL1: 1, AAL2: 2}
+_ACR_OF: Final = {level: acr for acr, level in _LEVELS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How strong and how recent the sign-in of a person must be. Other actors have no sign-in."""
+
+    max_age: int
+    """Seconds."""
+    aal: int = 1
+
 
 async def act(
-    ambient: Ambient, tx: Transaction, actor: Actor, permission: str, event: Event, *, own: str | None = None
+    ambient: Ambient,
+    tx: Transaction,
+    actor: Actor,
+    permission: str,
+    event: Event,
+    *,
+    own: str | None = None,
+    fresh: Freshness | None = None,
 ) -> None:
-    """Records ``event`` if ``actor`` holds ``permission`` by the roles that the database has in this transaction.
+    """Records ``event`` if ``actor`` holds ``permission``, by the roles that the database has in this transaction and
+    within the actor's scope.
 
     Args:
         own: the account that is acted on, where its owner needs no permission.
+        fresh: the sign-in that the verb asks of a person.
 
     Raises:
-        Forbidden: it does not; raised inside the transaction, so nothing else of it stays.
+        Forbidden: it does not hold it. Raised inside the transaction, so nothing else of it stays.
+        InsufficientUserAuthentication: the sign-in is too weak or too old.
     """
-    if not await _is_own(tx, actor, own) and not await _may(tx, actor, permission):
-        raise Forbidden(f"{actor.kind} {actor.id} has no permission {permission}")
+    await check(ambient, tx, actor, permission, own=own, fresh=fresh)
     await record(ambient, tx, actor, event)
 
 
-async def _is_own(tx: Transaction, actor: Actor, account_id: str | None) -> bool:
-    if account_id is None or not actor.is_account(account_id):
+async def check(
+    ambient: Ambient,
+    reader: Reader,
+    actor: Actor,
+    permission: str,
+    *,
+    own: str | None = None,
+    fresh: Freshness | None = None,
+) -> None:
+    """The permission alone, for verbs that only read. Raises what `act` raises."""
+    if actor.is_trusted:
+        return
+    if not await _is_own(reader, actor, own) and not await _may(reader, actor, permission):
+        raise Forbidden(f"{actor.kind} {actor.id} has no permission {permission}")
+    if fresh is not None and actor.kind is ActorKind.ACCOUNT:
+        _check_freshness(actor, fresh, now=ambient.seconds())
+
+
+def _check_freshness(actor: Actor, fresh: Freshness, *, now: int) -> None:
+    if _LEVELS.get(actor.acr, 0) < fresh.aal or now - actor.auth_time > fresh.max_age:
+        raise InsufficientUserAuthentication(
+            "the sign-in is too weak or too old", max_age=fresh.max_age, acr_values=_ACR_OF[fresh.aal]
+        )
+
+
+async def _is_own(reader: Reader, actor: Actor, account_id: str | None) -> bool:
+    # a token with a scope was issued for that scope, and not for everything that its owner may do
+    if account_id is None or actor.scope is not None or not actor.is_account(account_id):
         return False
-    standing = await queries.standing(tx, account_id)
+    standing = await queries.standing(reader, account_id)
     return standing is not None and standing.active
 
 
-async def _may(tx: Transaction, actor: Actor, permission: str) -> bool:
-    if actor.kind in {ActorKind.OPERATOR, ActorKind.SYSTEM}:
-        return True
-    if actor.kind is not ActorKind.ACCOUNT:
+async def _may(reader: Reader, actor: Actor, permission: str) -> bool:
+    if actor.kind is not ActorKind.ACCOUNT or not (actor.scope is None or permission in actor.scope):
         return False
-    # on another node a token may outlive its account's disabling for a second: it must not suffice to undo that
-    standing = await queries.standing(tx, actor.id)
-    return standing is not None and standing.active and permission in await queries.permissions(tx, actor.id)
+    # on another node a token may be valid for a second after its account was disabled: it must not undo that
+    standing = await queries.standing(reader, actor.id)
+    return standing is not None and standing.active and permission in await queries.permissions(reader, actor.id)

@@ -1,4 +1,4 @@
-"""E-mail addresses: one function decides what is an address and which two are the same."""
+"""E-mail addresses. One function decides what is a valid address and which two addresses are the same."""
 
 import re
 import unicodedata
@@ -9,20 +9,20 @@ from email_validator import EmailNotValidError, validate_email
 from ostiary.errors import InvalidEmail
 
 _LONGEST: Final = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
-# RFC 2047 §2: a mail program would decode it, and show another address than the one that is stored
+# RFC 2047 §2: a mail program would decode it and show an address that differs from the stored one
 _ENCODED_WORD: Final = re.compile(r"=\?.*\?=")
 _INVALID: Final = "The e-mail address is not valid."
 
 
 class Email(NamedTuple):
-    """``address`` is shown and mailed to; ``key`` is what accounts are looked up by."""
+    """``address`` is shown and used for mails. ``key`` is used to look up accounts."""
 
     address: str
     key: str
 
     @property
     def mailbox(self) -> str:
-        """``key`` without a ``+tag``, which most servers deliver to the same inbox: what mails are counted by."""
+        """``key`` without a ``+tag``, which most servers deliver to the same inbox. Mail limits count by it."""
         local, _, domain = self.key.rpartition("@")
         return f"{local.partition('+')[0]}@{domain}"
 
@@ -30,12 +30,12 @@ class Email(NamedTuple):
 def parse_email(text: str) -> Email:
     """The address in its normal form.
 
-    Upper and lower case are the same person: the local part is folded too, as every large provider does. Characters
-    that turn into others on the way (a full-width at sign, a Kelvin sign, an ideographic full stop) are refused,
-    because elsewhere they may make another address of it (CVE-2019-19844).
+    Addresses that differ only in upper and lower case are the same: the local part is folded too, as every large
+    provider does. Characters that normalisation turns into others (a full-width at sign, a Kelvin sign, an ideographic
+    full stop) are refused, because other software may read the text as a different address (CVE-2019-19844).
 
     Raises:
-        InvalidEmail: not an address that mail can reach.
+        InvalidEmail: not an address that can receive mail.
     """
     if len(text) > _LONGEST or _ENCODED_WORD.search(text) or _has_look_alikes(text):
         raise InvalidEmail(_INVALID)
@@ -51,7 +51,7 @@ def parse_email(text: str) -> Email:
 
 
 def _has_look_alikes(text: str) -> bool:
-    """Whether there is a character that compatibility normalisation changes, or any normalisation makes ASCII of."""
+    """Whether compatibility normalisation changes a character, or any normalisation turns one into ASCII."""
     return unicodedata.normalize("NFKC", text) != unicodedata.normalize("NFC", text) or any(
         not character.isascii() and unicodedata.normalize("NFC", character).isascii() for character in text
     )

@@ -1,4 +1,4 @@
-"""What an account is."""
+"""The data of an account."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 USER: Final = "user"
 MODERATOR: Final = "moderator"
 ADMIN: Final = "admin"
-"""The roles that exist from the start. Roles are rows: an installation may add others."""
+"""The roles that every installation starts with. Roles are database rows, so an installation may add others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +20,28 @@ class Account:
     disabled_at: int | None
     verified_at: int | None
     created_at: int
+    version: int = 1
+    """The number of changes to roles, state and profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a token vouches for: read in one statement, and in the transaction that issues. ``epoch`` counts on from
-    ``least``, that of the realm."""
+    """The account data that a token confirms. It is read in one statement, in the transaction that issues the token.
+    ``epoch`` is the account's own count added to ``least``, the minimum epoch of the realm."""
 
     account_id: str
     epoch: int
     least: int
     active: bool
     roles: tuple[str, ...]
+    verified_email: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A registration that waits for its mail link."""
+    """A registration that is waiting for its link to be used."""
 
     email: str
     email_key: str
     password_hash: str
+    profile: str | None

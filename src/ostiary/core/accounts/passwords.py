@@ -1,4 +1,4 @@
-"""The password policy: long enough, not guessable, and used exactly as it was sent."""
+"""The password policy: passwords must be long enough and hard to guess, and are used exactly as sent."""
 
 import math
 import threading
@@ -13,49 +13,50 @@ from ostiary.errors import PasswordRejected
 
 SHORTEST: Final = 8  # code points; SP 800-63B-4 §3.1.1.2 allows 8 where guessing is limited otherwise
 LONGEST: Final = 256  # code points, 1024 bytes at most; longer is refused, never cut
-_MOST_GUESSES: Final = 10**8  # zxcvbn's score 3 begins beyond; a random password of the least length just reaches it
+_MOST_GUESSES: Final = 10**8  # zxcvbn's score 3 is above this; a random password of the shortest length just reaches it
 _GUESSED: Final = "This password would be guessed quickly."
 _ALWAYS_KNOWN: Final = ("ostiary",)
 
-# zxcvbn looks at the beginning only, which does not get weaker by what follows. Its time grows with the square of the
-# length, and with the ways to read ``4``, ``@`` or ``(`` as letters: 64 chosen characters keep it busy for 4 seconds.
+# zxcvbn gets only the beginning. Further characters cannot make it weaker. Its run time grows with the square of the
+# length and with the ways to read ``4``, ``@`` or ``(`` as letters: 64 chosen characters keep it busy for 4 seconds.
 _MOST_ESTIMATED: Final = 40
 _LEAST_ESTIMATED: Final = 14
 _MOST_READINGS: Final = 32
 
 _estimating = threading.Lock()
-"""zxcvbn keeps ``user_inputs`` in a global: in another thread they would be somebody else's."""
+"""zxcvbn keeps ``user_inputs`` in a global variable, so another thread would see the words of another user."""
 
 
 def normalize(password: str) -> str:
-    """NFC, the one change ever made (SP 800-63B-4 §3.1.1.2), here and at every check.
+    """Applies NFC, the only change ever made to a password (SP 800-63B-4 §3.1.1.2), here and at every check.
 
-    A password that is too long is left as it is: it is refused, or wrong, and normalising it would only cost time.
+    A password that is too long is returned unchanged. It is refused or wrong anyway, and normalising it would only cost
+    time.
     """
     return password if len(password) > LONGEST else unicodedata.normalize("NFC", password)
 
 
 def candidate(password: str) -> str:
-    """What is checked against a hash. Longer than any accepted one it is wrong whatever it is, and costs what a wrong
-    one costs."""
+    """The text that is checked against a hash. A password that is longer than the limit is always wrong, and costs the
+    same as any wrong password."""
     return normalize(password) if len(password) <= LONGEST else ""
 
 
 def check_password(password: str, *, known: Sequence[str]) -> None:
-    """Accepts or refuses a normalised new password. Slow: some milliseconds of computing.
+    """Accepts or refuses a normalised new password. Slow: it computes for some milliseconds.
 
     Args:
-        known: what an attacker would try first for this person: the address and its parts, the service's name.
+        known: words that an attacker would try first for this user: the address and its parts, the name of the service.
 
     Raises:
-        PasswordRejected: with every reason, for a person to read.
+        PasswordRejected: with all reasons, as text for the user.
     """
     if reasons := _length_reasons(password) or _guessing_reasons(password, known):
         raise PasswordRejected(tuple(reasons))
 
 
 def words_about(email: str, host: str) -> tuple[str, ...]:
-    """The words that ``known`` should have for somebody with this address at this service."""
+    """The words to pass as ``known`` for a user with this address at this service."""
     local, _, domain = email.partition("@")
     return tuple(word for word in (email, local, domain, domain.partition(".")[0], host, *_ALWAYS_KNOWN) if word)
 
@@ -70,7 +71,7 @@ def _length_reasons(password: str) -> list[str]:
 
 def _guessing_reasons(password: str, known: Sequence[str]) -> list[str]:
     words = [word.lower() for word in known]
-    if password.lower() in words:  # as a whole: the estimate does not reach to the end of a long address
+    if password.lower() in words:  # compared as a whole, because the estimate may not cover the end of a long address
         return [_GUESSED]
     with _estimating:
         found = zxcvbn(_beginning(password), user_inputs=words)
@@ -88,5 +89,5 @@ def _beginning(password: str) -> str:
 
 
 def _readings(text: str) -> int:
-    """About how many texts this one is when digits and signs stand for letters."""
+    """Roughly the number of ways to read this text if digits and symbols stand for letters."""
     return math.prod(max(1, len(set(text).intersection(signs))) for signs in L33T_TABLE.values())

@@ -1,4 +1,5 @@
-"""Every statement on ``accounts``, ``roles``, ``account_roles`` and ``registrations``."""
+"""All SQL statements on ``accounts``, ``account_profiles``, ``roles``, ``account_roles``, ``realm`` and
+``registrations``."""
 
 from typing import Final
 
@@ -8,9 +9,9 @@ from ostiary.core.accounts.email import Email
 from ostiary.core.accounts.model import Account, Registration, Standing
 from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 
-# An epoch as everybody but these statements knows it: the account's own count, on top of the realm's.
+# The epoch as all other code sees it: the account's own count added to the realm's minimum.
 _EPOCH: Final = "epoch + (select least from realm)"
-_COLUMNS: Final = f"id, email, password_hash, {_EPOCH}, disabled_at, verified_at, created_at"
+_COLUMNS: Final = f"id, email, password_hash, {_EPOCH}, disabled_at, verified_at, created_at, version"
 
 
 async def by_email(reader: Reader, email_key: str) -> Account | None:
@@ -32,7 +33,7 @@ async def by_id(reader: Reader, account_id: str) -> Account | None:
 
 
 async def page(reader: Reader, *, after: str, limit: int) -> list[Account]:
-    """Accounts in the order of their addresses, those after ``after``."""
+    """A page of accounts in the order of their addresses, starting after ``after``."""
     rows = await reader.all(
         f"select {_COLUMNS}"  # noqa: S608 — a constant
         " from accounts where email_key > $1 order by email_key limit $2",
@@ -42,8 +43,62 @@ async def page(reader: Reader, *, after: str, limit: int) -> list[Account]:
     return [Account(*row) for row in rows]
 
 
+async def roles_of_page(reader: Reader, *, after: str, limit: int) -> dict[str, tuple[str, ...]]:
+    """The roles of the accounts of a `page`, by account."""
+    rows = await reader.all(
+        "select account_id, role from account_roles where account_id in"
+        " (select id from accounts where email_key > $1 order by email_key limit $2) order by role",
+        after,
+        limit,
+    )
+    found: dict[str, tuple[str, ...]] = {}
+    for account_id, role in rows:
+        found[account_id] = (*found.get(account_id, ()), role)
+    return found
+
+
+async def profiles_of_page(reader: Reader, *, after: str, limit: int) -> dict[str, str]:
+    """The stored profiles of the accounts of a `page`, by account."""
+    rows = await reader.all(
+        "select account_id, profile from account_profiles where account_id in"
+        " (select id from accounts where email_key > $1 order by email_key limit $2)",
+        after,
+        limit,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def profile(reader: Reader, account_id: str) -> str | None:
+    row = await reader.one("select profile from account_profiles where account_id = $1", account_id)
+    return None if row is None else str(row[0])
+
+
+async def keep_profile(tx: Transaction, account_id: str, profile: str) -> None:
+    await tx.execute(
+        "insert into account_profiles (account_id, profile) values ($1, $2)"
+        " on conflict (account_id) do update set profile = excluded.profile",
+        account_id,
+        profile,
+    )
+
+
+async def raise_version(tx: Transaction, account_id: str, *, seen: int | None = None) -> bool:
+    """Locks the account row and counts a change. Returns False if there is no such account or its version is not
+    ``seen``."""
+    return (
+        await tx.execute(
+            "update accounts set version = version + 1"
+            " where id = $1 and (cast($2 as bigint) is null or version = cast($2 as bigint))",
+            account_id,
+            seen,
+        )
+        == 1
+    )
+
+
 async def insert(tx: Transaction, account: Account, email_key: str) -> bool:
-    """False when the address is taken. The epoch of ``account`` is its own count, without the realm's."""
+    """Inserts the account. Returns False if the address is taken. ``account.epoch`` is its own count, without the
+    realm's."""
     touched = await tx.execute(
         "insert into accounts (id, email, email_key, password_hash, epoch, disabled_at, verified_at, created_at)"
         " values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (email_key) do nothing",
@@ -61,7 +116,8 @@ async def insert(tx: Transaction, account: Account, email_key: str) -> bool:
 
 async def standing(reader: Reader, account_id: str) -> Standing | None:
     rows = await reader.all(
-        "select a.epoch + m.least, m.least, a.disabled_at, r.role"
+        "select a.epoch + m.least, m.least, a.disabled_at, r.role,"
+        " case when a.verified_at is null then null else a.email end"
         " from accounts a cross join realm m left join account_roles r on r.account_id = a.id"
         " where a.id = $1 order by r.role",
         account_id,
@@ -74,11 +130,12 @@ async def standing(reader: Reader, account_id: str) -> Standing | None:
         least=rows[0][1],
         active=rows[0][2] is None,
         roles=tuple(row[3] for row in rows if row[3] is not None),
+        verified_email=rows[0][4],
     )
 
 
 async def keep_password_hash(tx: Transaction, account_id: str, *, seen: str) -> bool:
-    """Locks the account's row while its password hash is still the one that was seen, and it is not disabled."""
+    """Locks the account row. Returns False if the password hash is no longer ``seen`` or the account is disabled."""
     return (
         await tx.execute(
             "update accounts set password_hash = password_hash"
@@ -91,7 +148,7 @@ async def keep_password_hash(tx: Transaction, account_id: str, *, seen: str) -> 
 
 
 async def replace_password_hash(tx: Transaction, account_id: str, *, seen: str, new: str) -> bool:
-    """The same guard, and puts a new hash of the same password in its place."""
+    """Stores a new password hash under the same conditions as `keep_password_hash`."""
     return (
         await tx.execute(
             "update accounts set password_hash = $3 where id = $1 and password_hash = $2 and disabled_at is null",
@@ -104,7 +161,7 @@ async def replace_password_hash(tx: Transaction, account_id: str, *, seen: str, 
 
 
 async def hold(tx: Transaction, account_id: str, *, epoch: int) -> bool:
-    """Locks the account's row while it is active and its epoch still the one that was seen."""
+    """Locks the account row. Returns False if the account is not active or its epoch is no longer ``epoch``."""
     return (
         await tx.execute(
             f"update accounts set epoch = epoch where id = $1 and {_EPOCH} = $2 and disabled_at is null",  # noqa: S608
@@ -131,8 +188,8 @@ async def least_epoch(reader: Reader) -> int:
 
 
 async def raise_least(tx: Transaction, *, at_least: int, step: int) -> int:
-    """Lifts the epochs of all accounts at once by ``step``, and to ``at_least`` if that is more. Returns the least one
-    that there is then."""
+    """Raises the epochs of all accounts at once by ``step``, or to ``at_least`` if that is more. Returns the new
+    minimum."""
     row = await tx.one(
         "update realm set least = case when least + $1 > $2 then least + $1 else $2 end returning least", step, at_least
     )
@@ -142,7 +199,7 @@ async def raise_least(tx: Transaction, *, at_least: int, step: int) -> int:
 
 
 async def set_disabled(tx: Transaction, account_id: str, disabled_at: int | None) -> bool:
-    """False when nothing changed: the account was in that state already, or does not exist."""
+    """Returns False if nothing changed: the account was already in that state, or does not exist."""
     return (
         await tx.execute(
             "update accounts set disabled_at = cast($2 as bigint)"
@@ -166,7 +223,7 @@ async def permissions(reader: Reader, account_id: str) -> tuple[str, ...]:
 
 
 async def role_map(reader: Reader) -> dict[str, frozenset[str]]:
-    """role → its permissions."""
+    """The permissions of each role, by role name."""
     rows = await reader.all("select name, permissions from roles")
     return {row[0]: frozenset(msgspec.json.decode(row[1], type=list[str])) for row in rows}
 
@@ -196,27 +253,36 @@ async def count_active_with_role(reader: Reader, role: str) -> int:
 
 
 async def lock_role(tx: Transaction, role: str) -> None:
-    """One change of who holds the role at a time: two admins cannot each remove the other as the last but one."""
+    """Serialises changes of who holds the role. Otherwise the last two admins could remove each other at the same
+    time."""
     await tx.execute("update roles set permissions = permissions where name = $1", role)
 
 
 async def insert_registration(
-    tx: Transaction, token_hash: bytes, email: Email, password_hash: str, *, now: int, expires_at: int
+    tx: Transaction,
+    token_hash: bytes,
+    email: Email,
+    password_hash: str,
+    *,
+    profile: str | None,
+    now: int,
+    expires_at: int,
 ) -> None:
     await tx.execute(
-        "insert into registrations (token_hash, email, email_key, password_hash, created_at, expires_at)"
-        " values ($1, $2, $3, $4, $5, $6)",
+        "insert into registrations (token_hash, email, email_key, password_hash, created_at, expires_at, profile)"
+        " values ($1, $2, $3, $4, $5, $6, $7)",
         token_hash,
         email.address,
         email.key,
         password_hash,
         now,
         expires_at,
+        profile,
     )
 
 
 async def registered_password(reader: Reader, token_hash: bytes, *, now: int) -> str | None:
-    """The hash of the password that waits behind a link, or None without such a link."""
+    """The password hash of the registration that a link belongs to. None if there is no such link."""
     row = await reader.one(
         "select password_hash from registrations where token_hash = $1 and expires_at > $2", token_hash, now
     )
@@ -225,7 +291,8 @@ async def registered_password(reader: Reader, token_hash: bytes, *, now: int) ->
 
 async def take_registration(tx: Transaction, token_hash: bytes, *, now: int) -> Registration | None:
     row = await tx.one(
-        "delete from registrations where token_hash = $1 and expires_at > $2 returning email, email_key, password_hash",
+        "delete from registrations where token_hash = $1 and expires_at > $2 returning email, email_key,"
+        " password_hash, profile",
         token_hash,
         now,
     )
@@ -237,12 +304,12 @@ async def delete_registrations_of(tx: Transaction, email_key: str) -> None:
 
 
 async def delete_registrations(tx: Transaction) -> int:
-    """Deletes all that wait, and returns how many these were."""
+    """Deletes all pending registrations. Returns how many."""
     return await tx.execute("delete from registrations")
 
 
 async def delete_expired_registrations(tx: Transaction, now: int) -> int:
-    """Deletes some whose time is over, and returns how many."""
+    """Deletes a batch of expired registrations. Returns how many."""
     return await tx.execute(
         "delete from registrations where token_hash in"
         " (select token_hash from registrations where expires_at <= $1 order by expires_at limit $2)",

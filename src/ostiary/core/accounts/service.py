@@ -1,60 +1,62 @@
-"""What can be done to an account that exists: roles, disabling, and raising its epoch."""
+"""Changes to existing accounts: roles, profile, disabling, and raising the epoch."""
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from typing import Final
 
 from ostiary.core.accounts import queries
 from ostiary.core.accounts.authority import USERS_WRITE, act
 from ostiary.core.accounts.email import parse_email
+from ostiary.core.accounts.giving import refuse_to_give_what_is_not_held, refuse_unknown_roles
 from ostiary.core.accounts.model import ADMIN, Account
 from ostiary.core.audit.model import Event
-from ostiary.core.plug import Actor, ActorKind, Ambient
+from ostiary.core.plug import Actor, Ambient
 from ostiary.core.revocations import Revoking, epoch_raised, everything_revoked, transact
-from ostiary.errors import Conflict, Forbidden, InvalidBody, InvalidEmail, NotFound
+from ostiary.errors import Conflict, InvalidBody, InvalidEmail, NotFound
 from ostiary.store.database import Transaction
 from ostiary.store.feed import Entry
 
 EPOCHS_OF_AN_ACCOUNT: Final = 2**27
-"""By as much the realm's epoch is raised, so that no account has ever counted as far. With minutes since 1970 before
-it, ``ver`` stays below 2**53 until the year 2097: JSON numbers are exact so far (RFC 8259 §6)."""
+"""The realm's epoch is raised in steps of this size, which no account's own count ever reaches. The realm's epoch is
+the number of minutes since 1970 times this step, so ``ver`` stays below 2**53 until the year 2097. Up to that limit,
+JSON numbers are exact (RFC 8259 §6)."""
 
 _MINUTE: Final = 60
 
 
 async def find(ambient: Ambient, email: str) -> Account | None:
-    """The account with this address, or None: also for a text that is no address, and at the same cost."""
+    """The account with this address, or None. A text that is not an address also returns None, at the same cost."""
     try:
         key = parse_email(email).key
     except InvalidEmail:
-        key = ""  # nobody has it
+        key = ""  # no account has this key
     return await queries.by_email(ambient.database, key)
 
 
 async def set_roles(
     ambient: Ambient, actor: Actor, account_id: str, *, add: Set[str] = frozenset(), remove: Set[str] = frozenset()
 ) -> None:
-    """Gives and takes roles, effective at once: access tokens issued before are refused.
+    """Grants and removes roles, effective at once. Access tokens issued before are refused.
 
     Raises:
-        Forbidden: the actor lacks ``users:write``, or gives a role that it does not hold itself.
+        Forbidden: the actor lacks ``users:write``, or grants a role that it does not hold itself.
         NotFound: there is no such account.
-        InvalidBody: there is no such role, or one is both given and taken.
-        Conflict: it would leave no admin.
+        InvalidBody: a role does not exist, or is both granted and removed.
+        Conflict: no admin would remain.
     """
     if both := add & remove:
-        raise InvalidBody(f"The role {min(both)} cannot be given and taken at once.")
+        raise InvalidBody(f"The role {min(both)} is in both lists. A request can either add or remove a role.")
 
     detail = {"added": sorted(add), "removed": sorted(remove)}
     event = Event("accounts.roles_changed", account_id=account_id, detail=detail)
 
     async def body(tx: Transaction) -> Revoking[None]:
         await queries.lock_role(tx, ADMIN)
-        # first of all: whoever may not do this does not learn either which roles and accounts there are
+        # first, so that an actor without the permission does not learn which roles and accounts exist
         await act(ambient, tx, actor, USERS_WRITE, event)
-        if not {*add, *remove} <= await queries.role_names(tx):
-            raise InvalidBody("There is no such role.")
-        await _refuse_to_give_what_is_not_held(tx, actor, add)
+        await refuse_unknown_roles(tx, add | remove)
+        await refuse_to_give_what_is_not_held(tx, actor, add)
         raised = await raise_epoch(ambient, tx, account_id)
+        await queries.raise_version(tx, account_id)
         for role in sorted(add):
             await queries.add_role(tx, account_id, role)
         taken = [role for role in sorted(remove) if await queries.remove_role(tx, account_id, role)]
@@ -64,22 +66,50 @@ async def set_roles(
     await transact(ambient, body)
 
 
+async def change_profile(
+    ambient: Ambient, actor: Actor, account_id: str, change: Callable[[str | None], str], *, if_version: int | None
+) -> None:
+    """Changes the application's own fields of an account.
+
+    Args:
+        change: returns the new stored profile for the old one. It may raise InvalidBody.
+
+    Raises:
+        Forbidden: the account is not the actor's own, and the actor lacks ``users:write``.
+        NotFound: there is no such account.
+        Conflict: the version of the account is not ``if_version``.
+        InvalidBody: the profile is not valid.
+    """
+    event = Event("accounts.profile_changed", account_id=account_id)
+
+    async def body(tx: Transaction) -> None:
+        await act(ambient, tx, actor, USERS_WRITE, event, own=account_id)
+        if not await queries.raise_version(tx, account_id, seen=if_version):
+            if await queries.by_id(tx, account_id) is None:
+                raise NotFound(f"no account {account_id}")
+            raise Conflict("the account was changed in the meantime")
+        await queries.keep_profile(tx, account_id, change(await queries.profile(tx, account_id)))
+
+    await ambient.database.transaction(body)
+
+
 async def change_disabled(
     ambient: Ambient, tx: Transaction, actor: Actor, account_id: str, *, disabled: bool
 ) -> tuple[Entry, ...]:
-    """Disables or enables an account within the caller's transaction, and returns what it must append to the feed. The
-    whole verb, which also ends sessions, is `ostiary.core.sessions.service.set_disabled`.
+    """Disables or enables an account within the caller's transaction. Returns the entries to append to the feed. The
+    complete operation, which also ends sessions, is `ostiary.core.sessions.service.set_disabled`.
 
     Raises:
         Forbidden: the actor lacks ``users:write``.
         NotFound: there is no such account.
-        Conflict: it would leave no admin.
+        Conflict: no admin would remain.
     """
     await queries.lock_role(tx, ADMIN)
     event = Event("accounts.disabled" if disabled else "accounts.enabled", account_id=account_id)
     await act(ambient, tx, actor, USERS_WRITE, event)
     raised = await raise_epoch(ambient, tx, account_id)
     standing = await queries.standing(tx, account_id)
+    await queries.raise_version(tx, account_id)
     await queries.set_disabled(tx, account_id, ambient.now() if disabled else None)
     was_admin = standing is not None and standing.active and ADMIN in standing.roles
     await _refuse_to_lose_the_last_admin(tx, was_admin=disabled and was_admin)
@@ -87,7 +117,7 @@ async def change_disabled(
 
 
 async def raise_epoch(ambient: Ambient, tx: Transaction, account_id: str) -> Entry:
-    """Makes every access token of the account invalid. Locks its row.
+    """Invalidates all access tokens of the account. Locks its row.
 
     Returns the feed entry that the transaction must append last. Raises NotFound.
     """
@@ -98,23 +128,14 @@ async def raise_epoch(ambient: Ambient, tx: Transaction, account_id: str) -> Ent
 
 
 async def raise_everything(ambient: Ambient, tx: Transaction) -> Entry:
-    """Makes every access token of every account invalid, and ends every session with it.
+    """Invalidates all access tokens of all accounts and ends all sessions.
 
     Returns the feed entry that the transaction must append last.
     """
-    # By the clock, not only by one more: a backup may have lost how often it was raised before.
+    # Raised to a value from the clock, not only by one step: a restored backup may not contain earlier raises.
     minutes = ambient.seconds() // _MINUTE
     least = await queries.raise_least(tx, at_least=minutes * EPOCHS_OF_AN_ACCOUNT, step=EPOCHS_OF_AN_ACCOUNT)
     return everything_revoked(least, now=ambient.now())
-
-
-async def _refuse_to_give_what_is_not_held(tx: Transaction, actor: Actor, add: Set[str]) -> None:
-    # Somebody who may manage accounts must not lift anybody, or themselves, above their own roles
-    if actor.kind is not ActorKind.ACCOUNT:
-        return
-    held = await queries.standing(tx, actor.id)
-    if held is None or not add <= set(held.roles):
-        raise Forbidden(f"account {actor.id} gives a role that it does not hold")
 
 
 async def _refuse_to_lose_the_last_admin(tx: Transaction, *, was_admin: bool) -> None:

@@ -1,6 +1,6 @@
-"""Audit events: who did what to which account, written in the transaction of what they record.
+"""Audit events: who did what to which account. Each is written in the same transaction as the change that it records.
 
-Owns the table ``audit_events``. Knows nothing of what the events mean.
+Owns the table ``audit_events``. Does not depend on the meaning of the events.
 """
 
 from ostiary.core.plug import Feature

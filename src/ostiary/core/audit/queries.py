@@ -1,8 +1,18 @@
-"""Every statement on ``audit_events``."""
+"""All SQL statements on ``audit_events``."""
 
-from ostiary.core.audit.model import Event
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from ostiary.core.audit.model import AuditEvent, Event, Outcome
+from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Actor
-from ostiary.store.database import Reader, Transaction
+from ostiary.store.database import Reader, Row, Transaction
+
+_COLUMNS: Final = (
+    "id, at, type, outcome, account_id, session_id, actor_kind, actor_id, source, user_agent, request_id, detail"
+)
 
 
 async def insert(tx: Transaction, event_id: str, at: int, event: Event, actor: Actor, *, detail: str) -> None:
@@ -26,7 +36,7 @@ async def insert(tx: Transaction, event_id: str, at: int, event: Event, actor: A
 
 
 async def count(reader: Reader, account_id: str, type_: str, *, since: int, most: int) -> int:
-    """How many events of the type an account had after that, counted no further than ``most``."""
+    """The number of events of this type for the account after ``since``, up to ``most``."""
     row = await reader.one(
         "select count(*) from (select id from audit_events where account_id = $1 and type = $2 and at > $3 limit $4) e",
         account_id,
@@ -35,3 +45,39 @@ async def count(reader: Reader, account_id: str, type_: str, *, since: int, most
         most,
     )
     return 0 if row is None else int(row[0])
+
+
+async def page(
+    reader: Reader, *, account_id: str | None, type_: str | None, at: int, after_id: str, limit: int
+) -> list[AuditEvent]:
+    """A page of events in the order of their time, starting after (``at``, ``after_id``)."""
+    rows = await reader.all(
+        f"select {_COLUMNS} from audit_events where (at > $1 or (at = $1 and id > $2))"  # noqa: S608 — a constant
+        " and (cast($3 as text) is null or account_id = cast($3 as text))"
+        " and (cast($4 as text) is null or type = cast($4 as text)) order by at, id limit $5",
+        at,
+        after_id,
+        account_id,
+        type_,
+        limit,
+    )
+    return [_event(row) for row in rows]
+
+
+def _event(row: Row) -> AuditEvent:
+    *before, outcome, account_id, session_id, kind, actor_id, source, user_agent, request_id, detail = row
+    event_id, at, type_ = before
+    return AuditEvent(
+        id=event_id,
+        at=datetime.fromtimestamp(at / MICROSECONDS, UTC),
+        type=type_,
+        outcome=Outcome(outcome),
+        account_id=account_id,
+        session_id=session_id,
+        actor_kind=kind,
+        actor_id=actor_id,
+        source=source,
+        user_agent=user_agent,
+        request_id=request_id,
+        detail=msgspec.json.decode(detail),
+    )

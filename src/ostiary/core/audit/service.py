@@ -1,21 +1,38 @@
-"""Recording events."""
+"""Recording audit events."""
+
+from datetime import UTC, datetime
 
 import msgspec
 
 from ostiary.core.audit import queries
-from ostiary.core.audit.model import Event
+from ostiary.core.audit.model import AuditEvent, Event
+from ostiary.core.clock import MICROSECONDS
 from ostiary.core.entropy import identifier
+from ostiary.core.listeners import announce
 from ostiary.core.plug import Actor, Ambient
 from ostiary.store.database import Transaction
 
 
 async def record(ambient: Ambient, tx: Transaction, actor: Actor, event: Event) -> None:
-    """Writes the event in the caller's transaction: what is recorded happened, and what happened is recorded."""
-    await queries.insert(
-        tx,
-        identifier("evt", ambient.random),
-        ambient.now(),
-        event,
-        actor,
-        detail=msgspec.json.encode(event.detail).decode(),
+    """Writes the event in the caller's transaction, so that either both the change and its event are committed or
+    neither is. Listeners get the event after the commit."""
+    event_id, at = identifier("evt", ambient.random), ambient.now()
+    await queries.insert(tx, event_id, at, event, actor, detail=msgspec.json.encode(event.detail).decode())
+    announce(tx, event.type, lambda: _recorded(event_id, at, event, actor))
+
+
+def _recorded(event_id: str, at: int, event: Event, actor: Actor) -> AuditEvent:
+    return AuditEvent(
+        id=event_id,
+        at=datetime.fromtimestamp(at / MICROSECONDS, UTC),
+        type=event.type,
+        outcome=event.outcome,
+        account_id=event.account_id,
+        session_id=event.session_id,
+        actor_kind=str(actor.kind),
+        actor_id=actor.id,
+        source=actor.source.address,
+        user_agent=actor.user_agent,
+        request_id=actor.request_id,
+        detail=event.detail,
     )

@@ -1,4 +1,4 @@
-"""What may be a client's name, and what a resource."""
+"""The rules for the names and resources of service clients."""
 
 import re
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ MOST_RESOURCES: Final = 100
 _LONGEST_NAME: Final = 100  # characters
 
 _ID: Final = re.compile(CLIENT_PREFIX + r"[a-z2-7]{26}")
-"""As `ostiary.core.entropy.identifier` makes it."""
+"""The form that `ostiary.core.entropy.identifier` creates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A client as it stands in lists. ``created_at`` is in microseconds since the epoch."""
+    """A client as shown in lists. ``created_at`` is in microseconds since the epoch."""
 
     client: Client
     created_at: int
@@ -30,19 +30,22 @@ def can_be_id(text: str) -> bool:
 
 
 def checked_name(name: str) -> str:
-    """Raises InvalidBody: empty, long, not to be shown, or like an id."""
+    """Raises InvalidBody: the name is empty, too long, not printable, starts or ends with a space, or looks like an
+    id."""
     if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable() or name != name.strip():
-        raise InvalidBody(f"A client's name has 1 to {_LONGEST_NAME} characters that can be shown.")
+        raise InvalidBody(
+            f"A client name must have 1 to {_LONGEST_NAME} printable characters and no space at its start or end."
+        )
     if name.startswith(CLIENT_PREFIX):
-        raise InvalidBody(f"A client's name does not begin as an id does: {CLIENT_PREFIX}")
+        raise InvalidBody(f"A client name must not start with {CLIENT_PREFIX}, which is the prefix of client ids.")
     return name
 
 
 def checked_resources(resources: Iterable[str], *, issuer: str) -> frozenset[str]:
-    """Raises InvalidBody: one of them cannot be a resource, or they are too many."""
+    """Raises InvalidBody: a resource is not valid, or there are too many."""
     found = frozenset(resources)
     if len(found) > MOST_RESOURCES:
-        raise InvalidBody(f"A client has at most {MOST_RESOURCES} resources.")
+        raise InvalidBody(f"A client can have at most {MOST_RESOURCES} resources.")
     for resource in sorted(found):
         if (problem := problem_with(resource, issuer=issuer)) is not None:
             raise InvalidBody(problem)

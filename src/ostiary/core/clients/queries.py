@@ -1,4 +1,4 @@
-"""Every statement on ``clients`` and ``client_resources``."""
+"""All SQL statements on ``clients`` and ``client_resources``."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Stored(NamedTuple):
 
 
 async def insert(tx: Transaction, client: Client, *, secret_hash: bytes, created_at: int) -> bool:
-    """Whether it was inserted: not where the name is taken."""
+    """Inserts the client. Returns False if the name is taken."""
     inserted = await tx.execute(
         "insert into clients (id, name, secret_hash, created_at) values ($1, $2, $3, $4) on conflict (name) do nothing",
         client.id,
@@ -30,7 +30,8 @@ async def insert(tx: Transaction, client: Client, *, secret_hash: bytes, created
 
 
 async def by_id(reader: Reader, client_id: str) -> Stored | None:
-    """In one statement: a client that is deleted meanwhile is not seen without its resources."""
+    """The client with this id. One statement, so that a client that is being deleted is never read without its
+    resources."""
     rows = await reader.all(
         "select c.name, c.secret_hash, r.resource from clients c left join client_resources r on r.client_id = c.id"
         " where c.id = $1",
@@ -43,7 +44,7 @@ async def by_id(reader: Reader, client_id: str) -> Stored | None:
 
 
 async def every(reader: Reader) -> list[Registered]:
-    """All of them, by name."""
+    """All clients, ordered by name."""
     rows = await reader.all(
         "select c.id, c.name, c.created_at, r.resource from clients c"
         " left join client_resources r on r.client_id = c.id order by c.name, c.id"

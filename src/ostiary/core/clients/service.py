@@ -1,4 +1,4 @@
-"""What can be done with clients, and how one is recognised."""
+"""Managing and authenticating service clients."""
 
 import hmac
 from collections.abc import Iterable
@@ -17,18 +17,18 @@ from ostiary.verifier import CLIENT_PREFIX
 
 CLIENTS_WRITE: Final = "clients:write"
 
-_NOBODYS: Final = bytes(32)  # no secret has this SHA-256
+_NOBODYS: Final = bytes(32)  # no secret has this SHA-256 hash
 
 
 class NewClient(NamedTuple):
-    """``secret`` is shown now and never again."""
+    """``secret`` is available only now. It is not stored."""
 
     client: Client
     secret: str
 
 
 class StoredClients:
-    """The installation's clients: an `ostiary.core.plug.Clients`."""
+    """The clients of the installation. Implements `ostiary.core.plug.Clients`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,11 +46,11 @@ class StoredClients:
 
 
 async def create(ambient: Ambient, actor: Actor, *, name: str, resources: Iterable[str]) -> NewClient:
-    """Makes a client.
+    """Creates a client.
 
     Raises:
         Forbidden: the actor lacks ``clients:write``.
-        InvalidBody: a name or resource that cannot be one.
+        InvalidBody: the name or a resource is not valid.
         Conflict: the name is taken.
     """
     allowed = checked_resources(resources, issuer=ambient.settings.issuer)
@@ -61,14 +61,14 @@ async def create(ambient: Ambient, actor: Actor, *, name: str, resources: Iterab
     async def body(tx: Transaction) -> None:
         await act(ambient, tx, actor, CLIENTS_WRITE, Event("clients.created", detail=detail))
         if not await queries.insert(tx, client, secret_hash=secret.fingerprint, created_at=ambient.now()):
-            raise Conflict(f"there is a client named {name!r} already")
+            raise Conflict(f"there is already a client named {name!r}")
 
     await ambient.database.transaction(body)
     return NewClient(client, secret.text)
 
 
 async def rotate(ambient: Ambient, actor: Actor, client_id: str) -> str:
-    """Gives a client another secret and returns it. The former one is refused from now on, by every process.
+    """Gives a client a new secret and returns it. From now on every process refuses the old one.
 
     Raises:
         Forbidden: the actor lacks ``clients:write``.
@@ -86,7 +86,7 @@ async def rotate(ambient: Ambient, actor: Actor, client_id: str) -> str:
 
 
 async def delete(ambient: Ambient, actor: Actor, client_id: str) -> None:
-    """Removes a client, and its resources unless another client has them too.
+    """Deletes a client, and its resources unless another client has them too.
 
     Raises:
         Forbidden: the actor lacks ``clients:write``.

@@ -18,12 +18,12 @@ _DAY: Final = 86400
 async def new_device(
     ambient: Ambient, tx: Transaction, actor: Actor, account_id: str, device: Recognised
 ) -> Mail | None:
-    """The mail that tells an account's owner when, with what and from where somebody signs in just now, and how to end
-    that; to be posted once it has committed. None for a device that is known, and when the owner was told of so many
-    within the last hour that they know."""
+    """The mail that tells the account owner when, with which device and from which address the sign-in happened, and
+    how to end it. Post it after the commit. None for a known device, and None if the owner has already received enough
+    of these mails within the last hour."""
     if device.disown is None:
         return None
-    # by the audit log, since devices that were added may have been forgotten again, to add others
+    # counted in the audit log, because devices may have been added and forgotten again
     since = ambient.now() - _HOUR * MICROSECONDS
     added = await count(tx, account_id, ADDED, since=since, most=ANNOUNCED + 1)
     account = await accounts.by_id(tx, account_id)

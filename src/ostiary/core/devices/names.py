@@ -1,4 +1,4 @@
-"""What a device is called: as the caller wishes, or by what its user agent says."""
+"""Names of devices: the one that the client chose, or one derived from the user agent."""
 
 import asyncio
 import functools
@@ -13,11 +13,11 @@ _NOBODY_KNOWS: Final = "Unknown device"
 
 
 async def device_name(wanted: str | None, user_agent: str) -> str:
-    """The ``wanted`` name of a device, or one such as "Chrome on Windows". Not to be awaited in a transaction.
+    """The ``wanted`` name of a device, or one such as "Chrome on Windows". Do not await this in a transaction.
 
     Args:
-        user_agent: at most 256 characters, as `ostiary.core.plug.Call` has it. For so few, the hundreds of expressions
-            that are tried take some milliseconds at worst; the first call takes longer, to compile them.
+        user_agent: at most 256 characters, as in `ostiary.core.plug.Call`. With this length, matching the hundreds of
+            regular expressions takes a few milliseconds at worst. The first call takes longer because it compiles them.
     """
     if wanted is not None and (name := wanted.strip()):
         return name[:LONGEST_NAME]
@@ -27,7 +27,7 @@ async def device_name(wanted: str | None, user_agent: str) -> str:
 
 
 def described(user_agent: str) -> str:
-    """The program and the system that a user agent names, as far as it does. Parts of it may be the caller's words."""
+    """The browser and the operating system that a user agent names, if any. The client controls parts of this text."""
     parsed = _resolver()(user_agent, Domain.USER_AGENT | Domain.OS)
     named = [part.family for part in (parsed.user_agent, parsed.os) if part is not None]
     return " on ".join(named)[:LONGEST_NAME] or _NOBODY_KNOWS

@@ -1,4 +1,4 @@
-"""Every statement on ``devices``."""
+"""All SQL statements on ``devices``."""
 
 from typing import Final, NamedTuple
 
@@ -41,8 +41,8 @@ async def insert(
 async def see(
     tx: Transaction, token_hash: bytes, *, account_id: str, seen_after: int, now: int, source: str, user_agent: str
 ) -> Device | None:
-    """Locks the account's device with this token and notes where it is seen. None: the account has no such device, or
-    was not seen on it since ``seen_after``."""
+    """Locks the account's device with this token and records where it was seen. None if the account has no such device,
+    or if the device was not seen since ``seen_after``."""
     row = await tx.one(
         "update devices set last_seen_at = $4, source = $5, user_agent = $6"  # noqa: S608 — a constant
         f" where token_hash = $1 and account_id = $2 and last_seen_at > $3 returning {_COLUMNS}",
@@ -56,8 +56,19 @@ async def see(
     return None if row is None else Device(*row)
 
 
+async def owner(reader: Reader, device_id: str) -> str | None:
+    row = await reader.one("select account_id from devices where id = $1", device_id)
+    return None if row is None else str(row[0])
+
+
+async def names(reader: Reader, account_id: str) -> dict[str, str]:
+    """The names of the account's devices, by device id."""
+    rows = await reader.all("select id, name from devices where account_id = $1", account_id)
+    return {row[0]: row[1] for row in rows}
+
+
 async def of_account(reader: Reader, account_id: str) -> list[Device]:
-    """The one seen last first."""
+    """The devices of the account, the most recently seen first."""
     rows = await reader.all(
         f"select {_COLUMNS} from devices where account_id = $1 order by last_seen_at desc, id",  # noqa: S608 — a constant
         account_id,
@@ -66,20 +77,20 @@ async def of_account(reader: Reader, account_id: str) -> list[Device]:
 
 
 async def token_hash(reader: Reader, device_id: str) -> bytes | None:
-    """The SHA-256 of the token with which the device shows that it is the one, or None without such a device."""
+    """The SHA-256 hash of the token that identifies the device. None if there is no such device."""
     row = await reader.one("select token_hash from devices where id = $1", device_id)
     return None if row is None else bytes(row[0])
 
 
 async def hold(tx: Transaction, device_id: str, *, account_id: str) -> bool:
-    """Locks the row of the account's device. False: it has none of this id."""
+    """Locks the row of the device. Returns False if the account has no device with this id."""
     return (
         await tx.execute("update devices set name = name where id = $1 and account_id = $2", device_id, account_id) == 1
     )
 
 
 async def use_disown_token(tx: Transaction, disown_hash: bytes, *, now: int) -> Disowned | None:
-    """Spends the token, and locks the row of the device that it forgets. None: unknown, spent or too old."""
+    """Spends the token and locks the row of its device. None if the token is unknown, spent or too old."""
     row = await tx.one(
         "update devices set disown_hash = null where disown_hash = $1 and disown_until > $2 returning id, account_id",
         disown_hash,
@@ -93,7 +104,7 @@ async def delete(tx: Transaction, device_id: str) -> None:
 
 
 async def delete_unseen(tx: Transaction, *, since: int) -> int:
-    """Deletes some that no session is of and that were not seen since then, and returns how many."""
+    """Deletes a batch of devices that have no session and were not seen after ``since``. Returns how many."""
     return await tx.execute(
         "delete from devices where id in (select d.id from devices d where d.last_seen_at <= $1"
         " and not exists (select 1 from sessions s where s.device_id = d.id) order by d.last_seen_at limit $2)",

@@ -1,4 +1,4 @@
-"""GET and DELETE /auth/devices, and the link of the mail about a new one."""
+"""GET and DELETE /auth/devices, and the page that the mail about a new device links to."""
 
 import base64
 from collections import defaultdict
@@ -13,6 +13,9 @@ from ostiary.core.devices import queries, service
 from ostiary.core.devices.model import Device
 from ostiary.core.mail import render_page
 from ostiary.core.plug import (
+    OWN_READ,
+    OWN_WRITE,
+    PAGE,
     Answer,
     Call,
     CookieRole,
@@ -21,6 +24,7 @@ from ostiary.core.plug import (
     Empty,
     Page,
     Place,
+    Policy,
     Route,
     Speaks,
     Unlimited,
@@ -34,8 +38,8 @@ _NONCE_SIZE: Final = 16
 
 
 class OwnDevice(msgspec.Struct, frozen=True):
-    """``last_seen`` is the newest sign-in from it, or refresh of a session that lives; ``ip`` the address of the
-    former."""
+    """``last_seen`` is the latest sign-in from the device or the latest refresh of one of its live sessions. ``ip`` is
+    the address of the latest sign-in."""
 
     id: str
     name: str
@@ -99,14 +103,11 @@ ROUTES: Final = (
         method="GET",
         place=Place.PREFIX,
         path="/devices",
-        summary="From where I have signed in",
+        summary="List my devices",
+        policy=OWN_READ,
         handler=devices,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.ACCESS,
-        csrf=Csrf.SAFE,
-        limit=Unlimited(because="the access token is checked first, without the database"),
         answers={200: OwnDevices},
         errors=(),
     ),
@@ -114,14 +115,11 @@ ROUTES: Final = (
         method="DELETE",
         place=Place.PREFIX,
         path="/devices/{id}",
-        summary="Forget one of my devices, and end its sessions",
+        summary="Forget one of my devices and end its sessions",
+        policy=OWN_WRITE,
         handler=forget,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.ACCESS,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=Unlimited(because="the access token is checked first, without the database"),
         answers={204: None},
         errors=(NotFound, Forbidden),
     ),
@@ -129,14 +127,16 @@ ROUTES: Final = (
         method="POST",
         place=Place.PREFIX,
         path="/devices/disown",
-        summary="Forget a new device with the token of the mail about it",
+        summary="Forget a new device with the token from the mail about it",
+        policy=Policy(
+            speaks=Speaks.JSON,
+            credential=Credential.NONE,
+            csrf=Csrf.SAME_ORIGIN,
+            limit=Unlimited(because="a token has 256 random bits and a checksum; a wrong one costs a look-up"),
+        ),
         handler=disown,
         body=Disown,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.NONE,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=Unlimited(because="a token has 256 random bits and a checksum; a wrong one costs a look-up"),
         answers={204: None},
         errors=(InvalidToken,),
     ),
@@ -145,13 +145,10 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/devices/disown",
         summary="The page that the mail about a new device links to",
+        policy=PAGE,
         handler=disowning_page,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.NONE,
-        csrf=Csrf.SAFE,
-        limit=Unlimited(because="a constant page"),
         answers={200: Page},
         errors=(),
     ),

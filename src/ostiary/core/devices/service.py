@@ -1,4 +1,4 @@
-"""Recognising a device, and forgetting it."""
+"""Recognising and forgetting devices."""
 
 from ostiary.core.accounts.authority import USERS_WRITE, act
 from ostiary.core.audit.model import Event
@@ -12,7 +12,7 @@ from ostiary.core.plug import Actor, Ambient
 from ostiary.core.revocations import Revoking, transact
 from ostiary.core.sessions.queries import live_of
 from ostiary.core.sessions.service import end_of_device
-from ostiary.errors import InvalidToken, NotFound
+from ostiary.errors import Forbidden, InvalidToken, NotFound
 from ostiary.store.database import Transaction
 from ostiary.store.feed import Entry
 
@@ -20,15 +20,15 @@ from ostiary.store.feed import Entry
 async def recognise(
     ambient: Ambient, tx: Transaction, actor: Actor, *, account_id: str, shown: bytes | None, name: str
 ) -> Recognised:
-    """The device of a sign-in whose factors are all proved, within the transaction that starts its session.
+    """The device of a sign-in whose factors are all proved. Call it within the transaction that starts the session.
 
     Args:
-        shown: the SHA-256 of the device token that came along, if it has the form of one.
-        name: what a new device is to be called.
+        shown: the SHA-256 hash of the device token that the client sent, if it has the form of one.
+        name: the name for a new device.
 
-    A device that the account was not seen on before gets a token of its own, whatever was shown: whoever plants a token
-    of their choice in somebody's browser must not be recognised there (session fixation). The caller holds the
-    account's row, so that sign-ins at once cannot pass the limit together.
+    A device that is new to the account always gets a newly generated token, whatever the client sent. An attacker who
+    plants a known token in a victim's browser must not be able to use it later (session fixation). The caller holds the
+    lock on the account row, so that concurrent sign-ins cannot exceed the limit together.
     """
     now = ambient.now()
     if shown is not None:
@@ -48,11 +48,11 @@ async def recognise(
 
 
 async def forget(ambient: Ambient, actor: Actor, account_id: str, device_id: str) -> None:
-    """Forgets a device: its sessions end, effective at once, and what was trusted because of it goes with it.
+    """Forgets a device, effective at once. Its sessions end, and the trust in the device is removed.
 
     Raises:
-        Forbidden: the account is not the actor's own, and it lacks ``users:write``.
-        NotFound: the account has no such device; whether another has cannot be told.
+        Forbidden: the account is not the actor's own, and the actor lacks ``users:write``.
+        NotFound: the account has no such device. The error does not reveal whether another account has it.
     """
     event = Event("devices.forgotten", account_id=account_id, detail={"device": device_id})
 
@@ -65,15 +65,31 @@ async def forget(ambient: Ambient, actor: Actor, account_id: str, device_id: str
     await transact(ambient, body)
 
 
-async def disown(ambient: Ambient, actor: Actor, *, token: str) -> None:
-    """Uses the link of the mail about a new device: forgets it, and ends its sessions at once.
+async def forget_one(ambient: Ambient, actor: Actor, device_id: str) -> None:
+    """Forgets a device of any account.
 
     Raises:
-        InvalidToken: unknown, used, too old, or the device is forgotten already.
+        NotFound: there is no such device, or it is not the actor's own and the actor lacks ``users:write``. The error
+            does not reveal which.
+    """
+    owner = await queries.owner(ambient.database, device_id)
+    if owner is None:
+        raise NotFound(f"no device {device_id}")
+    try:
+        await forget(ambient, actor, owner, device_id)
+    except Forbidden:
+        raise NotFound(f"no device {device_id} that {actor.id} may forget") from None
+
+
+async def disown(ambient: Ambient, actor: Actor, *, token: str) -> None:
+    """Forgets a new device with the token from the mail about it, and ends its sessions at once.
+
+    Raises:
+        InvalidToken: the token is unknown, used or too old, or the device is already forgotten.
     """
     disown_hash = fingerprint(token, Purpose.DISOWN)
     if disown_hash is None:
-        raise InvalidToken("not a token that disowns a device")
+        raise InvalidToken("the text does not have the form of a token that disowns a device")
 
     async def body(tx: Transaction) -> Revoking[bool]:
         found = await queries.use_disown_token(tx, disown_hash, now=ambient.now())
@@ -84,11 +100,11 @@ async def disown(ambient: Ambient, actor: Actor, *, token: str) -> None:
         return Revoking(result=True, entries=await _remove(ambient, tx, actor, found.device_id))
 
     if not await transact(ambient, body):
-        raise InvalidToken("the token that disowns a device is used or expired")
+        raise InvalidToken("the token that disowns a device is unknown, used or expired")
 
 
 async def sweep(tx: Transaction, now: int) -> int:
-    """Forgets some devices that would not be recognised any more, and returns how many."""
+    """Forgets a batch of devices that would no longer be recognised. Returns how many."""
     return await queries.delete_unseen(tx, since=now - REMEMBERED * MICROSECONDS)
 
 
@@ -125,7 +141,7 @@ async def _make_room(tx: Transaction, account_id: str, *, now: int) -> None:
 
 
 async def _remove(ambient: Ambient, tx: Transaction, actor: Actor, device_id: str) -> tuple[Entry, ...]:
-    # the sessions first: once the device is gone, they no longer say that they are of it
+    # the sessions first: once the device is deleted, they no longer refer to it
     ended = await end_of_device(ambient, tx, actor, device_id)
     await queries.delete(tx, device_id)
     return ended

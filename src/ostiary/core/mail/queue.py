@@ -1,4 +1,4 @@
-"""The queue between a verb and the transport."""
+"""The queue between the calling code and the transport."""
 
 import asyncio
 import logging
@@ -17,10 +17,13 @@ _PAUSE: Final = 2.0  # seconds before the second try, doubled before the third
 
 
 class MailQueue:
-    """Sends in the background, one after the other. A mail that cannot be sent is given up after three tries, or at
-    once when it is refused for good: somebody who registers addresses that do not exist must not delay the mails of
-    others. What is given up, or finds the queue full, is logged without its text. Nothing of it reaches the caller:
-    the answer must not tell."""
+    """Sends mails in the background, one after the other.
+
+    A mail that cannot be sent is dropped after three tries, or at once if the server refuses it permanently. An
+    attacker who registers addresses that do not exist must not delay the mails of other users. A mail that is dropped,
+    or that finds the queue full, is logged without its text. The caller does not learn of it, because the response must
+    not reveal it.
+    """
 
     def __init__(self, transport: Transport, *, pause: float = _PAUSE) -> None:
         self._transport = transport
@@ -61,7 +64,7 @@ class MailQueue:
         for attempt in range(_TRIES):
             try:
                 return await self._transport.send(mail)
-            except Exception as problem:  # noqa: BLE001 — whatever it is, the next mail is to be sent
+            except Exception as problem:  # noqa: BLE001 — whatever the error is, the next mail must be sent
                 _LOG.warning("a mail could not be sent (%s), try %d of %d", type(problem).__name__, attempt + 1, _TRIES)
                 if _is_final(problem):
                     return None
@@ -71,7 +74,8 @@ class MailQueue:
 
 
 def _is_final(problem: Exception) -> bool:
-    """Whether the same mail would meet the same end again: not sendable, or answered with 5yz (RFC 5321 §4.2.1)."""
+    """Whether a retry would fail in the same way: the mail cannot be sent at all, or the server answered with 5yz (RFC
+    5321 §4.2.1)."""
     if isinstance(problem, aiosmtplib.SMTPRecipientsRefused):
         return all(map(_is_final, problem.recipients))
     if isinstance(problem, aiosmtplib.SMTPResponseException):

@@ -1,4 +1,4 @@
-"""Templates of a slice's ``pages/`` folder: mails as plain text, pages as HTML with everything escaped."""
+"""Templates in the ``pages/`` folder of a slice: mails as plain text, pages as HTML with everything escaped."""
 
 import re
 from functools import cache
@@ -14,15 +14,15 @@ _NO_PLAIN_WORDS: Final = re.compile(r"[^\w '()-]+")
 
 
 def render_mail(package: str, name: str, *, to: str, **values: str | int) -> Mail:
-    """The template's first line is ``Subject: …``, then an empty line, then the text."""
+    """Renders a mail. The first line of the template is ``Subject: …``, followed by an empty line and the text."""
     text = _plain(package).get_template(name).render(values)
     subject, _, body = text.partition("\n\n")
     return Mail(to=to, subject=subject.removeprefix(_SUBJECT), text=body)
 
 
 def plain_words(text: str) -> str:
-    """A caller's own words without what could make an address of a site or a person of them, which mail programs turn
-    into links: our mail must not carry a thief's (phishing)."""
+    """Text from a client without the characters that could form a web or mail address. Mail programs turn those into
+    links, and our mails must not contain an attacker's links (phishing)."""
     return " ".join(_NO_PLAIN_WORDS.sub(" ", text).split())
 
 
@@ -32,7 +32,7 @@ def render_page(package: str, name: str, **values: str) -> str:
 
 @cache
 def _plain(package: str) -> Environment:
-    # text/plain: escaping would only show entities to the reader
+    # text/plain: with escaping, readers would see HTML entities
     return Environment(loader=PackageLoader(package, "pages"), undefined=StrictUndefined, autoescape=False)  # noqa: S701
 
 

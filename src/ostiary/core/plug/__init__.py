@@ -1,15 +1,23 @@
-"""The plug: what a slice states about itself, and what it is given.
+"""The plug: the interface between a slice and the rest of Ostiary.
 
-A slice states `Route`, `Check` and `Factor` and exports one `Feature`; it is given an `Ambient` and, for each request,
-a `Call`. This folder knows no slice, no HTTP library and no SQL.
+A slice declares `Route`, `Check` and `Factor` objects and exports one `Feature`. It gets an `Ambient` and, for each
+request, a `Call`. This folder does not depend on any slice, HTTP library or SQL.
 """
 
-from ostiary.core.plug.actor import Actor, ActorKind, Source
-from ostiary.core.plug.ambient import Ambient, Keys, Mail, Post, StatusLists
+from typing import TypeAlias
+
+from ostiary.core.plug.actor import FIRST_PARTY, Actor, ActorKind, Source
+from ostiary.core.plug.ambient import Ambient, DeviceNames, Ending, Keys, StatusLists
 from ostiary.core.plug.clients import Client, Clients
 from ostiary.core.plug.feature import Feature
 from ostiary.core.plug.limit import count
+from ostiary.core.plug.mail import Mail, Post
+from ostiary.core.plug.profile import WRITABLE, Profile, Unfit
 from ostiary.core.plug.route import (
+    OWN_READ,
+    OWN_WRITE,
+    PAGE,
+    PUBLIC,
     Answer,
     Call,
     CookieRole,
@@ -21,6 +29,7 @@ from ostiary.core.plug.route import (
     Page,
     PerSource,
     Place,
+    Policy,
     Route,
     SetCookie,
     SignedText,
@@ -28,9 +37,20 @@ from ostiary.core.plug.route import (
     Transport,
     Unlimited,
 )
-from ostiary.core.plug.sign_in import Attempt, Check, Factor, FactorBody, Outcome, Proof
+from ostiary.core.plug.sign_in import Attempt, FactorBody, Outcome, Proof
+from ostiary.core.plug.sign_in import Check as _Check
+from ostiary.core.plug.sign_in import Factor as _Factor
+
+Check: TypeAlias = _Check[Ambient]
+Factor: TypeAlias = _Factor[Ambient]
 
 __all__ = [
+    "FIRST_PARTY",
+    "OWN_READ",
+    "OWN_WRITE",
+    "PAGE",
+    "PUBLIC",
+    "WRITABLE",
     "Actor",
     "ActorKind",
     "Ambient",
@@ -43,7 +63,9 @@ __all__ = [
     "CookieRole",
     "Credential",
     "Csrf",
+    "DeviceNames",
     "Empty",
+    "Ending",
     "Factor",
     "FactorBody",
     "Feature",
@@ -55,7 +77,9 @@ __all__ = [
     "Page",
     "PerSource",
     "Place",
+    "Policy",
     "Post",
+    "Profile",
     "Proof",
     "Route",
     "SetCookie",
@@ -64,6 +88,7 @@ __all__ = [
     "Speaks",
     "StatusLists",
     "Transport",
+    "Unfit",
     "Unlimited",
     "count",
 ]

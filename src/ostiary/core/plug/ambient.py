@@ -1,38 +1,29 @@
-"""What surrounds a call: everything a verb needs that is not in the request."""
+"""The environment of a call: everything that a function needs and that is not in the request."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from ostiary.core.clock import MICROSECONDS, Clock
 from ostiary.core.entropy import Random
 from ostiary.core.hashing import Hashing
 from ostiary.core.plug.clients import Clients
+from ostiary.core.plug.mail import Post
+from ostiary.core.plug.profile import Profile
+from ostiary.core.plug.sign_in import Check, Factor
 from ostiary.core.settings import Settings
 from ostiary.core.vault import Vault
 from ostiary.jose import KeySet, SigningKey
-from ostiary.store.database import Database
+from ostiary.store.database import Database, Reader, Transaction
 from ostiary.store.feed import Progress
 from ostiary.store.hot import Hot
 from ostiary.verifier import KnownRevocations, Verifier
 
-if TYPE_CHECKING:
-    from ostiary.core.plug.feature import Ending
-    from ostiary.core.plug.sign_in import Check, Factor
+Ending: TypeAlias = Callable[[Transaction, str], Awaitable[None]]
+"""Removes the data that a slice keeps for a session, in the transaction that ends the session."""
 
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """A mail to be sent: plain text, to an address that is stored, never to one that was only submitted."""
-
-    to: str
-    subject: str
-    text: str
-
-
-class Post(Protocol):
-    """Takes mails. Sending happens later and elsewhere: whether it works can be seen neither by answer nor by time."""
-
-    def post(self, mail: Mail) -> None: ...
+DeviceNames: TypeAlias = Callable[[Reader, str], Awaitable[Mapping[str, str]]]
+"""The names of an account's devices, by device id. The list of sessions shows them."""
 
 
 class Keys(Protocol):
@@ -40,14 +31,14 @@ class Keys(Protocol):
 
     @property
     def current(self) -> SigningKey:
-        """The one that signs. Raises Unavailable where this process has none."""
+        """The key that signs. Raises Unavailable if this process has none."""
 
     @property
     def published(self) -> KeySet:
-        """Those that verify, and that others are told."""
+        """The keys that verify. They are published to other services."""
 
     def drop(self, kid: str) -> None:
-        """Signs and verifies nothing more with a key that was revoked, at once."""
+        """Stops signing and verifying with a revoked key at once."""
 
     async def refresh(self) -> None:
         """Reads the keys again. Raises StoreUnavailable."""
@@ -58,10 +49,10 @@ class StatusLists(Protocol):
 
     @property
     def size(self) -> int:
-        """How many entries each has: a power of two."""
+        """The number of entries of each list, a power of two."""
 
     async def signed(self, number: int) -> str | None:
-        """A list as a Status List Token, or None where there is no such list. Raises Unavailable."""
+        """A list as a Status List Token. None if there is no such list. Raises Unavailable."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,10 +72,13 @@ class Ambient:
     feed: Progress
     status_lists: StatusLists
     served: frozenset[str]
-    """The paths under the prefix that some slice serves."""
-    factors: "tuple[Factor, ...]"
-    checks: "tuple[Check, ...]"
-    endings: "tuple[Ending, ...]"
+    """The paths under the prefix that the installed slices serve."""
+    factors: "tuple[Factor[Ambient], ...]"
+    checks: "tuple[Check[Ambient], ...]"
+    endings: tuple[Ending, ...]
+    device_names: tuple[DeviceNames, ...]
+    profile: Profile[Any] | None
+    """The application's own account fields, if it declares a class for them."""
 
     def now(self) -> int:
         """Microseconds since the epoch."""

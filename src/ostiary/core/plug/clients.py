@@ -1,4 +1,4 @@
-"""Services that call in their own name: what is known of one, and who tells them apart."""
+"""Service clients and their authentication."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,8 +6,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A service that has shown its secret. ``resources`` are the audiences that it stands for: it is told of tokens for
-    these, and of no others."""
+    """A service that has authenticated with its secret. ``resources`` are its audiences. It gets information about
+    tokens for these audiences only."""
 
     id: str
     name: str
@@ -16,8 +16,8 @@ class Client:
 
 class Clients(Protocol):
     async def authenticate(self, client_id: str, secret: str) -> Client | None:
-        """The client with this id, if the secret is its own. None does not say whether there is such a client, and
-        neither does the time it takes. Raises StoreUnavailable."""
+        """The client with this id, if the secret is correct. Neither None nor the response time reveals whether the
+        client exists. Raises StoreUnavailable."""
 
     async def have_resource(self, resource: str) -> bool:
-        """Whether any client stands for ``resource``: then access tokens may be asked for it."""
+        """Whether any client has ``resource``. If so, access tokens can be requested for it."""

@@ -1,4 +1,4 @@
-"""Counting against a limit: one place that says how long to wait."""
+"""Counting against a rate limit. This is the only place that computes how long to wait."""
 
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug.ambient import Ambient
@@ -7,7 +7,7 @@ from ostiary.store.hot import Rate
 
 
 async def count(ambient: Ambient, key: str, rate: Rate) -> None:
-    """Takes one from ``key``. Raises RateLimited, with the whole seconds until there is one again."""
+    """Counts one request for ``key``. Raises RateLimited, with the whole seconds until the next one is allowed."""
     wait = await ambient.hot.take(key, rate, now=ambient.now())
     if wait:
         raise RateLimited(key, retry_after=-(-wait // MICROSECONDS))

@@ -1,21 +1,17 @@
-"""What a session is."""
+"""The data of a session."""
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
-
-FIRST_PARTY: Final = "client_first_party"
-"""The built-in client: a caller that authenticates its user and not itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """``auth_time`` is in seconds, every other time in microseconds since the epoch.
+    """``auth_time`` is in seconds since the epoch. All other times are in microseconds.
 
-    ``expires_at`` is the absolute end, ``idle_at`` the one that each refresh puts off. ``resource`` is the audience of
-    its access tokens; None for the issuer itself. ``device_bound``: its holder shows the device's token with it.
-    ``least`` is the realm's least epoch when it began: it lives only while that is the same. ``slot`` is where a status
-    list has the bit of its access tokens.
+    ``expires_at`` is the absolute end. ``idle_at`` is the idle end, which each refresh moves. ``resource`` is the
+    audience of its access tokens, None for the issuer itself. ``device_bound``: the client sends the device token with
+    each refresh. ``least`` is the realm's minimum epoch when the session started. The session is alive only while that
+    value is unchanged. ``slot`` is the place of the bit of its access tokens in a status list.
     """
 
     id: str
@@ -36,13 +32,13 @@ class Session:
 
     @property
     def ends_at(self) -> int:
-        """When it ends, unless it is refreshed before."""
+        """When the session ends if it is not refreshed before."""
         return min(self.expires_at, self.idle_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The bit of a session's access tokens of one epoch: number of the status list, and index in it."""
+    """The bit for a session's access tokens of one epoch: the number of the status list and the index in it."""
 
     list: int
     index: int
@@ -51,7 +47,8 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A session as its owner is shown it. ``last_seen_at`` is when it was last refreshed, ``source`` from where."""
+    """A session as shown to its owner. ``last_seen_at`` is the time of the last refresh. ``source`` is the address of
+    the sign-in."""
 
     session: Session
     last_seen_at: int
@@ -60,8 +57,8 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a sign-in asks of its session."""
+class SessionOptions:
+    """What a sign-in requests for its session."""
 
     device_name: str | None = None
     device_id: str | None = None
@@ -78,4 +75,5 @@ class EndReason(StrEnum):
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 — a reason
     LIMIT = "too_many_sessions"
     ENDED_BY_OWNER = "ended_by_owner"
+    ENDED_BY_ADMIN = "ended_by_admin"
     DEVICE_FORGOTTEN = "device_forgotten"

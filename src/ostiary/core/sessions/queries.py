@@ -1,4 +1,4 @@
-"""Every statement on ``sessions``."""
+"""All SQL statements on ``sessions``."""
 
 from typing import Final
 
@@ -37,7 +37,7 @@ async def insert(tx: Transaction, session: Session, *, user_agent: str, source: 
 
 
 async def hold(tx: Transaction, session_id: str, *, now: int, idle_at: int) -> Session | None:
-    """Locks the session's row if the session is alive, and notes that it was seen."""
+    """Locks the session row if the session is alive, and records that it was seen."""
     return _session(
         await tx.one(
             "update sessions set last_seen_at = $2, idle_at = $3"  # noqa: S608 — constants
@@ -60,7 +60,7 @@ async def keep_slot(tx: Transaction, session_id: str, slot: Slot) -> None:
 
 
 async def leave_slot(tx: Transaction, session_id: str, *, list_number: int, index: int) -> None:
-    """If this is the session's slot, it takes another one with its next access token."""
+    """If this is the slot of the session, its next access token gets another slot."""
     await tx.execute(
         "update sessions set status_ver = null where id = $1 and status_list = $2 and status_index = $3",
         session_id,
@@ -70,7 +70,7 @@ async def leave_slot(tx: Transaction, session_id: str, *, list_number: int, inde
 
 
 async def end(tx: Transaction, session_id: str, reason: EndReason, *, now: int) -> str | None:
-    """Ends a session that is alive and returns its account. None: it had ended, or never was."""
+    """Ends a live session and returns its account id. None if the session had already ended or never existed."""
     row = await tx.one(
         f"update sessions set ended_at = $2, end_reason = $3 where id = $1 and {_ALIVE} returning account_id",  # noqa: S608
         session_id,
@@ -83,7 +83,7 @@ async def end(tx: Transaction, session_id: str, reason: EndReason, *, now: int) 
 async def end_all(
     tx: Transaction, account_id: str, reason: EndReason, *, now: int, but: str | None = None
 ) -> list[str]:
-    """Ends every session of the account, ``but`` one if given, and returns their ids."""
+    """Ends all live sessions of the account, except ``but`` if given. Returns their ids."""
     rows = await tx.all(
         "update sessions set ended_at = $2, end_reason = $3"  # noqa: S608 — a constant
         f" where account_id = $1 and id <> $4 and {_ALIVE} returning id",
@@ -100,13 +100,13 @@ async def by_id(reader: Reader, session_id: str) -> Session | None:
 
 
 async def owner(reader: Reader, session_id: str, *, now: int) -> str | None:
-    """The account of a session that is alive."""
+    """The account id of a live session."""
     row = await reader.one(f"select account_id from sessions where id = $1 and {_ALIVE}", session_id, now)  # noqa: S608
     return None if row is None else str(row[0])
 
 
 async def live_of(reader: Reader, account_id: str, *, now: int) -> list[Listed]:
-    """The account's sessions that are alive, the oldest first."""
+    """The live sessions of the account, the oldest first."""
     rows = await reader.all(
         f"select {_COLUMNS}, last_seen_at, source, user_agent from sessions"  # noqa: S608 — constants
         f" where account_id = $1 and {_ALIVE} order by created_at, id",
@@ -117,7 +117,7 @@ async def live_of(reader: Reader, account_id: str, *, now: int) -> list[Listed]:
 
 
 async def live_on(reader: Reader, device_id: str, *, now: int) -> list[str]:
-    """The ids of the sessions on a device that are alive."""
+    """The ids of the live sessions on a device."""
     rows = await reader.all(
         f"select id from sessions where device_id = $1 and {_ALIVE} order by id",  # noqa: S608 — a constant
         device_id,
@@ -127,8 +127,8 @@ async def live_on(reader: Reader, device_id: str, *, now: int) -> list[str]:
 
 
 async def delete_expired(tx: Transaction, now: int) -> int:
-    """Deletes those that expired first, `SWEEP_ROWS` of them, and returns how many. What refers to them goes with them,
-    so it is to be deleted before: see `ostiary.core.tokens.sweep`."""
+    """Deletes up to `SWEEP_ROWS` sessions, those that expired first. Returns how many. Rows that refer to them are
+    deleted by cascade, so delete those first (see `ostiary.core.tokens.sweep`)."""
     return await tx.execute(
         "delete from sessions where id in"
         " (select id from sessions where expires_at <= $1 order by expires_at, id limit $2)",

@@ -1,15 +1,20 @@
-"""GET /auth/me."""
+"""GET and PATCH /auth/me."""
 
+import logging
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from ostiary.core.accounts import queries as accounts
+from ostiary.core.accounts.model import Account
+from ostiary.core.accounts.service import change_profile
 from ostiary.core.clock import moment
-from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, Speaks, Unlimited
+from ostiary.core.plug import OWN_READ, OWN_WRITE, Ambient, Answer, Call, Empty, Place, Profile, Route, Unfit
 from ostiary.core.sessions import queries
-from ostiary.errors import TokenRevoked
+from ostiary.errors import Forbidden, InvalidBody, NotFound, TokenRevoked
+
+_LOG: Final = logging.getLogger("ostiary.accounts")
 
 
 class MyAccount(msgspec.Struct, frozen=True):
@@ -34,39 +39,109 @@ class Me(msgspec.Struct, frozen=True):
     amr: tuple[str, ...]
 
 
-async def me(call: Call[Empty]) -> Answer:
-    database = call.ambient.database
-    account = await accounts.by_id(database, call.me.account_id)
-    session = await queries.by_id(database, call.me.session_id)
-    if account is None or session is None:
-        raise TokenRevoked("the account or session behind the token is gone")
-    standing = await accounts.standing(database, account.id)
-    return Answer(
-        200,
-        Me(
-            account=MyAccount(account.id, account.email, account.verified_at is not None, moment(account.created_at)),
-            roles=standing.roles if standing else (),
-            permissions=await accounts.permissions(database, account.id),
-            session=MySession(session.id, moment(session.created_at), moment(session.expires_at), session.device_name),
-            amr=session.amr,
-        ),
-    )
+def routes_for(profile: Profile[Any] | None) -> tuple[Route, ...]:
+    """The PATCH route exists only with a profile class. Without one there is nothing to change."""
+    shapes = _Shapes(profile)
 
+    async def me(call: Call[Empty]) -> Answer:
+        ambient = call.ambient
+        account = await _account(ambient, call.me.account_id)
+        session = await queries.by_id(ambient.database, call.me.session_id)
+        if session is None:
+            raise TokenRevoked("the session of the token no longer exists")
+        standing = await accounts.standing(ambient.database, account.id)
+        return Answer(
+            200,
+            shapes.me(
+                account=await shapes.shown(ambient, account),
+                roles=standing.roles if standing else (),
+                permissions=await accounts.permissions(ambient.database, account.id),
+                session=MySession(
+                    session.id, moment(session.created_at), moment(session.expires_at), session.device_name
+                ),
+                amr=session.amr,
+            ),
+        )
 
-ROUTES: Final = (
-    Route(
+    read = Route(
         method="GET",
         place=Place.PREFIX,
         path="/me",
-        summary="Who is calling",
+        summary="Read my account",
+        policy=OWN_READ,
         handler=me,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.ACCESS,
-        csrf=Csrf.SAFE,
-        limit=Unlimited(because="the access token is checked first, without the database"),
-        answers={200: Me},
+        answers={200: shapes.me},
         errors=(TokenRevoked,),
-    ),
-)
+    )
+    return (read,) if profile is None else (read, _change_route(profile, shapes))
+
+
+def _change_route(profile: Profile[Any], shapes: "_Shapes") -> Route:
+    async def change(call: Call[Any]) -> Answer:
+        ambient, account_id = call.ambient, call.me.account_id
+
+        def changed(stored: str | None) -> str:
+            return profile.changed(stored, call.body.profile)
+
+        await change_profile(ambient, call.actor, account_id, changed, if_version=None)
+        return Answer(200, await shapes.shown(ambient, await _account(ambient, account_id)))
+
+    return Route(
+        method="PATCH",
+        place=Place.PREFIX,
+        path="/me",
+        summary="Change my profile",
+        policy=OWN_WRITE,
+        handler=change,
+        body=msgspec.defstruct("ChangeMe", [("profile", profile.body)], frozen=True, forbid_unknown_fields=True),
+        query=Empty,
+        answers={200: shapes.account},
+        errors=(InvalidBody, Forbidden, NotFound, TokenRevoked),
+    )
+
+
+class _Shapes:
+    """The structs of the responses. With a profile class the account has the field ``profile``. It is null if the
+    stored profile no longer fits the class."""
+
+    def __init__(self, profile: Profile[Any] | None) -> None:
+        self._profile = profile
+        self.account: Any = MyAccount
+        self.me: Any = Me
+        if profile is not None:
+            fields = [("profile", profile.answer | None)]
+            self.account = msgspec.defstruct("MyAccount", fields, bases=(MyAccount,), frozen=True)
+            self.me = msgspec.defstruct(
+                "Me",
+                [
+                    ("account", self.account),
+                    *((each.name, each.type) for each in msgspec.structs.fields(Me) if each.name != "account"),
+                ],
+                frozen=True,
+            )
+
+    async def shown(self, ambient: Ambient, account: Account) -> msgspec.Struct:
+        plain = (account.id, account.email, account.verified_at is not None, moment(account.created_at))
+        if self._profile is None:
+            return MyAccount(*plain)
+        stored = await accounts.profile(ambient.database, account.id)
+        made: msgspec.Struct = self.account(*plain, _read(self._profile, stored, account_id=account.id))
+        return made
+
+
+def _read(profile: Profile[Any], stored: str | None, *, account_id: str) -> Any:
+    try:
+        found = profile.read(stored)
+    except Unfit as problem:
+        _LOG.warning("profile.unfit", extra={"account": account_id, "reason": str(problem)})
+        return None
+    return profile.plain(found)
+
+
+async def _account(ambient: Ambient, account_id: str) -> Account:
+    account = await accounts.by_id(ambient.database, account_id)
+    if account is None:
+        raise TokenRevoked("the account of the token no longer exists")
+    return account

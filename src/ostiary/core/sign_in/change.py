@@ -1,4 +1,4 @@
-"""Changing the password: who knows the current one chooses another, and everybody else is signed out."""
+"""Changing the password. It requires the current password and ends all other sessions."""
 
 from typing import Final
 
@@ -23,36 +23,37 @@ from ostiary.verifier import Principal
 _PACKAGE: Final = "ostiary.core.sign_in"
 
 _TRIES: Final = Rate(10, 3600)
-"""For one account, by whoever holds one of its access tokens: a stolen one must not find out the password. Those with
-the right one count too: each is two hashes and a mail, and who knows the own password may send them without end."""
+"""Attempts per account. A stolen access token must not be usable to guess the password. Successful attempts count too:
+each costs two hashes and a mail, and a user who knows the password could otherwise repeat them without limit."""
 
 
 async def change_password(ambient: Ambient, actor: Actor, me: Principal, *, current: str, new: str) -> None:
-    """Replaces the caller's password, effective at once: the other sessions end, and every access token is refused, so
-    that this session goes on with a refresh.
+    """Replaces the caller's password, effective at once. The other sessions end and all access tokens are refused. This
+    session continues with its next refresh.
 
     Raises:
-        InvalidCredentials: the current password is another one.
-        PasswordRejected: the new one breaks the policy.
-        TokenRevoked: the session has ended, or its account is gone. RateLimited, Busy
+        InvalidCredentials: the current password is wrong.
+        PasswordRejected: the new password violates the policy.
+        TokenRevoked: the session has ended or its account no longer exists.
+        RateLimited, Busy
     """
     await count(ambient, f"password/change:{me.account_id}", _TRIES)
     account = await accounts.by_id(ambient.database, me.account_id)
     proof = await prove(ambient, account, current)
     if account is None or account.password_hash is None or proof is None:
         await _record_failure(ambient, actor, me)
-        raise InvalidCredentials("the current password is another one")
+        raise InvalidCredentials("the current password is wrong")
     replacing = await hash_new_password(ambient, parse_email(account.email), new)
     seen = account.password_hash
 
     async def body(tx: Transaction) -> Revoking[None]:
-        # hashing took a while: what was proved is the password that is still there. The account's row before those of
-        # sessions, as everywhere
+        # Hashing took a while, so check that the verified password is still the stored one. The account row is locked
+        # before session rows, as everywhere.
         if (
             not await accounts.replace_password_hash(tx, me.account_id, seen=seen, new=replacing)
             or await hold(ambient, tx, me.session_id) is None
         ):
-            raise TokenRevoked("the session has ended, or the password was changed meanwhile")
+            raise TokenRevoked("the session has ended, or the password was changed in the meantime")
         raised = await raise_epoch(ambient, tx, me.account_id)
         await end_all_of(ambient, tx, me.account_id, EndReason.PASSWORD_CHANGED, but=me.session_id)
         event = Event("accounts.password_changed", account_id=me.account_id, session_id=me.session_id)

@@ -1,18 +1,14 @@
-"""The limit per source: a `Check` on every step of every sign-in."""
-
-from typing import Final
+"""The limit per source: a `Check` that runs at every step of every sign-in."""
 
 from ostiary.core.plug import Ambient, Attempt, Outcome, Source, count
 from ostiary.core.sign_in.model import PASSWORD
+from ostiary.core.sign_in.settings import SignInSettings
 from ostiary.store.hot import Rate
-
-_STEPS: Final = Rate(10, 60)
-"""Later steps from one source. Their own count, so that a second factor does not use up sign-ins."""
 
 
 class SourceLimit:
-    """Takes one for each step. An issued session gives the attempt's own back, and resets nothing: with somebody's
-    right password an attacker must not be able to clear the count of wrong ones."""
+    """Counts each step. An issued session returns the counts of its own attempt but resets nothing. Otherwise an
+    attacker who knows one valid password could clear the count of failed attempts."""
 
     async def before(self, ambient: Ambient, attempt: Attempt) -> None:
         await count(ambient, *_counted(ambient, attempt.factor, attempt.source))
@@ -27,5 +23,6 @@ class SourceLimit:
 
 def _counted(ambient: Ambient, factor: str, source: Source) -> tuple[str, Rate]:
     if factor == PASSWORD:
-        return f"login:{source.bucket}", ambient.settings.limit_login
-    return f"login/{factor}:{source.bucket}", _STEPS
+        return f"login:{source.bucket}", ambient.settings.of(SignInSettings).limit
+    # counted separately, so that second factors do not use up sign-in attempts
+    return f"login/{factor}:{source.bucket}", ambient.settings.of(SignInSettings).step_limit

@@ -1,4 +1,4 @@
-"""The dispatcher's table: what has been proved, and what the account has, decide what comes next.
+"""The dispatcher's table: what is proved and which factors the account has decide what comes next.
 
     proved            the account has     next
     ────────────────  ──────────────────  ─────────────────────────────
@@ -6,7 +6,7 @@
     password          other factors       ask for one of them
     password, other   any                 issue
 
-There is no other way to a session. A factor only proves; it is never asked what comes after it.
+There is no other way to get a session. A factor only proves something. It never decides what comes next.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ PASSWORD_AMR: Final = "pwd"  # noqa: S105 — RFC 8176 §2
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Enough is proved: a session may start."""
+    """Enough is proved. A session may start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ Next: TypeAlias = Issue | Ask
 
 
 def decide(*, second_proved: bool, offered: Sequence[str]) -> Next:
-    """The table above. The password is always proved first: no attempt exists before."""
+    """Applies the table above. The password is always proved first: an attempt exists only after that."""
     match second_proved, tuple(offered):
         case False, ():
             return Issue()
@@ -48,18 +48,18 @@ def decide(*, second_proved: bool, offered: Sequence[str]) -> Next:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An attempt between two steps, as it is stored. ``opened_from`` is where the first step came from."""
+    """A stored attempt between two steps. ``opened_from`` is the source of the first step."""
 
     account_id: str
     epoch: int
     amr: tuple[str, ...]
-    wanted: "Wanted"
+    wanted: "SignInOptions"
     opened_from: Source
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """How the caller wants its session. ``device_hash`` is of the device token that it shows."""
+class SignInOptions:
+    """What the client requests for its session. ``device_hash`` is the hash of the device token that it sends."""
 
     transport: Transport
     device_name: str | None
@@ -69,7 +69,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """``device_token`` is there where the device was not known before; ``mail`` then tells the owner."""
+    """The sign-in is complete. ``device_token`` is set if the device was not known before. ``mail`` then notifies the
+    owner."""
 
     granted: Granted
     transport: Transport
@@ -79,7 +80,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Continues:
-    """Another factor is needed. ``attempt`` is the token with which the next step names this attempt."""
+    """Another factor is needed. ``attempt`` is the token that identifies this attempt in the next step."""
 
     attempt: str
     factors: tuple[str, ...]
@@ -88,12 +89,12 @@ class Continues:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The step failed. What must stay of it, the audit event and the count, is committed."""
+    """The step failed. Its audit event and its count are committed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """Everything was proved, but the account has as many sessions as it may have."""
+    """Everything was proved, but the account has reached its session limit."""
 
 
 Step: TypeAlias = SignedIn | Continues | Refused | Full

@@ -1,4 +1,4 @@
-"""The password factor: always the first proof."""
+"""The password factor. It is always the first proof."""
 
 from functools import partial
 
@@ -10,13 +10,13 @@ from ostiary.core.sign_in.model import PASSWORD, PASSWORD_AMR
 
 
 async def prove(ambient: Ambient, account: Account | None, password: str) -> Proof | None:
-    """Proof that the caller knows the account's password, or None. Costs one hash whether there is an account, a
-    password, both or none (CVE-2024-39329). Raises Busy."""
+    """Proof that the caller knows the password of the account, or None. It always costs one hash, whether or not there
+    is an account and whether or not it has a password (CVE-2024-39329). Raises Busy."""
     known = account.password_hash if account and account.disabled_at is None else None
     matches = await ambient.hashing.verify(known, candidate(password))
     if account is None or known is None or not matches:
         return None
-    # hashing took a while: a password that was changed, or an account disabled, meanwhile must not get a session
+    # Hashing took a while. If the password was changed or the account disabled in the meantime, no session may start.
     consume = partial(accounts.keep_password_hash, account_id=account.id, seen=known)
     if ambient.hashing.is_outdated(known):
         renewed = await ambient.hashing.hash(normalize(password))

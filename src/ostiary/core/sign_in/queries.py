@@ -1,13 +1,13 @@
-"""Every statement on ``sign_in_attempts``."""
+"""All SQL statements on ``sign_in_attempts``."""
 
 from typing import Final
 
 from ostiary.core.plug import Source
-from ostiary.core.sign_in.model import Pending, Wanted
+from ostiary.core.sign_in.model import Pending, SignInOptions
 from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 
 MOST_TRIES: Final = 5
-"""Wrong codes that one attempt may bring; then it has ended, and the password is asked again."""
+"""Wrong codes allowed per attempt. After that the attempt ends and the password is required again."""
 
 _COLUMNS: Final = "account_id, epoch, amr, transport, device_name, device_hash, resource, source"
 
@@ -42,7 +42,7 @@ async def find(reader: Reader, token_hash: bytes, *, now: int) -> Pending | None
 
 
 async def hold(tx: Transaction, token_hash: bytes, *, now: int) -> Pending | None:
-    """Locks the attempt's row and counts a try, if it is alive and has one left."""
+    """Locks the row of the attempt and counts a try, if the attempt has not expired and has a try left."""
     return _pending(
         await tx.one(
             "update sign_in_attempts set tries = tries + 1"  # noqa: S608 — a constant
@@ -59,7 +59,7 @@ async def delete(tx: Transaction, token_hash: bytes) -> None:
 
 
 async def delete_expired(tx: Transaction, now: int) -> int:
-    """Deletes some whose time is over, and returns how many."""
+    """Deletes a batch of expired attempts. Returns how many."""
     return await tx.execute(
         "delete from sign_in_attempts where token_hash in"
         " (select token_hash from sign_in_attempts where expires_at <= $1 order by expires_at limit $2)",
@@ -72,4 +72,4 @@ def _pending(row: Row | None) -> Pending | None:
     if row is None:
         return None
     account_id, epoch, amr, *wanted, source = row
-    return Pending(account_id, epoch, tuple(amr.split()), Wanted(*wanted), Source(source))
+    return Pending(account_id, epoch, tuple(amr.split()), SignInOptions(*wanted), Source(source))

@@ -1,4 +1,4 @@
-"""POST /auth/login, and one POST /auth/login/<factor> for each factor that is plugged in."""
+"""POST /auth/login, POST /auth/password/change, and one POST /auth/login/<factor> for each plugged-in factor."""
 
 from typing import Annotated, Final
 
@@ -17,13 +17,14 @@ from ostiary.core.plug import (
     FactorBody,
     InChecks,
     Place,
+    Policy,
     Route,
     Speaks,
     Transport,
 )
 from ostiary.core.sign_in import service
 from ostiary.core.sign_in.change import change_password
-from ostiary.core.sign_in.model import Continues, SignedIn, Wanted
+from ostiary.core.sign_in.model import Continues, SignedIn, SignInOptions
 from ostiary.core.tokens.model import TokenSet
 from ostiary.core.tokens.routes import hand_out
 from ostiary.errors import (
@@ -55,7 +56,7 @@ class ChangePassword(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NextStep(msgspec.Struct, frozen=True):
-    """Another proof is needed: POST one of ``next`` to ``/auth/login/<name>`` with ``attempt``."""
+    """Another proof is needed. Choose a factor from ``next`` and POST to ``/auth/login/<name>`` with ``attempt``."""
 
     next: tuple[str, ...]
     attempt: str
@@ -65,13 +66,14 @@ class NextStep(msgspec.Struct, frozen=True):
 
 async def login(call: Call[Login]) -> Answer:
     if call.body.device_name is not None and not call.body.device_name.isprintable():
-        raise InvalidBody("`device_name` has characters that cannot be shown")  # it will stand in lists and mails
+        # the name appears in lists and mails
+        raise InvalidBody("`device_name` must contain only printable characters")
     step = await service.begin(
         call.ambient,
         call.actor,
         email=call.body.email,
         password=call.body.password,
-        wanted=Wanted(
+        wanted=SignInOptions(
             transport=call.body.transport,
             device_name=call.body.device_name,
             device_hash=fingerprint(call.device_token, Purpose.DEVICE) if call.device_token else None,
@@ -89,7 +91,7 @@ async def password_change(call: Call[ChangePassword]) -> Answer:
 
 
 def route_for(factor: Factor) -> Route:
-    """The route of a plugged-in factor's step."""
+    """The route for the step of a plugged-in factor."""
 
     async def proceed(call: Call[FactorBody]) -> Answer:
         step = await service.proceed(call.ambient, call.actor, factor, call.body, may_set_cookies=call.from_own_site)
@@ -100,13 +102,10 @@ def route_for(factor: Factor) -> Route:
         place=Place.PREFIX,
         path=f"/login/{factor.name.replace('_', '-')}",
         summary=f"Continue a sign-in with the factor {factor.name}",
+        policy=Policy(speaks=Speaks.JSON, credential=Credential.NONE, csrf=Csrf.SAME_ORIGIN, limit=InChecks()),
         handler=proceed,
         body=factor.body,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.NONE,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=InChecks(),
         answers={200: TokenSet, 202: NextStep},
         errors=(InvalidCode, RateLimited, CrossSiteRequest, TooManySessions),
     )
@@ -124,13 +123,10 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/login",
         summary="Sign in with an e-mail address and a password",
+        policy=Policy(speaks=Speaks.JSON, credential=Credential.NONE, csrf=Csrf.SAME_ORIGIN, limit=InChecks()),
         handler=login,
         body=Login,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.NONE,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=InChecks(),
         answers={200: TokenSet, 202: NextStep},
         errors=(InvalidCredentials, RateLimited, Busy, InvalidTarget, TooManySessions),
     ),
@@ -138,14 +134,11 @@ ROUTES: Final = (
         method="POST",
         place=Place.PREFIX,
         path="/password/change",
-        summary="Choose another password; every other session ends",
+        summary="Change my password and end all other sessions",
+        policy=Policy(speaks=Speaks.JSON, credential=Credential.ACCESS, csrf=Csrf.SAME_ORIGIN, limit=InChecks()),
         handler=password_change,
         body=ChangePassword,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.ACCESS,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=InChecks(),
         answers={204: None},
         errors=(InvalidCredentials, InvalidToken, PasswordRejected, RateLimited, Busy),
     ),

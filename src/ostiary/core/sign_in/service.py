@@ -1,4 +1,4 @@
-"""The dispatcher: runs a step, and by the table in ``model`` decides what comes next."""
+"""The dispatcher: runs a step and decides with the table in ``model`` what comes next."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,11 +27,12 @@ from ostiary.core.sign_in.model import (
     Pending,
     Refused,
     SignedIn,
+    SignInOptions,
     Step,
-    Wanted,
     decide,
 )
 from ostiary.core.sign_in.password import prove
+from ostiary.core.sign_in.settings import SignInSettings
 from ostiary.core.tokens.issuing import audience, first_grant, refuse_when_unable_to_sign
 from ostiary.core.tokens.model import Granted
 from ostiary.errors import CrossSiteRequest, InvalidCode, InvalidCredentials, RequestError, TooManySessions
@@ -40,18 +41,21 @@ from ostiary.store.database import Transaction
 _UNKNOWN: Final = "unknown"
 
 
-async def begin(ambient: Ambient, actor: Actor, *, email: str, password: str, wanted: Wanted) -> SignedIn | Continues:
-    """The first step. An unknown address, a wrong password, a disabled account: one answer, one cost.
+async def begin(
+    ambient: Ambient, actor: Actor, *, email: str, password: str, wanted: SignInOptions
+) -> SignedIn | Continues:
+    """The first step. An unknown address, a wrong password and a disabled account have the same response and cost.
 
     Raises:
         InvalidCredentials, RateLimited, Busy, Unavailable
-        InvalidTarget: the resource is not allowed. TooManySessions: and the policy is to refuse.
+        InvalidTarget: the resource is not allowed.
+        TooManySessions: the session limit is reached and the policy is to refuse.
     """
     refuse_when_unable_to_sign(ambient)
     account = await find(ambient, email)
     attempt = Attempt(PASSWORD, actor.source, actor.source, account.id if account else None)
     await _check_before(ambient, attempt)
-    # counted as well: by this refusal anybody learns which services there are
+    # counted first, because this refusal reveals which services exist
     wanted = replace(wanted, resource=await audience(ambient, wanted.resource))
     proof = await prove(ambient, account, password)
     pending = Pending(
@@ -70,11 +74,13 @@ async def begin(ambient: Ambient, actor: Actor, *, email: str, password: str, wa
 async def proceed(
     ambient: Ambient, actor: Actor, factor: Factor, body: FactorBody, *, may_set_cookies: bool
 ) -> SignedIn | Continues:
-    """A later step of the attempt that ``body`` names.
+    """A later step of the attempt that ``body`` identifies.
 
     Raises:
-        InvalidCode: wrong, or the attempt is unknown, expired or used up. CrossSiteRequest: it would set cookies.
-        TooManySessions: and the policy is to refuse. RateLimited, Unavailable
+        InvalidCode: the code is wrong, or the attempt is unknown, expired or used up.
+        CrossSiteRequest: the response would set cookies, and the request came from another site.
+        TooManySessions: the session limit is reached and the policy is to refuse.
+        RateLimited, Unavailable
     """
     refuse_when_unable_to_sign(ambient)
     token_hash = fingerprint(body.attempt, Purpose.ATTEMPT)
@@ -82,7 +88,7 @@ async def proceed(
     if not token_hash or not found:
         raise InvalidCode("no such sign-in attempt")
     if found.wanted.transport == "cookie" and not may_set_cookies:
-        # somebody else's half-finished sign-in must not be finished into this browser (login CSRF)
+        # an attacker must not complete their own half-finished sign-in in this browser (login CSRF)
         raise CrossSiteRequest
     attempt = Attempt(factor.name, actor.source, found.opened_from, found.account_id)
     await _check_before(ambient, attempt)
@@ -96,7 +102,7 @@ async def proceed(
 
 
 def _reached(ambient: Ambient, step: Step, refusal: type[RequestError]) -> SignedIn | Continues:
-    """What the caller is answered, now that it is committed."""
+    """The result for the caller, after the commit."""
     match step:
         case Refused():
             raise refusal
@@ -109,7 +115,7 @@ def _reached(ambient: Ambient, step: Step, refusal: type[RequestError]) -> Signe
 
 @dataclass(frozen=True, slots=True)
 class _Taker:
-    """Who takes a step, with which factor. ``device_name`` is what a new device is called."""
+    """The actor of a step and the factor. ``device_name`` is the name for a new device."""
 
     actor: Actor
     factor: str
@@ -119,7 +125,7 @@ class _Taker:
 async def _resume(
     ambient: Ambient, taker: _Taker, token_hash: bytes, proof: Proof | None, tx: Transaction
 ) -> Revoking[Step]:
-    # the attempt's row is the lock and counts the try, also the one that fails
+    # the row of the attempt is the lock, and it counts every try, including failed ones
     pending = await queries.hold(tx, token_hash, now=ambient.now())
     if pending is None:
         return Revoking(Refused())
@@ -136,8 +142,8 @@ async def _advance(
     if (
         proof is None
         or not await _consume(ambient, tx, actor, pending.account_id, proof)
-        # no change of roles or state since the attempt began, and none until the session is there: whoever signs
-        # everybody out waits for this row, and then finds the session
+        # Roles and state have not changed since the attempt began, and cannot change until the session exists. Signing
+        # everybody out waits for this row and then finds the session.
         or not await accounts.hold(tx, pending.account_id, epoch=pending.epoch)
     ):
         return Revoking(await _refuse(ambient, tx, actor, pending, taker.factor))
@@ -161,9 +167,9 @@ async def _issue(
     device = await recognise(
         ambient, tx, actor, account_id=account_id, shown=wanted.device_hash, name=taker.device_name
     )
-    # who has shown its device's token will do so again, and so will a browser, of itself
+    # a client that sent its device token will send it again, and a browser always sends the cookie
     bound = device.token is None or wanted.transport == "cookie"
-    of_session = sessions.Wanted(wanted.device_name, device.device_id, bound, wanted.resource)
+    of_session = sessions.SessionOptions(wanted.device_name, device.device_id, bound, wanted.resource)
     session = await start(ambient, tx, actor, account_id=account_id, amr=proved, wanted=of_session)
     granted = await first_grant(ambient, tx, session)
     if not isinstance(granted, Granted):
@@ -176,7 +182,7 @@ async def _issue(
 
 
 async def _consume(ambient: Ambient, tx: Transaction, actor: Actor, account_id: str, proof: Proof) -> bool:
-    """Whether the proof holds here. What it spent is spent, and recorded, also when the step is refused after all."""
+    """Whether the proof is still valid. What it spent stays spent and recorded, even if the step is then refused."""
     holds = await proof.consume(tx)
     if holds and proof.event is not None:
         await record(ambient, tx, actor, Event(proof.event, account_id=account_id))
@@ -187,7 +193,7 @@ async def _ask(
     ambient: Ambient, tx: Transaction, actor: Actor, pending: Pending, proved: tuple[str, ...], factors: tuple[str, ...]
 ) -> Continues:
     attempt = new_token(Purpose.ATTEMPT, ambient.random)
-    lifetime = ambient.settings.attempt_lifetime
+    lifetime = ambient.settings.of(SignInSettings).attempt_lifetime
     so_far = replace(pending, amr=proved)
     await queries.insert(tx, attempt.fingerprint, so_far, expires_at=ambient.now() + lifetime * MICROSECONDS)
     event = Event("sign_in.continued", account_id=pending.account_id, detail={"amr": list(proved)})

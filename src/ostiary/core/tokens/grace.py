@@ -1,7 +1,8 @@
-"""The grace after a refresh token was spent: its holder may have lost the answer, and gets the same successor again.
+"""The grace period of a spent refresh token. A client that may have lost the response gets the same successor again.
 
-The successor is kept for it, sealed so that neither the database nor the server alone can read it: the key comes from
-the spent token, which is stored nowhere, and the master secret. It is bound to its session and generation.
+The successor is stored for that purpose. It is sealed so that neither the database nor the server alone can read it:
+the key is derived from the spent token, which is not stored anywhere, and the master secret. It is bound to its session
+and generation.
 """
 
 from typing import Final
@@ -10,30 +11,36 @@ from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Ambient
 from ostiary.core.tokens import queries
 from ostiary.core.tokens.queries import Spent
+from ostiary.core.tokens.settings import TokenSettings
 from ostiary.errors import ConfigurationError, Unavailable
 from ostiary.store.database import Transaction
 
 LONGEST: Final = 60
-"""Seconds that a grace may be set to."""
+"""Seconds. The longest grace period that can be configured."""
 
 _PURPOSE: Final = "grace/1"
 
 
 def seal(ambient: Ambient, *, spent: str, successor: str, session_id: str, generation: int) -> bytes | None:
-    """``successor`` for who comes again with the token ``spent`` of that generation. None where there is no grace."""
-    if not ambient.settings.refresh_grace:
+    """Seals ``successor`` for a client that sends the token ``spent`` of this generation again. None without a grace
+    period."""
+    if not ambient.settings.of(TokenSettings).refresh_grace:
         return None
     row = _row(session_id, generation)
     return ambient.vault.seal_for(spent.encode(), successor.encode(), purpose=_PURPOSE, row=row)
 
 
 def successor_of(ambient: Ambient, token: str, spent: Spent, *, session_id: str) -> str | None:
-    """What replaced ``token``, while the grace lasts: it is counted from when the token was first spent, never again.
+    """The token that replaced ``token``, or None after the grace period. The period starts when the token is first
+    spent and is never extended.
 
     Raises:
-        Unavailable: it was sealed with a master secret that this process does not have.
+        Unavailable: the successor was sealed with a master secret that this process does not have.
     """
-    if spent.sealed_successor is None or ambient.now() - spent.at >= ambient.settings.refresh_grace * MICROSECONDS:
+    if (
+        spent.sealed_successor is None
+        or ambient.now() - spent.at >= ambient.settings.of(TokenSettings).refresh_grace * MICROSECONDS
+    ):
         return None
     row = _row(session_id, spent.generation)
     try:

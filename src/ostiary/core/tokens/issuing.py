@@ -1,8 +1,8 @@
-"""Issuing: the one pipeline that every way to get tokens goes through, so that none of them can forget a phase.
+"""Issuing: one pipeline for every way to get tokens, so that none of them can skip a phase.
 
-The audience is decided before anything is spent. A grant passes account, session and slot in this order, inside the
-transaction of whoever asks for it and records why; signing comes after the commit, so that a token never exists for a
-session that was rolled back.
+The audience is decided before anything is spent. A grant checks the account, the session and the slot in this order,
+inside the transaction of the caller, which records the reason. Signing happens after the commit, so that no token ever
+exists for a session that was rolled back.
 """
 
 from typing import Final
@@ -12,8 +12,10 @@ from ostiary.core.clock import MICROSECONDS
 from ostiary.core.opaque import Purpose, new_token
 from ostiary.core.plug import Ambient
 from ostiary.core.sessions.model import Session
+from ostiary.core.settings import Settings
 from ostiary.core.tokens import queries
 from ostiary.core.tokens.model import Granted, NotAlive
+from ostiary.core.tokens.settings import TokenSettings
 from ostiary.core.tokens.status.claim import claim
 from ostiary.core.tokens.status.service import slot_for
 from ostiary.errors import InvalidTarget, RevocationsUnknown
@@ -26,49 +28,54 @@ _FIRST: Final = 1
 
 
 def refuse_when_stale(ambient: Ambient) -> None:
-    """Who cannot know what was revoked vouches for nothing. Raises RevocationsUnknown."""
+    """A process that cannot know what was revoked must not issue or confirm anything. Raises RevocationsUnknown."""
     if not ambient.revocations.is_fresh:
         raise RevocationsUnknown("the change feed is not fresh")
 
 
 def refuse_when_unable_to_sign(ambient: Ambient) -> None:
-    """Before anything is spent: a refresh token that was spent for no answer would look stolen at the next try.
+    """Call this before anything is spent. A refresh token that was spent without a response would look stolen when the
+    client retries.
 
     Raises:
-        RevocationsUnknown, Unavailable: there is no key to sign with.
+        RevocationsUnknown: the change feed is not fresh.
+        Unavailable: there is no key to sign with.
     """
     refuse_when_stale(ambient)
     _ = ambient.keys.current
 
 
 async def audience(ambient: Ambient, resource: str | None) -> str | None:
-    """The ``resource`` for which access tokens are asked (RFC 8707 §2), None for the issuer itself.
+    """The ``resource`` for which an access token is requested (RFC 8707 §2), or None for the issuer itself.
 
     Raises:
-        InvalidTarget: it is not among those that are allowed.
+        InvalidTarget: the resource is not allowed.
     """
     if resource is None or resource == ambient.settings.issuer:
         return None
-    if resource not in ambient.settings.resources and not await ambient.clients.have_resource(resource):
-        raise InvalidTarget("a resource that is not among the allowed ones")
+    if resource not in ambient.settings.of(TokenSettings).resources and not await ambient.clients.have_resource(
+        resource
+    ):
+        raise InvalidTarget("the resource is neither in tokens.resources nor that of a service client")
     return resource
 
 
 async def grant(
     ambient: Ambient, tx: Transaction, session: Session, *, resource: str | None, refresh_token: str
 ) -> Granted | NotAlive:
-    """The phases that every grant shares, for a session that the caller holds or has just started, and for a refresh
-    token that it has stored."""
+    """The phases that all grants share. The caller has locked or just started the session and has stored the refresh
+    token."""
     standing = await accounts.standing(tx, session.account_id)
     if standing is None or not standing.active:
         return NotAlive("the account is gone or disabled")
-    # Signing everybody out touches no session, so that holding this one does not keep it out: the epoch could be the
-    # new one already, and the token good for a session that has ended.
+    # Signing everybody out does not touch session rows, so the lock on this session does not exclude it. Without this
+    # check, the token could carry the new epoch and be valid for a session that has ended.
     if standing.least != session.least:
-        return NotAlive(f"session {session.id} has ended meanwhile")
+        return NotAlive(f"session {session.id} has ended in the meantime")
     slot = await slot_for(ambient, tx, session, ver=standing.epoch)
-    # The key is taken here and kept: were it looked for after the commit and revoked meanwhile, a refresh token would
-    # be spent for no answer, and its next use would end the session. A token by a revoked key only costs a refresh.
+    # The key is chosen here and kept. If it were chosen after the commit and revoked in between, the refresh token
+    # would be spent without a response, and its next use would end the session. A token signed with a revoked key only
+    # costs one more refresh.
     return Granted(session, standing, refresh_token, resource, slot, ambient.keys.current)
 
 
@@ -83,8 +90,8 @@ def sign_access_token(ambient: Ambient, granted: Granted) -> tuple[str, int]:
     """The access token of a committed grant (RFC 9068 §2), and the seconds until it expires."""
     session, standing, settings = granted.session, granted.standing, ambient.settings
     now = ambient.seconds()
-    # no token outlives its session: what it was issued for would be gone
-    expires = min(now + settings.access_lifetime, session.ends_at // MICROSECONDS)
+    # no access token outlives its session
+    expires = min(now + settings.of(TokenSettings).access_lifetime, session.ends_at // MICROSECONDS)
     claims = AccessToken(
         iss=settings.issuer,
         sub=standing.account_id,
@@ -101,5 +108,13 @@ def sign_access_token(ambient: Ambient, granted: Granted) -> tuple[str, int]:
         acr=session.acr,
         amr=session.amr,
         status=claim(settings, granted.slot),
+        email=_email(settings, granted),
     )
     return sign(encode_access_token(claims), granted.key, typ=ACCESS_TOKEN_TYPE), expires - now
+
+
+def _email(settings: Settings, granted: Granted) -> str | None:
+    """The ``email`` claim. Other services do not need the address and must not learn it. A change of address raises the
+    epoch, so the claim is never outdated."""
+    is_own = granted.resource is None or granted.resource == settings.issuer
+    return granted.standing.verified_email if is_own and settings.of(TokenSettings).email_claim else None

@@ -1,4 +1,4 @@
-"""What the owner of an account is told about its refresh tokens."""
+"""Mails to the account owner about refresh tokens."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ _PACKAGE: Final = "ostiary.core.tokens"
 
 
 def reused(ambient: Ambient, account: Account, session: Session, actor: Actor) -> Mail:
-    """A spent refresh token came again: somebody has a copy of what only one may have."""
+    """A spent refresh token was used again, so there are at least two copies of it."""
     return render_mail(
         _PACKAGE,
         "reused.txt",

@@ -1,4 +1,4 @@
-"""What is handed out."""
+"""Token sets, grants and the possible results of a refresh."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ from ostiary.jose import SigningKey
 
 
 class TokenSet(msgspec.Struct, frozen=True, kw_only=True):
-    """With ``transport: cookie`` the tokens are in cookies that scripts cannot read, and absent here."""
+    """The response body. With ``transport: cookie`` the tokens are only in cookies, which scripts cannot read."""
 
     access_token: str | UnsetType = UNSET
     token_type: Literal["Bearer"] | UnsetType = UNSET
@@ -22,15 +22,16 @@ class TokenSet(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds until the access token expires."""
     session_id: str
     device_token: str | UnsetType = UNSET
-    """Only where the device was not known before. Whoever keeps it and shows it at the next sign-in, and from then on
-    at each refresh, is known as the same device."""
+    """Present only if the device was not known before. A client that keeps it and sends it with the next sign-in, and
+    from then on with each refresh, is recognised as the same device."""
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A grant that is committed: what an access token may be signed for and by which key, and the refresh token.
+    """A committed grant: the content of the access token, the key that signs it, and the refresh token.
 
-    ``resource`` is the access token's audience, None for the issuer itself; ``slot`` its bit in a status list.
+    ``resource`` is the audience of the access token, or None for the issuer itself. ``slot`` is its bit in a status
+    list.
     """
 
     session: Session
@@ -43,8 +44,8 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """A spent refresh token came again. Its session is ended in the same transaction that found out, and ``mail`` tells
-    the account's owner."""
+    """A spent refresh token was used again. The transaction that detected it also ends the session. ``mail`` notifies
+    the account owner."""
 
     session_id: str
     mail: Mail | None

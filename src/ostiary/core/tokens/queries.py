@@ -1,4 +1,4 @@
-"""Every statement on ``refresh_tokens``; those on ``signing_keys`` and on status lists are in the folders beside."""
+"""All SQL statements on ``refresh_tokens``. Signing keys and status lists have their own in ``keys`` and ``status``."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from ostiary.store.database import SWEEP_ROWS, Reader, Transaction
 
 
 class Family(NamedTuple):
-    """What a refresh token belongs to. It never changes, so it needs no lock."""
+    """The session and generation of a refresh token. They never change, so reading them needs no lock."""
 
     session_id: str
     generation: int
@@ -14,7 +14,7 @@ class Family(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """A refresh token that was used, ``at`` (microseconds since the epoch)."""
+    """A refresh token that was used. ``at`` is in microseconds since the epoch."""
 
     generation: int
     at: int
@@ -32,7 +32,7 @@ async def insert(tx: Transaction, token_hash: bytes, session_id: str, *, generat
 
 
 async def family_of(reader: Reader, token_hash: bytes) -> Family | None:
-    """The session a refresh token belongs to, spent or not."""
+    """The session that a refresh token belongs to, whether the token is spent or not."""
     row = await reader.one(
         "select s.id, t.generation, s.resource from refresh_tokens t join sessions s on s.id = t.session_id"
         " where t.hash = $1",
@@ -42,7 +42,7 @@ async def family_of(reader: Reader, token_hash: bytes) -> Family | None:
 
 
 async def spend(tx: Transaction, token_hash: bytes, *, now: int, sealed_successor: bytes | None) -> bool:
-    """False: it was spent before."""
+    """Marks the token as spent. Returns False if it already was."""
     return (
         await tx.execute(
             "update refresh_tokens set spent_at = $2, sealed_successor = $3 where hash = $1 and spent_at is null",
@@ -55,7 +55,7 @@ async def spend(tx: Transaction, token_hash: bytes, *, now: int, sealed_successo
 
 
 async def spent(reader: Reader, token_hash: bytes) -> Spent | None:
-    """None: it was not spent."""
+    """None if the token is not spent."""
     row = await reader.one(
         "select generation, spent_at, sealed_successor from refresh_tokens where hash = $1 and spent_at is not null",
         token_hash,
@@ -64,7 +64,7 @@ async def spent(reader: Reader, token_hash: bytes) -> Spent | None:
 
 
 async def forget_successors(tx: Transaction, session_id: str) -> None:
-    """Of a session that has ended: nobody follows its chain any more."""
+    """Deletes the sealed successors of a session that has ended. They are no longer needed."""
     await tx.execute(
         "update refresh_tokens set sealed_successor = null where session_id = $1 and sealed_successor is not null",
         session_id,
@@ -72,7 +72,7 @@ async def forget_successors(tx: Transaction, session_id: str) -> None:
 
 
 async def forget_old_successors(tx: Transaction, *, spent_before: int) -> int:
-    """Deletes some of the seals whose grace is over, and returns how many."""
+    """Deletes a batch of sealed successors whose grace period is over. Returns how many."""
     return await tx.execute(
         "update refresh_tokens set sealed_successor = null where hash in (select hash from refresh_tokens"
         " where sealed_successor is not null and spent_at < $1 order by spent_at limit $2)",
@@ -82,8 +82,9 @@ async def forget_old_successors(tx: Transaction, *, spent_before: int) -> int:
 
 
 async def delete_of_expired_sessions(tx: Transaction, now: int) -> int:
-    """Deletes some tokens of the sessions that `ostiary.core.sessions.queries.delete_expired` would delete next, and
-    returns how many. Only of those: a look at all that have expired would be as long as there are many."""
+    """Deletes a batch of tokens of the sessions that `ostiary.core.sessions.queries.delete_expired` would delete next.
+    Returns how many. It looks at those sessions only, because a scan of all expired sessions would take longer the more
+    there are."""
     return await tx.execute(
         "delete from refresh_tokens where hash in (select t.hash from"
         " (select id from sessions where expires_at <= $1 order by expires_at, id limit $2) s"

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType, structs
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.devices.model import REMEMBERED
 from ostiary.core.plug import (
+    PUBLIC,
     Ambient,
     Answer,
     Call,
@@ -18,6 +19,7 @@ from ostiary.core.plug import (
     Csrf,
     Empty,
     Place,
+    Policy,
     Route,
     SetCookie,
     Speaks,
@@ -32,7 +34,7 @@ from ostiary.core.tokens.model import Granted, TokenSet
 from ostiary.errors import InvalidTarget, InvalidToken, RevocationsUnknown
 from ostiary.verifier import well_known_url
 
-# must-revalidate: nobody may go on with an old copy, in which a revoked key still is (RFC 9111 §5.2.2.2)
+# must-revalidate: caches must not serve a stale copy, which may still contain a revoked key (RFC 9111 §5.2.2.2)
 _FOR_EVERYBODY: Final = (
     ("cache-control", f"public, max-age={JWKS_MAX_AGE}, must-revalidate"),
     ("access-control-allow-origin", "*"),
@@ -53,7 +55,7 @@ _AUTH_METHODS: Final = {
 
 
 class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``device_token``: from those who show it at sign-in. ``resource``: for whom the access token is."""
+    """``device_token``: for clients that send it at sign-in. ``resource``: the audience of the access token."""
 
     refresh_token: str | None = None
     device_token: str | None = None
@@ -71,8 +73,8 @@ class Jwks(msgspec.Struct, frozen=True):
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """Authorization server metadata (RFC 8414 §2), and of it what exists. An empty list says that there is none; a list
-    left out would say that there are the usual ones."""
+    """Authorization server metadata (RFC 8414 §2), limited to what exists. An empty list means that there are none. A
+    missing list would mean the defaults of the RFC."""
 
     issuer: str
     jwks_uri: str
@@ -83,11 +85,12 @@ class Metadata(msgspec.Struct, frozen=True):
     introspection_endpoint: str | UnsetType = UNSET
     introspection_endpoint_auth_methods_supported: tuple[str, ...] | UnsetType = UNSET
     ostiary_feed_endpoint: str | UnsetType = UNSET
-    """The signed change feed, of which RFC 8414 knows nothing."""
+    """The signed change feed. RFC 8414 does not define this member."""
 
 
 def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport, device_token: str | None = None) -> Answer:
-    """The answer that carries tokens: in the body, or in cookies and then nowhere else. ``device_token``: a new one."""
+    """The response that carries the tokens, either in the body or in cookies, never both. ``device_token``: a new
+    one."""
     access_token, expires_in = sign_access_token(ambient, granted)
     bare = TokenSet(expires_in=expires_in, session_id=granted.session.id)
     if transport == "token":
@@ -126,7 +129,7 @@ async def logout(call: Call[Logout]) -> Answer:
 
 
 async def jwks(call: Call[Empty]) -> Answer:
-    # a process that cannot know which key was revoked must not vouch for any: others keep the copy that they have
+    # a process that cannot know which keys were revoked must not publish any; other services keep their copy
     refuse_when_stale(call.ambient)
     published = Jwks(**call.ambient.keys.published.to_jwks())
     tag = f'"{hashlib.sha256(msgspec.json.encode(published)).hexdigest()[:_TAG_LENGTH]}"'
@@ -137,7 +140,7 @@ async def jwks(call: Call[Empty]) -> Answer:
 
 
 def _has_already(if_none_match: str | None, tag: str) -> bool:
-    """RFC 9110 §13.1.2: any of a list by weak comparison, or whatever there is."""
+    """RFC 9110 §13.1.2: a list of entity tags with weak comparison, or ``*`` for any."""
     if if_none_match is None:
         return False
     return if_none_match.strip() == "*" or tag in _ENTITY_TAG.findall(if_none_match)
@@ -150,7 +153,7 @@ async def metadata(call: Call[Empty]) -> Answer:
 
 
 def _endpoints(ambient: Ambient) -> dict[str, Any]:
-    """What the metadata says of those routes that optional slices may have."""
+    """The metadata members for the routes of optional slices."""
     under = f"{ambient.settings.issuer}{ambient.settings.prefix}"
     served = [path for path in _ENDPOINTS if path in ambient.served]
     methods = {
@@ -165,13 +168,15 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/refresh",
         summary="Exchange a refresh token for the next token set",
+        policy=Policy(
+            speaks=Speaks.JSON,
+            credential=Credential.REFRESH,
+            csrf=Csrf.SAME_ORIGIN,
+            limit=Unlimited(because="a refresh token has 256 random bits and a checksum; a wrong one costs a look-up"),
+        ),
         handler=refresh,
         body=Refresh,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.REFRESH,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=Unlimited(because="a refresh token has 256 random bits and a checksum; a wrong one costs a look-up"),
         answers={200: TokenSet},
         errors=(InvalidToken, InvalidTarget),
     ),
@@ -179,14 +184,16 @@ ROUTES: Final = (
         method="POST",
         place=Place.PREFIX,
         path="/logout",
-        summary="End the session of the tokens that come along",
+        summary="End the session that the sent tokens belong to",
+        policy=Policy(
+            speaks=Speaks.JSON,
+            credential=Credential.ANY,
+            csrf=Csrf.SAME_ORIGIN,
+            limit=Unlimited(because="it does nothing without a token that we issued"),
+        ),
         handler=logout,
         body=Logout,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.ANY,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=Unlimited(because="without one of our tokens it does nothing"),
         answers={204: None},
         errors=(),
     ),
@@ -195,13 +202,10 @@ ROUTES: Final = (
         place=Place.ROOT,
         path="/.well-known/jwks.json",
         summary="The public keys that verify access tokens",
+        policy=PUBLIC,
         handler=jwks,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.NONE,
-        csrf=Csrf.SAFE,
-        limit=Unlimited(because="public data, from memory"),
         answers={200: Jwks, 304: None},
         errors=(RevocationsUnknown,),
     ),
@@ -210,13 +214,10 @@ ROUTES: Final = (
         place=Place.ROOT,
         path="/.well-known/oauth-authorization-server",
         summary="Where other services find what they need to verify access tokens",
+        policy=PUBLIC,
         handler=metadata,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.NONE,
-        csrf=Csrf.SAFE,
-        limit=Unlimited(because="public data, from memory"),
         answers={200: Metadata},
         errors=(),
     ),

@@ -1,4 +1,4 @@
-"""Refreshing, and ending what tokens stand for. What every grant has in common is in `ostiary.core.tokens.issuing`."""
+"""Refresh, logout and revocation. The steps that all grants share are in `ostiary.core.tokens.issuing`."""
 
 import hmac
 from dataclasses import dataclass
@@ -30,16 +30,17 @@ from ostiary.store.hot import Rate
 from ostiary.verifier import LEEWAY, AccessToken
 
 _MOST_LINKS: Final = 64
-"""Successors of successors that are followed. No client is so many answers behind within a grace; a chain without end
-would let the holder of one token make each of its requests dearer than the one before."""
+"""Successors that are followed in a chain. No client loses that many responses within one grace period. Without a
+limit, the holder of a token could make each request more expensive than the one before."""
 
 _TAKEN_BACK: Final = Rate(60, 3600)
-"""Access tokens of one session. What each leaves stays a day in the feed and in the memory of everybody who follows it,
-and its bit in a status list as long as the session: who refreshes and revokes in turn would fill both."""
+"""Revocations of single access tokens per session. Each one stays in the feed, and in the memory of every feed reader,
+for a day, and its bit stays in a status list as long as the session. A client that refreshes and revokes in turn would
+fill both."""
 
 _REUSED: Final = "tokens.refresh_token_reused"
 _TOLD: Final = 10
-"""Mails about reuse to one account in an hour."""
+"""Mails about reuse to one account per hour."""
 _HOUR: Final = 3600
 
 Rotation: TypeAlias = Granted | Reused | NotAlive
@@ -48,26 +49,27 @@ Rotation: TypeAlias = Granted | Reused | NotAlive
 async def refresh(
     ambient: Ambient, actor: Actor, refresh_token: str, *, device_token: str | None = None, resource: str | None = None
 ) -> Granted:
-    """Spends a refresh token and grants the next set.
+    """Spends a refresh token and grants the next token set.
 
-    A spent token that comes again ends its session at once, for whoever holds the family (RFC 9700 §4.14.2), unless its
-    holder may have lost the answer: within the grace the same caller gets the same successor again.
+    If a spent token is used again, its session ends at once for every holder of the token family (RFC 9700 §4.14.2).
+    The exception is a client that may have lost the response: within the grace period it gets the same successor again.
 
     Args:
-        device_token: what the caller shows of its device.
-        resource: for whom this access token is, where that is not whom the sign-in named.
+        device_token: the device token that the client sends.
+        resource: the audience of this access token, if it differs from the one chosen at sign-in.
 
     Raises:
-        InvalidToken: unknown, spent, or of a session or account that is no longer alive. The caller cannot tell which.
-        InvalidTarget: the resource is not allowed; the token is not spent.
-        Unavailable: nothing can be signed at the moment; the token is not spent.
+        InvalidToken: the token is unknown or spent, or its session or account is no longer active. The client cannot
+            tell which.
+        InvalidTarget: the resource is not allowed. The token is not spent.
+        Unavailable: nothing can be signed at the moment. The token is not spent.
     """
     refuse_when_unable_to_sign(ambient)
     token_hash = fingerprint(refresh_token, Purpose.REFRESH)
     if token_hash is None:
-        raise InvalidToken("not a refresh token by its form")
+        raise InvalidToken("the text does not have the form of a refresh token")
 
-    # it never changes, so it needs no transaction: a text that only looks like a token costs none
+    # The family never changes, so it can be read outside a transaction. A text that only looks like a token costs none.
     family = await queries.family_of(ambient.database, token_hash)
     if family is None:
         raise InvalidToken("an unknown refresh token")
@@ -79,7 +81,7 @@ async def refresh(
         resource=await audience(ambient, family.resource if resource is None else resource),
     )
 
-    # refusals are returned and committed before they are raised: raising inside would undo the family's end
+    # Refusals are returned and committed before they are raised. Raising inside would roll back the end of the family.
     match await transact(ambient, partial(_rotate, ambient, actor, asked)):
         case Granted() as granted:
             return granted
@@ -108,9 +110,9 @@ async def logout(
     refresh_token: str | None,
     reason: EndReason = EndReason.LOGOUT,
 ) -> None:
-    """Ends the session that either token belongs to, also when the token has expired or was spent. Never refuses: a
-    token that is none of ours ends nothing, and neither does an access token for another service, which could otherwise
-    sign out everybody who calls it."""
+    """Ends the session that either token belongs to, even if the token has expired or is spent. Never refuses. A token
+    that we did not issue ends nothing. Neither does an access token for another service: otherwise that service could
+    sign out all its callers."""
     token_hash = fingerprint(refresh_token, Purpose.REFRESH) if refresh_token else None
     issued = _issued(ambient, access_token) if access_token else None
     named = issued.sid if issued and issued.aud == ambient.settings.issuer else None
@@ -131,11 +133,11 @@ async def logout(
 
 
 async def revoke(ambient: Ambient, actor: Actor, token: str) -> None:
-    """Ends what a token stands for, effective at once: a refresh token its session with all its tokens, an access token
-    itself. A token that is none of ours ends nothing.
+    """Revokes a token, effective at once. A refresh token ends its session with all its tokens. An access token ends
+    only itself. A token that we did not issue ends nothing.
 
     Raises:
-        RateLimited: too many access tokens of the session, one by one. Its refresh token ends them all.
+        RateLimited: too many single access tokens of the session were revoked. Its refresh token ends them all.
     """
     if fingerprint(token, Purpose.REFRESH) is not None:
         await logout(ambient, actor, access_token=None, refresh_token=token, reason=EndReason.TOKEN_REVOKED)
@@ -145,7 +147,8 @@ async def revoke(ambient: Ambient, actor: Actor, token: str) -> None:
 
 
 def _is_over(ambient: Ambient, token: AccessToken) -> bool:
-    """Whether there is nothing left to revoke: whoever sends one token again and again fills neither feed nor audit."""
+    """Whether there is nothing left to revoke. Sending one token again and again must not fill the feed or the audit
+    log."""
     try:
         ambient.revocations.check(token, ambient.seconds())
     except TokenRevoked:
@@ -159,8 +162,8 @@ async def _revoke_access_token(ambient: Ambient, actor: Actor, token: AccessToke
     now = ambient.now()
     entries = [token_revoked(token.jti, now=now)]
     if (entry := own_entry(ambient.settings, token)) is not None:
-        # a status list knows sessions and not single tokens: others of the session are refused with this one by those
-        # who go by the list, until they are refreshed
+        # A status list has one bit per session, not per token. Verifiers that use the list also refuse the other tokens
+        # of the session until those are refreshed.
         number, index = entry
         await sessions.leave_slot(tx, token.sid, list_number=number, index=index)
         entries.append(await refuse_slot(tx, number, index, now=now))
@@ -170,7 +173,7 @@ async def _revoke_access_token(ambient: Ambient, actor: Actor, token: AccessToke
 
 
 async def _rotate(ambient: Ambient, actor: Actor, asked: _Asked, tx: Transaction) -> Revoking[Rotation]:
-    # The session row is the lock: logout, reuse and other refreshes of this family wait here or find it ended.
+    # The session row is the lock. Logout, reuse and other refreshes of this family wait here or find the session ended.
     session = await hold(ambient, tx, asked.family.session_id)
     if session is None:
         return Revoking(NotAlive(f"session {asked.family.session_id} has ended"))
@@ -189,7 +192,7 @@ async def _rotate(ambient: Ambient, actor: Actor, asked: _Asked, tx: Transaction
 async def _come_again(
     ambient: Ambient, tx: Transaction, actor: Actor, session: Session, asked: _Asked
 ) -> Revoking[Rotation]:
-    """A spent token: its successor once more, or the end of its family."""
+    """Handles a spent token: returns its successor again, or ends its family."""
     unspent = await _unspent_successor(ambient, tx, session, asked)
     if unspent is None:
         return await _end_family(ambient, tx, actor, session)
@@ -201,7 +204,8 @@ async def _come_again(
 
 
 async def _unspent_successor(ambient: Ambient, tx: Transaction, session: Session, asked: _Asked) -> str | None:
-    """The end of the chain that begins with the token, each link in its own grace. None for anybody but its holder."""
+    """The last token of the chain that starts with this token, if each link is within its own grace period. None if the
+    caller does not prove to be the holder."""
     if session.device_bound and not await _shows_its_device(tx, session, asked.device_hash):
         return None
     token, token_hash = asked.token, asked.token_hash
@@ -230,7 +234,8 @@ async def _end_family(ambient: Ambient, tx: Transaction, actor: Actor, session: 
 
 
 async def _mail_about_reuse(ambient: Ambient, tx: Transaction, actor: Actor, session: Session) -> Mail | None:
-    """None when the owner was told so often within the last hour that they know: each sign-in could be reused once."""
+    """None if the owner has already received enough mails within the last hour. An attacker could otherwise cause one
+    mail per sign-in."""
     since = ambient.now() - _HOUR * MICROSECONDS
     told = await events_of(tx, session.account_id, _REUSED, since=since, most=_TOLD + 1)
     account = await accounts.by_id(tx, session.account_id)
@@ -238,7 +243,7 @@ async def _mail_about_reuse(ambient: Ambient, tx: Transaction, actor: Actor, ses
 
 
 def _issued(ambient: Ambient, access_token: str) -> AccessToken | None:
-    """An access token that we signed, expired or not; None for everything else."""
+    """The access token, expired or not, if we signed it. None otherwise."""
     try:
         return ambient.verifier.issued(access_token)
     except InvalidToken:

@@ -1,4 +1,4 @@
-"""What of tokens and their sessions has expired, removed in small portions."""
+"""Removes expired tokens and their sessions in small batches."""
 
 from ostiary.core.sessions.queries import delete_expired as delete_expired_sessions
 from ostiary.core.tokens import grace, queries
@@ -7,11 +7,11 @@ from ostiary.store.database import SWEEP_ROWS, Transaction
 
 
 async def sweep(tx: Transaction, now: int) -> int:
-    """Removes the tokens of the sessions that expired first, then those sessions, and what else of tokens is over.
-    Returns how many rows.
+    """Removes the tokens of the sessions that expired first, then those sessions, then other expired token data.
+    Returns the number of rows.
 
-    A session that was refreshed for weeks has thousands of tokens: deleted with them in it, some hundred sessions
-    would take them all along in one statement. So sessions go only when nothing is left of what would go with them.
+    A session that was refreshed for weeks has thousands of tokens. Deleting a few hundred such sessions would, by
+    cascade, delete all their tokens in one statement. So a session is deleted only when it has no tokens left.
     """
     tokens = await queries.delete_of_expired_sessions(tx, now)
     if tokens == SWEEP_ROWS:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, SignedText, Speaks, Unlimited
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Policy, Route, SignedText, Speaks, Unlimited
 from ostiary.errors import RevocationsUnknown
 from ostiary.features.feed.model import position
 from ostiary.features.feed.service import tell
@@ -37,13 +37,15 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/feed",
         summary="What was revoked since, as a signed message",
+        policy=Policy(
+            speaks=Speaks.JSON,
+            credential=Credential.CLIENT,
+            csrf=Csrf.SAFE,
+            limit=Unlimited(because="only a client asks, whose secret nobody guesses; who waits costs nothing"),
+        ),
         handler=follow,
         body=Empty,
         query=Following,
-        speaks=Speaks.JSON,
-        credential=Credential.CLIENT,
-        csrf=Csrf.SAFE,
-        limit=Unlimited(because="only a client asks, whose secret nobody guesses; who waits costs nothing"),
         answers={200: SignedText},
         errors=(RevocationsUnknown,),
     ),

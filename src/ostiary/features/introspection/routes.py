@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Route, Speaks, Unlimited
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, Place, Policy, Route, Speaks, Unlimited
 from ostiary.errors import RevocationsUnknown
 from ostiary.features.introspection.model import Introspection
 from ostiary.features.introspection.service import introspect
@@ -27,13 +27,15 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/introspect",
         summary="Whether an access token for one of the client's resources is good, and what it says",
+        policy=Policy(
+            speaks=Speaks.OAUTH,
+            credential=Credential.CLIENT,
+            csrf=Csrf.SAME_ORIGIN,
+            limit=Unlimited(because="only a client asks, whose secret and tokens nobody guesses; it costs one look-up"),
+        ),
         handler=answer,
         body=Introspect,
         query=Empty,
-        speaks=Speaks.OAUTH,
-        credential=Credential.CLIENT,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=Unlimited(because="only a client asks, whose secret and tokens nobody guesses; it costs one look-up"),
         answers={200: Introspection},
         errors=(RevocationsUnknown,),
     ),

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, InChecks, Place, Route, Speaks
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, InChecks, Place, Policy, Route, Speaks
 from ostiary.core.tokens.service import revoke
 
 
@@ -27,14 +27,16 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/revoke",
         summary="End what a token stands for",
+        policy=Policy(
+            speaks=Speaks.OAUTH,
+            # the tokens belong to the first-party client, which has no secret: the holder of a token may end it
+            credential=Credential.NONE,
+            csrf=Csrf.SAME_ORIGIN,
+            limit=InChecks(),  # counted per session: without one of our tokens it does nothing
+        ),
         handler=answer,
         body=Revoke,
         query=Empty,
-        speaks=Speaks.OAUTH,
-        # the tokens are those of the first-party client, which has no secret: who holds one may end it
-        credential=Credential.NONE,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=InChecks(),  # for each session: without one of our tokens it does nothing
         answers={200: None},
         errors=(),
     ),

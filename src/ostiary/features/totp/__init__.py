@@ -8,10 +8,13 @@ from ostiary.core.plug import Feature
 from ostiary.features.totp import queries, routes
 from ostiary.features.totp.factors import RecoveryCode, Totp, rewrap
 from ostiary.features.totp.limits import AccountLimit
+from ostiary.features.totp.settings import TotpSettings
 from ostiary.store.migrations import Migrations
 
 feature = Feature(
     name="totp",
+    events=("totp.enrolled", "totp.confirmed", "totp.removed", "totp.recovery_code_used"),
+    settings=(TotpSettings,),
     routes=routes.ROUTES,
     factors=(Totp(), RecoveryCode()),
     checks=(AccountLimit(),),

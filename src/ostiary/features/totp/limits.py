@@ -7,21 +7,16 @@ up such a count, and with TOTP's shut the owner out altogether. The count per so
 from typing import Final
 
 from ostiary.core.plug import Ambient, Attempt, Outcome, count
+from ostiary.features.totp.settings import TotpSettings
 from ostiary.store.hot import Rate
 
 TOTP: Final = "totp"
 ENROLMENT: Final = "totp/enrolment"
 
-_RATES: Final = {
-    # a code is right for three steps: after the burst, 7300 guesses in a year find one with a probability of 2 %
-    TOTP: Rate(20, 24 * 3600),
-    ENROLMENT: Rate(10, 3600),
-}
-
 
 async def take(ambient: Ambient, what: str, account_id: str) -> None:
     """Counts one try. Raises RateLimited when there were too many."""
-    await count(ambient, f"{what}:{account_id}", _RATES[what])
+    await count(ambient, f"{what}:{account_id}", _rate(ambient, what))
 
 
 class AccountLimit:
@@ -33,4 +28,9 @@ class AccountLimit:
 
     async def after(self, ambient: Ambient, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.factor == TOTP and attempt.account_id is not None and outcome is Outcome.SUCCEEDED:
-            await ambient.hot.give_back(f"{TOTP}:{attempt.account_id}", _RATES[TOTP], now=ambient.now())
+            await ambient.hot.give_back(f"{TOTP}:{attempt.account_id}", _rate(ambient, TOTP), now=ambient.now())
+
+
+def _rate(ambient: Ambient, what: str) -> Rate:
+    settings = ambient.settings.of(TotpSettings)
+    return settings.limit if what == TOTP else settings.enrolment_limit

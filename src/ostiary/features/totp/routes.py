@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, InChecks, Place, Route, Speaks, Unlimited
+from ostiary.core.plug import Answer, Call, Credential, Csrf, Empty, InChecks, Place, Policy, Route, Speaks, Unlimited
 from ostiary.errors import (
     Busy,
     Conflict,
@@ -58,13 +58,10 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/totp",
         summary="Begin to enrol an authenticator app",
+        policy=Policy(speaks=Speaks.JSON, credential=Credential.ACCESS, csrf=Csrf.SAME_ORIGIN, limit=InChecks()),
         handler=enrol,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.ACCESS,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=InChecks(),
         answers={200: TotpEnrolment},
         errors=(InsufficientUserAuthentication, Conflict, RateLimited, TokenRevoked, Busy),
     ),
@@ -73,13 +70,10 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/totp/confirm",
         summary="Confirm the authenticator app with one of its codes; the answer has the recovery codes",
+        policy=Policy(speaks=Speaks.JSON, credential=Credential.ACCESS, csrf=Csrf.SAME_ORIGIN, limit=InChecks()),
         handler=confirm,
         body=ConfirmTotp,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.ACCESS,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=InChecks(),
         answers={200: RecoveryCodes},
         errors=(InvalidCode, Conflict, RateLimited, TokenRevoked),
     ),
@@ -88,13 +82,17 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/totp",
         summary="Remove the authenticator app and its recovery codes",
+        policy=Policy(
+            speaks=Speaks.JSON,
+            credential=Credential.ACCESS,
+            csrf=Csrf.SAME_ORIGIN,
+            limit=Unlimited(
+                because="it needs a sign-in with a second factor in the last five minutes, which is limited"
+            ),
+        ),
         handler=remove,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.ACCESS,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=Unlimited(because="it needs a sign-in with a second factor in the last five minutes, which is limited"),
         answers={204: None},
         errors=(InsufficientUserAuthentication, NotFound, TokenRevoked),
     ),

@@ -1,7 +1,7 @@
-"""The closed table of signature algorithms. There is no registry: what is not here does not exist.
+"""The complete table of supported signature algorithms. There is no registry and no way to add one at runtime.
 
-Which one to choose: ``ES256`` (the default) or ``Ed25519``; ``RS256`` where a partner insists; ``PS256`` rather than
-RS256 where both are possible; ``ML-DSA-65`` against quantum computers, at 4 KB a token.
+Use ``ES256`` (the default) or ``Ed25519``. Use ``RS256`` only if a partner requires it, and prefer ``PS256`` if both
+are possible. ``ML-DSA-65`` protects against quantum computers, but makes tokens of 4 KB.
 """
 
 from collections.abc import Mapping
@@ -51,8 +51,8 @@ SYMMETRIC: Final[Mapping[str, hashes.HashAlgorithm]] = MappingProxyType(
 
 
 def scheme_named(name: str) -> Scheme[Any, Any]:
-    """Raises KeyRejected for anything but the exact name of an asymmetric algorithm of the table."""
+    """The asymmetric algorithm with exactly this name. Raises KeyRejected for any other name."""
     scheme = ASYMMETRIC.get(name) if isinstance(name, str) else None
     if scheme is None:
-        raise KeyRejected("no asymmetric algorithm of that name is offered")
+        raise KeyRejected(f"the asymmetric algorithm is not supported: use one of {', '.join(ASYMMETRIC)}")
     return scheme

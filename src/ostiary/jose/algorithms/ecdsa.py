@@ -1,7 +1,7 @@
-"""ES256, ES384, ES512 (RFC 7518 §3.4): each on its own curve, signatures as two numbers of fixed size.
+"""ES256, ES384 and ES512 (RFC 7518 §3.4). Each has its own curve. A signature is two numbers of fixed size.
 
-OpenSSL makes the nonce of a signature from the key, the message and randomness together, so that a bad source of
-randomness alone does not give the key away (RFC 8725bis §3.2).
+OpenSSL derives the nonce of a signature from the key, the message and random bytes together. A bad source of randomness
+alone therefore does not reveal the key (RFC 8725bis §3.2).
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Ecdsa(Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """Bytes of one coordinate, and of one half of a signature."""
+        """The number of bytes in a coordinate, and in each half of a signature."""
         return (self.curve.key_size + 7) // 8
 
     def generate(self) -> PrivateKey:
@@ -57,7 +57,7 @@ class Ecdsa(Struct, frozen=True):
         except ValueError:
             raise KeyRejected("the JWK's private number is out of range") from None
         if key.public_key().public_numbers() != self.read_public(jwk).public_numbers():
-            raise KeyRejected("the JWK's public point does not belong to its private number")
+            raise KeyRejected("the JWK's public point does not match its private number")
         return key
 
     def read_public(self, jwk: Mapping[str, Any]) -> PublicKey:
@@ -67,7 +67,7 @@ class Ecdsa(Struct, frozen=True):
         y = int.from_bytes(members.octets(jwk, "y", size=self.size), "big")
         try:
             return ec.EllipticCurvePublicNumbers(x, y, self.curve).public_key()
-        except ValueError:  # the invalid-curve attack: a point elsewhere leaks or fools the key
+        except ValueError:  # invalid-curve attack: a point that is not on the curve can reveal or bypass the key
             raise KeyRejected(f"the JWK's point is not on the curve {self.crv}") from None
 
     def write_private(self, key: PrivateKey) -> dict[str, str]:
@@ -98,7 +98,7 @@ class Ecdsa(Struct, frozen=True):
         size, scheme, verify = self.size, ec.ECDSA(self.hash), key.verify
 
         def matches(signature: bytes, message: bytes) -> bool:
-            if len(signature) != 2 * size:  # DER, or zeros cut off or added
+            if len(signature) != 2 * size:  # DER, or zeros were removed or added
                 return False
             try:
                 verify(_der(signature[:size], signature[size:]), message, scheme)
@@ -110,14 +110,14 @@ class Ecdsa(Struct, frozen=True):
 
 
 def _der(r: bytes, s: bytes) -> bytes:
-    """The SEQUENCE of two INTEGERs that OpenSSL reads (RFC 3279 §2.2.3), in half the time that the library takes."""
+    """The SEQUENCE of two INTEGERs that OpenSSL reads (RFC 3279 §2.2.3). Takes half the time of the library's own."""
     content = _der_integer(r) + _der_integer(s)
-    long_form = b"\x81" if len(content) > 127 else b""  # X.690 §8.1.3; even for P-521 there are less than 256 bytes
+    long_form = b"\x81" if len(content) > 127 else b""  # X.690 §8.1.3; even P-521 needs fewer than 256 bytes
     return b"\x30%b%c%b" % (long_form, len(content), content)
 
 
 def _der_integer(half: bytes) -> bytes:
     digits = half.lstrip(b"\0")
-    if not digits or digits[0] > 127:  # X.690 §8.3: never empty, and the first bit is the sign
+    if not digits or digits[0] > 127:  # X.690 §8.3: an INTEGER is never empty, and its first bit is the sign
         digits = b"\0" + digits
     return b"\x02%c%b" % (len(digits), digits)

@@ -1,4 +1,4 @@
-"""Ed25519 (RFC 8037, RFC 9864), under its new name and its old one, ``EdDSA``."""
+"""Ed25519 (RFC 8037, RFC 9864), under its current name ``Ed25519`` and its old name ``EdDSA``."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,7 +15,7 @@ CURVE: Final = "Ed25519"
 KEY_BYTES: Final = 32
 
 _FIELD: Final = 2**255 - 19
-# y of the eight points whose order divides 8; with one of them as key, one signature fits many messages
+# y of the eight points whose order divides 8. If one of them is the key, one signature is valid for many messages.
 _ORDER_8: Final = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 _LOW_ORDER: Final = frozenset({0, 1, _FIELD - 1, _ORDER_8, _FIELD - _ORDER_8})
 
@@ -45,7 +45,7 @@ class EdDsa(Struct, frozen=True):
     def read_private(self, jwk: Mapping[str, Any]) -> Ed25519PrivateKey:
         key = Ed25519PrivateKey.from_private_bytes(members.octets(jwk, "d", size=KEY_BYTES))
         if key.public_key().public_bytes_raw() != self.read_public(jwk).public_bytes_raw():
-            raise KeyRejected("the JWK's public key does not belong to its private key")
+            raise KeyRejected("the JWK's public key does not match its private key")
         return key
 
     def read_public(self, jwk: Mapping[str, Any]) -> Ed25519PublicKey:
@@ -74,6 +74,6 @@ class EdDsa(Struct, frozen=True):
 def _check_point(point: bytes) -> None:
     y = int.from_bytes(point, "little") & (2**255 - 1)
     if y >= _FIELD:
-        raise KeyRejected("the Ed25519 key is not in its canonical form")  # RFC 8032 §5.1.3
+        raise KeyRejected("the Ed25519 key is not in canonical form")  # RFC 8032 §5.1.3
     if y in _LOW_ORDER:
         raise KeyRejected("the Ed25519 key is a point of low order")

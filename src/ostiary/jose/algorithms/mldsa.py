@@ -1,4 +1,4 @@
-"""ML-DSA-44, ML-DSA-65, ML-DSA-87 (RFC 9964): the private key is its 32-byte seed."""
+"""ML-DSA-44, ML-DSA-65 and ML-DSA-87 (RFC 9964). The private key is stored as its 32-byte seed."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
@@ -35,12 +35,12 @@ class MlDsa(Struct, frozen=True):
 
     def accept_private(self, key: object) -> PrivateKey:
         if not isinstance(key, self.private):
-            raise KeyRejected(f"{self.name} needs a private key of its own kind")
+            raise KeyRejected(f"{self.name} needs an {self.name} private key")
         return key
 
     def accept_public(self, key: object) -> PublicKey:
         if not isinstance(key, self.public):
-            raise KeyRejected(f"{self.name} needs a public key of its own kind")
+            raise KeyRejected(f"{self.name} needs an {self.name} public key")
         return key
 
     def read_private(self, jwk: Mapping[str, Any]) -> PrivateKey:
@@ -49,14 +49,14 @@ class MlDsa(Struct, frozen=True):
         except UnsupportedAlgorithm:
             raise self._unsupported() from None
         if key.public_key().public_bytes_raw() != self.read_public(jwk).public_bytes_raw():
-            raise KeyRejected("the JWK's public key does not belong to its seed")
+            raise KeyRejected("the JWK's public key does not match its seed")
         return key
 
     def read_public(self, jwk: Mapping[str, Any]) -> PublicKey:
         try:
             return self.public.from_public_bytes(members.octets(jwk, "pub"))
         except ValueError:
-            raise KeyRejected(f"the JWK's public key is none of {self.name}") from None
+            raise KeyRejected(f"the JWK's public key is not an {self.name} key") from None
         except UnsupportedAlgorithm:
             raise self._unsupported() from None
 
@@ -76,4 +76,4 @@ class MlDsa(Struct, frozen=True):
         return matches_by(key.verify)
 
     def _unsupported(self) -> KeyRejected:
-        return KeyRejected(f"the installed OpenSSL does not offer {self.name}")
+        return KeyRejected(f"the installed OpenSSL does not support {self.name}: update it or use another algorithm")

@@ -1,4 +1,4 @@
-"""RS256, RS384, RS512 (RFC 7518 §3.3) and PS256, PS384, PS512 (§3.5): one key, one hash, one padding."""
+"""RS256, RS384, RS512 (RFC 7518 §3.3) and PS256, PS384, PS512 (§3.5). Each has one hash and one padding."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from ostiary.jose.algorithms.scheme import Matches, Sign
 
 GENERATED_BITS: Final = 3072  # ASVS 5.0 11.2.3: 128 bits of strength
 LEAST_BITS: Final = 2048  # RFC 7518 §3.3
-MOST_BITS: Final = 8192  # a 16384-bit key makes each verification a denial of service
+MOST_BITS: Final = 8192  # with a 16384-bit key, each verification takes so long that it is a denial of service
 EXPONENT: Final = 65537
 MOST_EXPONENT_BYTES: Final = 4
 
@@ -29,7 +29,7 @@ def pkcs1(_hash: hashes.HashAlgorithm) -> AsymmetricPadding:
 
 
 def pss(hash_algorithm: hashes.HashAlgorithm) -> AsymmetricPadding:
-    """RFC 7518 §3.5: MGF1 with the same hash, and a salt exactly as long as the hash."""
+    """RFC 7518 §3.5: MGF1 with the same hash, and a salt of exactly the length of the hash."""
     return padding.PSS(mgf=padding.MGF1(hash_algorithm), salt_length=hash_algorithm.digest_size)
 
 
@@ -65,10 +65,10 @@ class Rsa(Struct, frozen=True):
             members.natural(jwk, name, most=MOST_BITS // 8) for name in ("d", "p", "q", "dp", "dq", "qi")
         )
         public = self.read_public(jwk).public_numbers()
-        try:  # checks that all the numbers belong together
+        try:  # checks that the numbers are consistent
             return rsa.RSAPrivateNumbers(p=p, q=q, d=d, dmp1=dp, dmq1=dq, iqmp=qi, public_numbers=public).private_key()
         except ValueError:
-            raise KeyRejected("the JWK's RSA numbers do not belong together") from None
+            raise KeyRejected("the JWK's RSA numbers are inconsistent") from None
 
     def read_public(self, jwk: Mapping[str, Any]) -> PublicKey:
         n = members.natural(jwk, "n", most=MOST_BITS // 8)
@@ -77,7 +77,7 @@ class Rsa(Struct, frozen=True):
         try:
             return rsa.RSAPublicNumbers(e=e, n=n).public_key()
         except ValueError:
-            raise KeyRejected("the JWK's RSA numbers are no public key") from None
+            raise KeyRejected("the JWK's RSA numbers are not a public key") from None
 
     def write_private(self, key: PrivateKey) -> dict[str, str]:
         numbers = key.private_numbers()
@@ -107,7 +107,7 @@ class Rsa(Struct, frozen=True):
         size = (key.key_size + 7) // 8  # k of RFC 8017 §8.1.2 and §8.2.2
 
         def matches(signature: bytes, message: bytes) -> bool:
-            if len(signature) != size:  # OpenSSL takes a PSS signature without its leading zeros
+            if len(signature) != size:  # OpenSSL accepts a PSS signature without its leading zeros
                 return False
             try:
                 verify(signature, message, scheme, hash_algorithm)
@@ -122,11 +122,11 @@ def _check_numbers(n: int, e: int) -> None:
     if not LEAST_BITS <= n.bit_length() <= MOST_BITS:
         raise KeyRejected(f"RSA keys must have {LEAST_BITS} to {MOST_BITS} bits, not {n.bit_length()}")
     if e < 3 or e % 2 == 0 or e.bit_length() > MOST_EXPONENT_BYTES * 8:
-        raise KeyRejected("the RSA exponent must be odd, at least 3 and of at most 32 bits")
+        raise KeyRejected("the RSA exponent must be odd, at least 3 and at most 32 bits long")
     if n % 2 == 0:
-        raise KeyRejected("the RSA modulus is even")
+        raise KeyRejected("the RSA modulus must not be even")
     if _has_roca_fingerprint(n):
-        raise KeyRejected("the RSA key was made by a chip with the ROCA weakness (CVE-2017-15361)")
+        raise KeyRejected("the RSA key has the ROCA weakness (CVE-2017-15361): generate a new key with other software")
 
 
 _ROCA_GENERATOR: Final = 65537
@@ -134,7 +134,7 @@ _ROCA_PRIMES: Final = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109
 
 
 def _has_roca_fingerprint(n: int) -> bool:
-    """Both primes of such keys are powers of 65537 modulo many small primes, and so is their product."""
+    """Both primes of a ROCA key are powers of 65537 modulo many small primes, and so is their product."""
     return all(n % prime in _powers(prime) for prime in _ROCA_PRIMES)
 
 

@@ -1,4 +1,4 @@
-"""What an asymmetric algorithm has to offer to be a row of the table."""
+"""The interface that each asymmetric algorithm in the table implements."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -6,14 +6,14 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from cryptography.exceptions import InvalidSignature
 
 Sign: TypeAlias = Callable[[bytes], bytes]
-"""message → signature, in the form that JWS carries."""
+"""message → signature, in the format of JWS."""
 
 Matches: TypeAlias = Callable[[bytes, bytes], bool]
-"""(signature, message) → whether the key made it. False for anything else: it never raises."""
+"""(signature, message) → whether the key made the signature. Never raises: anything else is False."""
 
 
 def matches_by(verify: Callable[[bytes, bytes], object]) -> Matches:
-    """`Matches` from a ``verify`` of the cryptography library, which raises where it does not."""
+    """Turns a ``verify`` of the cryptography library, which raises if the signature is wrong, into a `Matches`."""
 
     def matches(signature: bytes, message: bytes) -> bool:
         try:
@@ -30,19 +30,19 @@ Public = TypeVar("Public")
 
 
 class Scheme(Protocol[Private, Public]):
-    """One signature algorithm with all its parameters fixed: nothing about it is left to a header.
+    """One signature algorithm with all parameters fixed, so that no token header can change them.
 
-    Implementers refuse every unsuitable key with `ostiary.errors.KeyRejected`, whichever way it comes in, and let no
-    exception of the cryptography library out.
+    Implementations raise `ostiary.errors.KeyRejected` for every unsuitable key, in whatever form it is passed. They
+    never raise an exception of the cryptography library.
     """
 
     @property
     def name(self) -> str:
-        """The ``alg`` that is written."""
+        """The ``alg`` value to write."""
 
     @property
     def spellings(self) -> frozenset[str]:
-        """The ``alg`` values that mean this algorithm when read."""
+        """The ``alg`` values that are accepted for this algorithm."""
 
     @property
     def kty(self) -> str: ...
@@ -50,18 +50,18 @@ class Scheme(Protocol[Private, Public]):
     def generate(self) -> Private: ...
 
     def accept_private(self, key: object) -> Private:
-        """``key`` itself, if it is a private key of this algorithm. `accept_public` judges how strong its half is."""
+        """Returns ``key`` if it is a private key of this algorithm. `accept_public` checks the strength."""
 
     def accept_public(self, key: object) -> Public:
-        """``key`` itself, if it is a public key of this algorithm and strong enough."""
+        """Returns ``key`` if it is a public key of this algorithm and strong enough."""
 
     def read_private(self, jwk: Mapping[str, Any]) -> Private:
-        """The private key, after a check that its public members belong to it."""
+        """Reads the private key and checks that the public members match it."""
 
     def read_public(self, jwk: Mapping[str, Any]) -> Public: ...
 
     def write_private(self, key: Private) -> dict[str, str]:
-        """Only the private members."""
+        """The private members only."""
 
     def write_public(self, key: Public) -> dict[str, str]:
         """Exactly the members that a thumbprint covers (RFC 7638 §3.2)."""

@@ -1,8 +1,7 @@
-"""Keys and revocations of issuers elsewhere: found, fetched and kept. The only I/O in `ostiary.verifier`, and only for
-those who ask.
+"""Find, fetch and cache the keys and revocations of remote issuers. This is the only I/O in `ostiary.verifier`.
 
-Everything that comes over the network is hostile until a check has passed: URL, address, certificate, size, time, form
-and issuer. This folder knows of a token no more than the name of its key and its place in a list.
+Everything from the network is treated as hostile until it has passed the checks: URL, address, certificate, size, time,
+form and issuer. Of a token, this folder reads only the name of its key and its place in a status list.
 """
 
 from ostiary.verifier.remote.client_credentials import ClientCredentials

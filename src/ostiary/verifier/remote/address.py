@@ -1,4 +1,4 @@
-"""Which addresses a name may lead to: the defence against a server that makes us call our own network (SSRF)."""
+"""The addresses that we may connect to. Protects against servers that make us call our own network (SSRF)."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -9,19 +9,19 @@ from ostiary.errors import ConfigurationError
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")  # RFC 4291 §2.4: what else IPv6 has is no server's
+_GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")  # RFC 4291 §2.4: servers have no other IPv6 addresses
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
 
 
 class AddressRule:
-    """Public addresses are permitted, others only where somebody said so.
+    """Permits public addresses, and others only if they are configured.
 
     Args:
-        loopback: Whether those of this machine are permitted too.
-        networks: Further networks, such as ``10.20.0.0/16``, for an issuer in one's own.
+        loopback: Whether the addresses of this machine are permitted too.
+        networks: More networks to permit, such as ``10.20.0.0/16``, for an issuer in a private network.
 
     Raises:
-        ConfigurationError: not a network.
+        ConfigurationError: a text is not a network.
     """
 
     def __init__(self, *, loopback: bool = False, networks: Iterable[str] = ()) -> None:
@@ -29,7 +29,7 @@ class AddressRule:
         self._networks = tuple(map(_network, networks))
 
     def permits(self, text: str) -> bool:
-        """Whether a connection to the IP address ``text`` may be made."""
+        """Whether we may connect to the IP address ``text``."""
         try:
             address = _meant(ipaddress.ip_address(text))
         except ValueError:
@@ -47,7 +47,7 @@ def is_loopback(text: str) -> bool:
 
 
 def _meant(address: Address) -> Address:
-    """The IPv4 address behind an IPv6 one that only wraps it: ``::ffff:10.0.0.1`` leads to 10.0.0.1."""
+    """The IPv4 address inside an IPv6 address that only wraps it: ``::ffff:10.0.0.1`` is 10.0.0.1."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:
@@ -65,4 +65,4 @@ def _network(text: str) -> Network:
     try:
         return ipaddress.ip_network(text)
     except ValueError:
-        raise ConfigurationError(f"a network is like 10.20.0.0/16, not {text!r}") from None
+        raise ConfigurationError(f"a network must be like 10.20.0.0/16, not {text!r}") from None

@@ -1,4 +1,4 @@
-"""Revocation by an issuer's signed feed: a thread that asks what is new, and is told within a moment."""
+"""Revocation by an issuer's signed feed. A thread polls the feed and receives revocations almost immediately."""
 
 import os
 import threading
@@ -17,42 +17,44 @@ from ostiary.verifier.remote.flights import Flight, OnTheirWay, Steps, finish, n
 from ostiary.verifier.remote.keys import RemoteKeys
 from ostiary.verifier.revocations import KnownRevocations, WhenStale
 
-STALE_AFTER: Final = 10.0  # seconds after which nobody is let in by what was known then, unless told otherwise
+STALE_AFTER: Final = 10.0  # seconds without an answer after which tokens are refused by default
 LEAST_STALE_AFTER: Final = 3.0
 MOST_STALE_AFTER: Final = 75.0
 WAITING: Final = 0.4
-"""Of that time: for so long the issuer is asked to wait for news. An answer is at least as new as its question, so two
-of them have to fit in, and the time that they travel."""
+"""The share of ``stale_after`` for which the issuer is asked to wait for news.
 
-BREATH: Final = (
-    0.02  # seconds between two questions: an issuer that answers at once, with nothing, is not asked for ever
-)
-LEAST_RETRY: Final = 0.1  # seconds after a failure; twice as many after each further one
+An answer is at least as new as its request. Two requests and their travel times must therefore fit into that time.
+"""
+
+BREATH: Final = 0.02  # seconds between two requests, in case the issuer answers immediately although there is no news
+LEAST_RETRY: Final = 0.1  # seconds after the first failure; doubled after each further failure
 MOST_RETRY: Final = 5.0
-FORGETTING: Final = 60  # seconds from one time to the next
+FORGETTING: Final = 60  # seconds between two clean-ups of ended entries
 
 
 @final
 class RevocationFeed:
-    """The `Revocations` that an Ostiary elsewhere tells its clients of as they happen. Keys too: one that it revokes
-    verifies nothing from then on.
+    """`Revocations` from the feed of a remote Ostiary, received as they happen.
 
-    The first verification starts a daemon thread, and waits until everything is known; `close` ends it. When nothing
-    was heard for ``stale_after`` seconds, every token is refused with 503. Constructing it connects to nothing. Usable
-    from threads and event loops, and in processes that were forked.
+    The feed also reports revoked keys. A revoked key verifies no token from then on.
+
+    The first verification starts a daemon thread and waits for the complete snapshot. `close` stops the thread. After
+    ``stale_after`` seconds without an answer, every token is refused with 503. The constructor does not connect to
+    anything. Usable from threads and event loops, and in forked processes.
 
     Args:
-        keys: The issuer's. The feed must be signed with them, and be at its own origin.
-        credentials: Of a client that the issuer knows.
-        when_stale: ``serve`` goes on with what is known. It never does before everything was known once.
-        stale_after: Seconds: for so long, at most, a revocation may be unknown. `LEAST_STALE_AFTER` to
+        keys: The issuer's keys. The feed must be signed with them and be at the issuer's own origin.
+        credentials: The credentials of a client that is registered at the issuer.
+        when_stale: ``serve`` continues with the known revocations. It never admits a token before the first snapshot is
+            complete.
+        stale_after: The maximum number of seconds for which a revocation may be unknown, from `LEAST_STALE_AFTER` to
             `MOST_STALE_AFTER`.
         leeway: Seconds by which the issuer's clock may differ from ours: 0 to `ostiary.verifier.MAX_LEEWAY`.
-        clock: Seconds since the epoch.
-        monotonic: Seconds by a clock that is never set.
+        clock: Returns seconds since the epoch.
+        monotonic: Returns seconds of a clock that is never adjusted.
 
     Raises:
-        ConfigurationError: a parameter that is none of these.
+        ConfigurationError: a parameter is not valid.
     """
 
     def __init__(
@@ -68,9 +70,9 @@ class RevocationFeed:
     ) -> None:
         check_leeway(leeway)
         if not isinstance(credentials, ClientCredentials):
-            raise ConfigurationError("a feed needs ClientCredentials(client_id, client_secret)")
+            raise ConfigurationError("credentials must be ClientCredentials(client_id, client_secret)")
         if not LEAST_STALE_AFTER <= stale_after <= MOST_STALE_AFTER:
-            raise ConfigurationError(f"stale_after is from {LEAST_STALE_AFTER:g} to {MOST_STALE_AFTER:g} seconds")
+            raise ConfigurationError(f"stale_after must be {LEAST_STALE_AFTER:g} to {MOST_STALE_AFTER:g} seconds")
         self._keys = keys
         self._source = FeedSource(keys, credentials, leeway=leeway, clock=clock)
         self._stale_after = stale_after
@@ -78,35 +80,38 @@ class RevocationFeed:
         self._monotonic = monotonic
         self._known = KnownRevocations(fresh=self._fresh_or_started, when_stale=when_stale)
         self.check: Final = self._known.check
-        """As `ostiary.verifier.Revocations.check`. It starts the feed and waits for it, a few seconds at most; where an
-        event loop runs, it raises instead, so that `verify_async` can wait."""
+        """As `ostiary.verifier.Revocations.check`.
+
+        The first call starts the feed and waits for it, a few seconds at most. In an event loop it raises instead of
+        waiting, so that `verify_async` can wait.
+        """
         self._lock = threading.Lock()
         self._follower: _Follower | None = None
         self._is_closed = False
-        self._is_known = False  # everything was, at some time
+        self._is_known = False  # whether a complete snapshot was received at some time
         self._fresh_until = float("-inf")
         self._forgotten_at = 0
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it is known what was revoked up to a few seconds ago."""
+        """Whether all revocations up to a few seconds ago are known."""
         return self._monotonic() < self._fresh_until
 
     def started(self) -> Steps[bool]:
-        """Whether the feed is fresh, once it was asked for the first time.
+        """Starts the feed if needed, waits for its first answer, and returns whether the feed is up to date.
 
         Raises:
-            RevocationsUnknown: it never was.
+            RevocationsUnknown: no complete snapshot has been received yet.
         """
         follower = self._following()
         if not follower.answered.done():
             yield follower.answered
         if not self._is_known:
-            raise RevocationsUnknown(f"the feed of {self._keys.issuer} is not known")
+            raise RevocationsUnknown(f"the feed of {self._keys.issuer} has not been received yet: see the log for why")
         return self.is_fresh
 
     def close(self) -> None:
-        """Ends the thread, when the answer has come that it waits for. Nothing is fresh any more."""
+        """Stops the thread once its pending request is answered. From now on, the feed counts as stale."""
         with self._lock:
             self._is_closed = True
             follower = self._follower
@@ -125,18 +130,20 @@ class RevocationFeed:
                 try:
                     follower.start()
                 except RuntimeError:
-                    follower.answered.set_result(None)  # the system has no thread left: the next one tries again
+                    follower.answered.set_result(None)  # the system cannot start a thread: the next call tries again
             if follower is None:
-                raise RevocationsUnknown("the feed was closed")
+                raise RevocationsUnknown("the feed was closed: create a new verifier")
             return follower
 
     def _hear(self, follower: "_Follower") -> None:
-        """One question and its answer. An answer is applied before it counts as known, so that a process that is forked
-        in between asks for it again."""
+        """Makes one request and applies its answer.
+
+        The position advances only after the answer was applied. A process that is forked in between requests it again.
+        """
         asked_at = self._monotonic()
         try:
             message = self._source.next_message(wait=int(WAITING * self._stale_after) if self.is_fresh else 0)
-        except InvalidToken:  # somebody, or something, does not tell the truth
+        except InvalidToken:  # the feed was forged, replayed or is inconsistent: start again with a snapshot
             self._source.restart()
             self._fresh_until = float("-inf")
             raise
@@ -146,14 +153,14 @@ class RevocationFeed:
             self._is_known = True
             self._fresh_until = asked_at + self._stale_after
             follower.land()
-        if follower.ended.is_set():  # asked last: `close` sets it first, so that one of the two closes in any case
+        if follower.ended.is_set():  # checked last: `close` sets it first, so the feed ends up stale in either order
             self._fresh_until = float("-inf")
 
     def _apply(self, message: FeedMessage) -> None:
         for entry in message.entries:
             self._take(entry)
         if message.iat >= self._forgotten_at + FORGETTING:
-            # By the clock that has set the times. Ours may be behind it, and lets a token in for a while after its end.
+            # Uses the issuer's clock, which set the times. If our clock is behind, we accept tokens a little longer.
             self._known.forget(message.iat - 2 * self._leeway)
             self._forgotten_at = message.iat
 
@@ -170,11 +177,11 @@ class RevocationFeed:
             case feed_message.KEY_REVOKED:
                 self._keys.withdraw(entry.key)
             case _:
-                pass  # of a later version
+                pass  # a kind of a later version
 
 
 class _Follower(threading.Thread):
-    """The thread: it hears, again and again, and after a failure waits a little longer each time."""
+    """The thread that polls the feed. After each further failure it waits longer."""
 
     def __init__(self, hear: Callable[["_Follower"], None], issuer: str) -> None:
         super().__init__(name="ostiary-feed", daemon=True)
@@ -183,7 +190,7 @@ class _Follower(threading.Thread):
         self._failures = 0
         self.ended: Final = threading.Event()
         self.answered: Final[Flight] = new_flight()
-        """Arrives with the first thing that is worth waiting for: everything is known, or a failure."""
+        """Done as soon as the snapshot is complete, or after the first failure."""
 
     def run(self) -> None:
         try:
@@ -197,10 +204,10 @@ class _Follower(threading.Thread):
             self.answered.set_result(None)
 
     def _hear_once(self) -> float:
-        """How many seconds to wait before the next time."""
+        """Makes one request. Returns the number of seconds to wait before the next one."""
         try:
             self._hear(self)
-        except Exception as problem:  # noqa: BLE001 — a thread that ended would keep everybody out
+        except Exception as problem:  # noqa: BLE001 — if this thread ended, every token would be refused
             self._failures += 1
             if self._failures == 1:
                 _log_failure(self._issuer, _reason(problem))
@@ -211,19 +218,23 @@ class _Follower(threading.Thread):
 
 
 def _jittered(seconds: float) -> float:
-    """Half of it to all of it: services that lost one issuer at one moment must not all return at another."""
+    """A random time from half to all of ``seconds``.
+
+    Services that lost the same issuer at the same moment then do not all return at once.
+    """
     return seconds * (0.5 + os.urandom(1)[0] / 512)
 
 
 def _reason(problem: Exception) -> str:
-    """Our own words where they are ours; of anything else no more than its name, for it might quote a secret."""
+    """The message of our own errors. Of other errors only the type, because their messages may quote a secret."""
     if isinstance(problem, OstiaryError):
         return problem.detail
     return str(problem) if isinstance(problem, FetchFailed) else type(problem).__name__
 
 
 def _log_failure(issuer: str, reason: str) -> None:
-    # who verifies with keys at hand follows nothing: imported by those who do
+    # imported late: verifying with local keys does not need it
     import logging  # noqa: PLC0415
 
-    logging.getLogger("ostiary").warning("the feed of %s could not be read, and is tried again: %s", issuer, reason)
+    extra = {"issuer": issuer, "reason": reason}
+    logging.getLogger("ostiary").warning("revocation_feed.fetch_failed", extra=extra)

@@ -1,4 +1,4 @@
-"""Where an issuer's signed feed is, and its next message."""
+"""Finds an issuer's signed feed and fetches its next message."""
 
 import time
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from ostiary.verifier.remote.keys import COOL_DOWN_OF_ISSUER, RemoteKeys
 from ostiary.verifier.remote.source import DEADLINE
 from ostiary.verifier.remote.url import Url
 
-ENDPOINT: Final = "ostiary_feed_endpoint"  # in the issuer's metadata, at its own origin: a secret is sent there
+ENDPOINT: Final = "ostiary_feed_endpoint"  # in the issuer's metadata; must be at its own origin: we send a secret there
 
 
 class FeedSource:
-    """Asks for one message after the other. For one thread."""
+    """Fetches one message after the other. Not thread-safe."""
 
     def __init__(
         self, keys: RemoteKeys, credentials: ClientCredentials, *, leeway: int, clock: Callable[[], float]
@@ -28,16 +28,18 @@ class FeedSource:
         self._endpoint: Url | None = None
         self._progress = FeedProgress(leeway=leeway)
         self.advance: Final = self._progress.advance
-        """To be called when a message has been applied."""
+        """Call it when a message was applied."""
         self.restart: Final = self._progress.restart
 
     def next_message(self, *, wait: int) -> FeedMessage:
-        """The message that continues the last one, or a snapshot. The issuer waits up to ``wait`` seconds for news.
+        """The message that continues the last one, or a snapshot.
+
+        If there is nothing new, the issuer waits up to ``wait`` seconds before it answers.
 
         Raises:
-            FetchFailed: it could not be had.
-            Unavailable: the issuer's keys cannot be known.
-            InvalidToken: what came is not of this issuer, or not the next one.
+            FetchFailed: the message could not be fetched.
+            Unavailable: the issuer's keys could not be fetched.
+            InvalidToken: the message is not from this issuer, or not the next one.
         """
         asked_at = self._clock()
         message = self._verified(self._fetch(wait))
@@ -46,7 +48,7 @@ class FeedSource:
 
     def _fetch(self, wait: int) -> str:
         until = time.monotonic() + DEADLINE + wait
-        endpoint, self._endpoint = self._endpoint, None  # found anew after a failure: it may have moved
+        endpoint, self._endpoint = self._endpoint, None  # looked up again after a failure, because it may have moved
         endpoint = endpoint or self._keys.source.endpoint(ENDPOINT, until)
         document = self._keys.source.get(
             self._with_query(endpoint, wait),
@@ -59,7 +61,7 @@ class FeedSource:
         try:
             return document.body.decode("ascii")
         except UnicodeError:
-            raise FetchFailed("not ASCII") from None
+            raise FetchFailed("the feed message is not ASCII") from None
 
     def _with_query(self, endpoint: Url, wait: int) -> Url:
         position = self._progress.position

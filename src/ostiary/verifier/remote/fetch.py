@@ -1,8 +1,8 @@
-"""One small document by HTTP, from a server that may do its worst.
+"""Fetches one small document over HTTP from a server that may be hostile.
 
-No redirect is followed, nothing is decompressed, no more than the cap is read, and one deadline holds for everything.
-The name is resolved once, its addresses are judged, and the connection goes to such an address, so that a second answer
-of the name server (DNS rebinding) has nothing to decide. TLS is verified for the name. Proxies are not used.
+Redirects are not followed, nothing is decompressed, the size is limited, and one deadline covers the whole fetch. The
+host name is resolved once. Its addresses are checked, and the connection goes to one of the checked addresses, so a
+second answer of the name server (DNS rebinding) has no effect. TLS is verified for the name. Proxies are not used.
 """
 
 import io
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import socket
     import ssl
 
-MAX_HEADERS: Final = 64 * 1024  # bytes, with the marks of chunks
+MAX_HEADERS: Final = 64 * 1024  # bytes of headers and chunk framing
 STEP_SECONDS: Final = 3.0
-"""How long one address has to answer, and a server to send anything at all."""
+"""The time for one address to accept a connection, and for a server to send the next bytes."""
 
 JSON: Final = "application/json"
 
@@ -35,35 +35,36 @@ _OK, _NOT_FOUND, _REDIRECTS = 200, 404, range(300, 400)
 
 
 class FetchFailed(Exception):
-    """For logs: our own words, and nothing that the server said."""
+    """The document could not be fetched. The message is for logs and never contains anything that the server sent."""
 
 
 class NotThere(FetchFailed):
-    """The server has no such document (404)."""
+    """The server does not have the document (404)."""
 
 
 class Document(NamedTuple):
     body: bytes
     max_age: int | None
-    """Seconds by ``Cache-Control``; 0 where it must not be kept, None where nothing is said."""
+    """Seconds according to ``Cache-Control``. 0: it must not be cached. None: the header does not say."""
 
 
 def resolve_by_system(host: str, port: int) -> list[str]:
-    # who verifies with keys at hand needs no network: imported by those who do
+    # imported late: verifying with local keys does not need it
     import socket  # noqa: PLC0415
 
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 class Fetcher:
-    """Gets documents.
+    """Fetches documents.
 
     Args:
-        addresses: Which addresses may be connected to.
+        addresses: The addresses that it may connect to.
         ca_file: A PEM file with the certificate authorities to trust instead of the system's.
+        resolve: Resolves host names.
 
     Raises:
-        ConfigurationError: a ``ca_file`` that cannot be read.
+        ConfigurationError: ``ca_file`` cannot be read.
     """
 
     def __init__(
@@ -83,14 +84,14 @@ class Fetcher:
         """The document at ``url``, before ``until`` (`time.monotonic`).
 
         Args:
-            media_type: What is asked for, and what the answer must be. For JSON, also a kind of it (``…+json``).
+            media_type: The media type to request, which the answer must have. For JSON, ``…+json`` is accepted too.
             authorization: A credential for this server, of visible ASCII characters and spaces.
             pause: Seconds for which the server was asked to wait before it answers.
 
         Raises:
-            FetchFailed: for any reason there is.
+            FetchFailed: the document could not be fetched, for whatever reason.
         """
-        # who verifies with keys at hand needs no network: imported by those who do
+        # imported late: verifying with local keys does not need it
         import http.client  # noqa: PLC0415
 
         try:
@@ -106,7 +107,7 @@ class Fetcher:
             raise FetchFailed(f"{type(problem).__name__} while asking {url.host}") from None
 
     def _connect(self, url: Url, until: float) -> "socket.socket":
-        # as above
+        # imported late, as above
         import socket  # noqa: PLC0415
 
         for address in self._permitted(url):
@@ -127,12 +128,12 @@ class Fetcher:
         permits = is_loopback if url.scheme == "http" else self._addresses.permits
         found = [address for address in self._resolve(url.host, url.port) if permits(address)]
         if not found:
-            raise FetchFailed(f"{url.host} has no address in a permitted network")
+            raise FetchFailed(f"{url.host} has no address in a permitted network: permit its network with networks=…")
         return found
 
 
 class _Stream(io.RawIOBase):
-    """What comes from a connection, until the deadline and up to the cap."""
+    """Reads from a connection until the deadline and up to the size limit."""
 
     def __init__(self, connection: "socket.socket", until: float, step: float) -> None:
         self._connection = connection
@@ -156,13 +157,14 @@ class _Stream(io.RawIOBase):
 
 
 def _client_context(ca_file: str | os.PathLike[str] | None) -> "ssl.SSLContext":
-    # who verifies with keys at hand needs no network: imported by those who do
+    # imported late: verifying with local keys does not need it
     import ssl  # noqa: PLC0415
 
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError:
-        raise ConfigurationError(f"no certificates in {os.fspath(ca_file or '')!r}") from None
+        shown = os.fspath(ca_file or "")
+        raise ConfigurationError(f"ca_file {shown!r} cannot be read, or has no certificates in PEM form") from None
 
 
 def _request(url: Url, media_type: str, authorization: str | None) -> bytes:
@@ -182,24 +184,24 @@ def _request(url: Url, media_type: str, authorization: str | None) -> bytes:
 def _read(response: Any, media_type: str) -> Document:
     _check_answer(response, media_type)
     length = response.length
-    body = response.read(MAX_DOCUMENT + 1)  # never without a number: then a buffer of the length that was said is made
+    body = response.read(MAX_DOCUMENT + 1)  # never without a limit: it would allocate the length that the server claims
     if len(body) > MAX_DOCUMENT:
         raise FetchFailed("the answer is too large")
     if length is not None and len(body) != length:
-        raise FetchFailed("the answer is cut off")
+        raise FetchFailed("the answer is incomplete")
     return Document(body, _max_age(response.getheader("cache-control", "")))
 
 
 def _check_answer(response: Any, expected: str) -> None:
     if response.status in _REDIRECTS:
-        raise FetchFailed("a redirect, which is not followed")
+        raise FetchFailed(f"the answer is a redirect (status {response.status:d}), which is not followed")
     if response.status != _OK:
         raise (NotThere if response.status == _NOT_FOUND else FetchFailed)(f"status {response.status:d}")
     if response.getheader("content-encoding", "identity").strip().lower() != "identity":
-        raise FetchFailed("compressed, though we asked for it as it is")
+        raise FetchFailed("the answer is compressed, but was requested without compression")
     media_type = response.getheader("content-type", "").partition(";")[0].strip().lower()
     if media_type != expected and not (expected == JSON and media_type.endswith("+json")):
-        raise FetchFailed(f"not {expected} by its content type")
+        raise FetchFailed(f"the content type of the answer is not {expected}")
 
 
 def _max_age(cache_control: str) -> int | None:
@@ -211,8 +213,8 @@ def _max_age(cache_control: str) -> int | None:
 
 
 def _remaining(until: float, step: float | None = None) -> float:
-    """Seconds for the next step. Raises FetchFailed when there are none."""
+    """The seconds that are left for the next step. Raises FetchFailed if the deadline has passed."""
     remaining = until - time.monotonic()
     if remaining <= 0:
-        raise FetchFailed("not within the deadline")
+        raise FetchFailed("the answer did not arrive within the deadline")
     return min(remaining, STEP_SECONDS if step is None else step)

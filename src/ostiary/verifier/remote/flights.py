@@ -1,7 +1,7 @@
-"""Waiting for what is being fetched, written once for threads and event loops.
+"""Waiting for a fetch, written once for both threads and event loops.
 
-It is written as steps: a generator that yields the flights it has to wait for, and returns. `finish` and `finish_async`
-carry steps out.
+A fetch in progress is a *flight*. Code that may have to wait is written as *steps*: a generator that yields each flight
+to wait for, and returns a result. `finish` and `finish_async` run the steps.
 """
 
 import sys
@@ -14,7 +14,7 @@ from ostiary.verifier.remote.source import DEADLINE
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-PATIENCE: Final = DEADLINE + 1.0  # seconds that a caller waits for a flight
+PATIENCE: Final = DEADLINE + 1.0  # seconds for which a caller waits for a flight
 
 T = TypeVar("T")
 Flight: TypeAlias = "Future[None]"
@@ -22,10 +22,10 @@ Steps: TypeAlias = Generator[Flight, None, T]
 
 
 class OnTheirWay(RevocationsUnknown):
-    """What is revoked is being fetched, and this thread must not wait for it: whoever can, awaits `arrival`."""
+    """Revocations are being fetched, and this thread must not block. A coroutine can await `arrival` instead."""
 
     def __init__(self, flight: Flight) -> None:
-        super().__init__("revocations are being fetched, and an event loop cannot wait: use verify_async")
+        super().__init__("revocations are being fetched, and verify must not block an event loop: await verify_async")
         self._flight = flight
 
     async def arrival(self) -> None:
@@ -33,13 +33,15 @@ class OnTheirWay(RevocationsUnknown):
 
 
 def finish(steps: Steps[T], *, in_event_loop: Callable[[Flight], Unavailable] | None = None) -> T:
-    """Carries out steps, waiting in this thread.
+    """Runs the steps and blocks this thread while it waits.
 
     Args:
-        in_event_loop: The error instead of waiting in the thread of an event loop, and everybody there with it.
+        in_event_loop: Creates the error to raise if this thread runs an event loop, which must not be blocked.
 
     Raises:
-        Unavailable: it would have had to wait there. Whatever the steps raise.
+        Unavailable: the steps would have to wait in the thread of an event loop.
+
+    Exceptions that the steps raise are passed on.
     """
     try:
         while True:
@@ -53,7 +55,7 @@ def finish(steps: Steps[T], *, in_event_loop: Callable[[Flight], Unavailable] | 
 
 
 async def finish_async(steps: Steps[T]) -> T:
-    """Carries out steps, letting others have their turn in the meantime."""
+    """Runs the steps without blocking the event loop."""
     try:
         while True:
             await _arrival(next(steps))
@@ -63,42 +65,42 @@ async def finish_async(steps: Steps[T]) -> T:
 
 
 def new_flight() -> Flight:
-    # who verifies with keys at hand waits for nobody: imported by those who do
+    # imported late: verifying with local keys does not need it
     from concurrent.futures import Future  # noqa: PLC0415
 
     flight: Flight = Future()
-    flight.set_running_or_notify_cancel()  # one who is tired of waiting must not cancel it for the others
+    flight.set_running_or_notify_cancel()  # a caller that stops waiting must not cancel the flight for the others
     return flight
 
 
 async def _arrival(flight: Flight) -> None:
-    # whoever awaits this has imported it
+    # imported late: it is already loaded wherever an event loop runs
     import asyncio  # noqa: PLC0415
 
     arrival = asyncio.wrap_future(flight)
     try:
         await asyncio.wait([arrival], timeout=PATIENCE)
     finally:
-        arrival.cancel()  # no longer of interest; the flight itself goes on
+        arrival.cancel()  # only this caller stops waiting; the flight continues
 
 
 def _wait(flight: Flight) -> None:
-    # as in new_flight
+    # imported late, as in new_flight
     from concurrent.futures import wait  # noqa: PLC0415
 
     wait([flight], timeout=PATIENCE)
 
 
 def _runs_an_event_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")  # where nobody has imported it, no loop runs
+    asyncio = sys.modules.get("asyncio")  # if it was never imported, no event loop runs
     if asyncio is None:
         return False
     try:
         asyncio.get_running_loop()
-    except (RuntimeError, AttributeError):  # the latter while another thread is importing it
+    except (RuntimeError, AttributeError):  # AttributeError while another thread is importing it
         return False
     return True
 
 
 def _keys_on_their_way(_: Flight) -> Unavailable:
-    return Unavailable("the keys are being fetched, and an event loop cannot wait: use verify_async")
+    return Unavailable("the keys are being fetched, and verify must not block an event loop: await verify_async")

@@ -1,34 +1,39 @@
-"""What an issuer publishes, kept: fetched when needed, renewed before it is old, used through outages for a while."""
+"""A cache for a value that an issuer publishes.
+
+The value is fetched when it is first needed and renewed before it expires. During an outage it is used a while longer.
+"""
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Generic, NamedTuple, TypeVar, final
 
 from ostiary.errors import Unavailable
 from ostiary.verifier.remote.fetch import FetchFailed
 from ostiary.verifier.remote.flights import Flight, Steps, new_flight
 
-RENEWAL: Final = 0.75  # of the lifetime: from then on a new one is fetched while the old one is used
-OUTAGE: Final = 300.0  # seconds after a fetch has failed in which nobody waits for the next one
-COOL_DOWN_WITHOUT: Final = 5.0  # seconds between fetches while there is nothing to use; nobody is let in meanwhile
-ABANDONED: Final = 60.0  # seconds after which a flight whose thread is gone (fork) or stuck in the resolver is replaced
+RENEWAL: Final = 0.75  # share of the lifetime after which a new value is fetched in the background
+OUTAGE: Final = 300.0  # seconds after a failed fetch during which callers do not wait for the next one
+COOL_DOWN_WITHOUT: Final = 5.0  # seconds between fetches while there is no usable value and every token is refused
+ABANDONED: Final = 60.0  # seconds after which a flight is replaced: its thread is gone (fork) or stuck in the resolver
+
+_PENDING: Final = "no answer yet"
 
 T = TypeVar("T")
 
 
 class Loaded(NamedTuple, Generic[T]):
-    """A value as it was fetched. Both times are seconds that count from when it was asked for."""
+    """A fetched value. Both times are in seconds and start at the request."""
 
     value: T
     lifetime: float
-    """After it, whoever needs the value waits for a new one, unless the issuer could not be reached lately."""
+    """After this time, callers wait for a new value, unless the issuer was unreachable a short time ago."""
     end: float
-    """After it, the value is not used in any case."""
+    """After this time, the value is never used."""
 
 
 class _Held(NamedTuple, Generic[T]):
-    """A value with the moments, by the monotonic clock, at which it changes from one state to the next."""
+    """A value with the times, on the monotonic clock, at which its state changes."""
 
     value: T
     renew_at: float
@@ -38,15 +43,17 @@ class _Held(NamedTuple, Generic[T]):
 
 @final
 class Kept(Generic[T]):
-    """One value that ``load`` fetches. Usable from threads and event loops; one flight at a time, whoever asks for it.
+    """Caches one value that ``load`` fetches. Usable from threads and event loops. Only one flight runs at a time.
 
     Args:
-        load: Raises FetchFailed. Runs in a thread of its own, named ``ostiary-fetch``.
-        name: What it is, for errors and logs: "the keys of https://auth.example.com".
-        error: What is raised when there is no value to use.
+        load: Fetches the value, or raises FetchFailed. Runs in its own thread, named ``ostiary-fetch``.
+        name: Names the value in errors, such as "the keys of https://auth.example.com".
+        event: The name of the log event for a failed fetch.
+        fields: The fields of that log event, in addition to ``reason``.
+        error: The error to raise if there is no usable value.
         cool_down: Seconds between two fetches.
-        monotonic: Seconds by a clock that is never set.
-        admit: (new value, former one or None) → what is kept. Not called by two threads at once.
+        monotonic: Returns seconds of a clock that is never adjusted.
+        admit: (new value, previous value or None) → the value to cache. Never called by two threads at once.
     """
 
     def __init__(
@@ -54,6 +61,8 @@ class Kept(Generic[T]):
         load: Callable[[], Loaded[T]],
         *,
         name: str,
+        event: str,
+        fields: Mapping[str, str],
         error: type[Unavailable],
         cool_down: float,
         monotonic: Callable[[], float],
@@ -61,6 +70,8 @@ class Kept(Generic[T]):
     ) -> None:
         self._load = load
         self._name = name
+        self._event = event
+        self._fields = fields
         self._error = error
         self._cool_down = cool_down
         self._monotonic = monotonic
@@ -68,21 +79,22 @@ class Kept(Generic[T]):
         self._lock = threading.Lock()
         self._held: _Held[T] | None = None
         self._flight: Flight | None = None
-        self._departed = float("-inf")  # when the last flight did
-        self._failed_at: float | None = None  # None where the last flight that arrived brought a value
+        self._departed = float("-inf")  # when the last flight started
+        self._failed_at: float | None = None  # None if the last flight that arrived brought a value
+        self._reason = _PENDING  # why there is no value, if there is none
 
     @property
     def value(self) -> T | None:
-        """What was fetched last, however long ago. None: nothing yet."""
+        """The value that was fetched last, however long ago. None: nothing was fetched yet."""
         return None if self._held is None else self._held.value
 
     def at_hand(self) -> T | None:
-        """The value, as long as it is young enough that nothing needs to be done."""
+        """The value, or None if it is missing or due for renewal."""
         held = self._held
         return held.value if held is not None and self._monotonic() < held.renew_at else None
 
     def get(self) -> Steps[T]:
-        """The value. Raises ``error`` where there is none that could be used."""
+        """The value, fetched first if necessary. Raises ``error`` if there is no usable value."""
         held, now = self._held, self._monotonic()
         if held is not None and now < held.renew_at:
             return held.value
@@ -95,10 +107,10 @@ class Kept(Generic[T]):
         return held.value
 
     def renew(self, *, cool_down: float | None = None) -> Steps[bool]:
-        """Fetches, unless that was done a moment ago. Whether it is certain that what is held now is the newest.
+        """Fetches the value unless that was done recently. Returns whether the cached value is certainly the newest.
 
         Args:
-            cool_down: Another one than usual, for who is not at the mercy of what strangers send.
+            cool_down: Replaces the usual cool-down. Only for requests that strangers cannot trigger.
         """
         flight = self._depart(self._monotonic(), cool_down)
         if flight is not None:
@@ -106,7 +118,7 @@ class Kept(Generic[T]):
         return self._failed_at is None and (flight is None or flight.done())
 
     def change(self) -> None:
-        """Has the value that is held admitted once more: for when what ``admit`` goes by has changed."""
+        """Passes the cached value to ``admit`` again. Call it when the rules of ``admit`` have changed."""
         with self._lock:
             if self._held is not None:
                 self._held = self._held._replace(value=self._admit(self._held.value, self._held.value))
@@ -114,17 +126,20 @@ class Kept(Generic[T]):
     def unavailable(self) -> Unavailable:
         now = self._monotonic()
         wait = self._departed + self._pause(now) - now
-        return self._error(f"{self._name} cannot be known", retry_after=math.ceil(wait))
+        return self._error(f"{self._name} could not be fetched: {self._reason}", retry_after=math.ceil(wait))
 
     def _must_arrive(self, held: _Held[T] | None, now: float) -> bool:
-        """What has expired is used only while the issuer cannot be reached: it may have taken something back."""
+        """Whether the caller must wait for the flight.
+
+        An expired value is used only while the issuer is unreachable, because the issuer may have withdrawn it.
+        """
         if held is None or now >= held.ends_at:
             return True
         is_outage = self._failed_at is not None and now < self._failed_at + OUTAGE
         return now >= held.expires_at and not is_outage
 
     def _depart(self, now: float, cool_down: float | None = None) -> "Flight | None":
-        """The flight that is under way, or a new one, or None during the cool-down."""
+        """The current flight, or a new one, or None during the cool-down."""
         with self._lock:
             age = now - self._departed
             if self._flight is not None and age < ABANDONED:
@@ -135,8 +150,8 @@ class Kept(Generic[T]):
             self._flight = flight = new_flight()
         try:
             threading.Thread(target=self._fly, args=(flight,), name="ostiary-fetch", daemon=True).start()
-        except RuntimeError:  # the system has no thread left
-            self._arrive(flight, None)
+        except RuntimeError:
+            self._arrive(flight, None, reason="the system cannot start another thread")
         return flight
 
     def _pause(self, now: float) -> float:
@@ -144,31 +159,33 @@ class Kept(Generic[T]):
         return self._cool_down if has_one else min(self._cool_down, COOL_DOWN_WITHOUT)
 
     def _fly(self, flight: Flight) -> None:
-        loaded = None
+        loaded, reason = None, "an unexpected error"
         try:
             loaded = self._load()
         except FetchFailed as problem:
-            _log_failure(self._name, str(problem))
-        finally:  # also where something unforeseen ends this thread: nobody must wait for it in vain
-            self._arrive(flight, loaded)
+            reason = str(problem)
+            _log_failure(self._event, {**self._fields, "reason": reason})
+        finally:  # also after an unexpected error, so that no caller waits in vain
+            self._arrive(flight, loaded, reason=reason)
 
-    def _arrive(self, flight: Flight, loaded: Loaded[T] | None) -> None:
+    def _arrive(self, flight: Flight, loaded: Loaded[T] | None, *, reason: str) -> None:
         with self._lock:
-            if flight is self._flight:  # else it was given up, and what it brings may be older than what we have
+            if flight is self._flight:  # otherwise it was abandoned, and its value may be older than the cached one
                 self._flight = None
                 self._failed_at = self._monotonic() if loaded is None else None
+                self._reason = reason if loaded is None else _PENDING
                 self._held = self._held if loaded is None else self._holding(loaded)
         flight.set_result(None)
 
     def _holding(self, loaded: Loaded[T]) -> _Held[T]:
-        # counted from the departure: the answer was made at some time after it
+        # times start at the request, because the answer was made at some time after it
         start, former = self._departed, self.value
         value = self._admit(loaded.value, former)
         return _Held(value, start + RENEWAL * loaded.lifetime, start + loaded.lifetime, start + loaded.end)
 
 
-def _log_failure(name: str, reason: str) -> None:
-    # who verifies with keys at hand fetches nothing: imported by those who do
+def _log_failure(event: str, fields: Mapping[str, str]) -> None:
+    # imported late: verifying with local keys does not need it
     import logging  # noqa: PLC0415
 
-    logging.getLogger("ostiary").warning("%s could not be fetched: %s", name, reason)
+    logging.getLogger("ostiary").warning(event, extra=fields)

@@ -1,4 +1,4 @@
-"""The keys of an issuer elsewhere: fetched when needed, kept through outages, for a bounded time."""
+"""The keys of a remote issuer: fetched when needed, cached, and used through outages for a limited time."""
 
 import os
 import time
@@ -12,36 +12,43 @@ from ostiary.verifier.remote.flights import Steps, finish, finish_async
 from ostiary.verifier.remote.kept import Kept, Loaded
 from ostiary.verifier.remote.source import IssuerSource
 
-DEFAULT_LIFETIME: Final = 300  # seconds that keys are kept when the issuer says nothing
+DEFAULT_LIFETIME: Final = 300  # seconds for which keys are cached if the issuer sends no max-age
 LEAST_LIFETIME: Final = 60
-MOST_LIFETIME: Final = 3600  # an issuer that withdraws a stolen key must not be bound by a max-age of a year
+MOST_LIFETIME: Final = 3600  # with a longer max-age, an issuer could not withdraw a stolen key in time
 MAX_AGE: Final = 6 * 3600
-"""Seconds after which keys that could not be renewed verify nothing. An issuer's outage is bridged, a key that somebody
-keeps us from seeing withdrawn is not trusted for longer."""
+"""Seconds after which keys that could not be renewed verify no token.
 
-COOL_DOWN: Final = 30.0  # seconds between fetches, whatever the tokens name (GHSA-2gx3-rcp4-g85q)
+This bridges an issuer's outage, but limits how long an attacker can hide the withdrawal of a key from us.
+"""
+
+COOL_DOWN: Final = 30.0  # seconds between fetches, whatever keys the tokens name (GHSA-2gx3-rcp4-g85q)
 COOL_DOWN_OF_ISSUER: Final = 5.0
-"""The same for what the issuer itself has told us, signed with a key that we have not met: after a key was stolen, the
-next one signs at once."""
+"""The same for documents that we requested from the issuer itself and that are signed with an unknown key.
+
+After a key was stolen, the issuer signs with the next one immediately.
+"""
 
 T = TypeVar("T")
 
 
 @final
 class RemoteKeys:
-    """The keys that ``issuer`` publishes. Constructing it connects to nothing. Usable from threads and event loops.
+    """The keys that ``issuer`` publishes. Usable from threads and event loops.
+
+    The constructor does not connect to anything.
 
     Args:
-        issuer: To the letter as in its tokens and metadata; an ``https`` URL.
-        jwks_uri: Where the JWK Set is. None: where the issuer's metadata (RFC 8414) says, at the issuer's own origin.
-        openid: Also looks for OpenID Connect's metadata, where the issuer has none of RFC 8414.
-        networks: Networks beside the public internet in which the issuer may be, such as ``10.20.0.0/16``.
+        issuer: An ``https`` URL, exactly as in the issuer's tokens and metadata.
+        jwks_uri: The URL of the JWK Set. None: it is read from the issuer's metadata (RFC 8414), and must be at the
+            issuer's own origin.
+        openid: Whether to try OpenID Connect's metadata if the issuer has no RFC 8414 metadata.
+        networks: Networks other than the public internet that the issuer may be in, such as ``10.20.0.0/16``.
         ca_file: A PEM file with the certificate authorities to trust instead of the system's.
         development: Permits ``http`` for an issuer on the loopback interface.
-        monotonic: Seconds by a clock that is never set.
+        monotonic: Returns seconds of a clock that is never adjusted.
 
     Raises:
-        ConfigurationError: a URL, network or file that cannot be used.
+        ConfigurationError: a URL, network or file cannot be used.
     """
 
     def __init__(
@@ -63,37 +70,43 @@ class RemoteKeys:
         self._kept: Final[Kept[KeySet]] = Kept(
             self._load,
             name=f"the keys of {issuer}",
+            event="remote_keys.fetch_failed",
+            fields={"issuer": issuer},
             error=Unavailable,
             cool_down=COOL_DOWN,
             monotonic=monotonic,
             admit=self._admitted,
         )
         self.at_hand: Final = self._kept.at_hand
-        """The keys, as long as nothing has to be fetched: else None."""
+        """The keys, or None if something has to be fetched first."""
 
     def refresh(self) -> None:
-        """Fetches the keys, unless that was done a moment ago: for the start, so that a wrong setting shows there.
+        """Fetches the keys unless that was done recently. Call it at start-up, so that a wrong setting shows there.
 
         Raises:
-            Unavailable: there are no keys that could be used.
+            Unavailable: there are no usable keys.
         """
         finish(self.refreshed())
 
     async def refresh_async(self) -> None:
-        """As `refresh`, for event loops."""
+        """Like `refresh`, for event loops."""
         await finish_async(self.refreshed())
 
     def withdraw(self, kid: str) -> None:
-        """From now on the key of that name verifies nothing, though the issuer may still publish it for a while."""
+        """Stops trusting the key ``kid``, even if the issuer still publishes it for a while."""
         self._withdrawn |= {kid}
         self._kept.change()
 
     def steps(self, token: str, check: Callable[[KeySet], T], *, cool_down: float = COOL_DOWN) -> Steps[T]:
-        """What ``check`` makes of the issuer's keys. Where ``token`` names a key that is not among them, they are
-        fetched, at most once in ``cool_down`` seconds, and it is asked again.
+        """The result of ``check`` with the issuer's keys.
+
+        If ``token`` names a key that is not among them, the keys are fetched again, at most once in ``cool_down``
+        seconds, and ``check`` runs a second time.
 
         Raises:
-            Unavailable: the keys cannot be known. Whatever ``check`` raises.
+            Unavailable: the keys cannot be fetched.
+
+        Exceptions that ``check`` raises are passed on.
         """
         keys = yield from self._kept.get()
         try:
@@ -105,7 +118,7 @@ class RemoteKeys:
         return check(newer)
 
     def names_another(self, token: str, keys: KeySet) -> bool:
-        """Whether ``token``, which has a readable header, names a key that is not in ``keys`` and may be a new one."""
+        """Whether ``token`` names a key that is not in ``keys`` and may be new. The token's header must be readable."""
         return self._kid_to_fetch(token, keys) is not None
 
     def refreshed(self) -> Steps[None]:
@@ -113,7 +126,7 @@ class RemoteKeys:
         yield from self._kept.get()
 
     def _with_key_of(self, token: str, keys: KeySet, cool_down: float) -> Steps[KeySet | None]:
-        """Newer keys with the one that ``token`` names, or None if the issuer has none of that name."""
+        """Newer keys with the key that ``token`` names, or None if the issuer has no key of that name."""
         kid = self._kid_to_fetch(token, keys)
         if kid is None:
             return None
@@ -121,7 +134,7 @@ class RemoteKeys:
         newer = self._kept.value
         if newer is not None and kid in newer:
             return newer
-        if not is_certain:  # it may be new: then the token is good
+        if not is_certain:  # the key may be new, and then the token is valid
             raise self._kept.unavailable()
         return None
 
@@ -137,5 +150,5 @@ class RemoteKeys:
     def _admitted(self, keys: KeySet, former: KeySet | None) -> KeySet:
         if self._withdrawn:
             keys = KeySet(key for key in keys if key.kid not in self._withdrawn)
-        # the same object where nothing has changed, so that what was verified with it stays known
+        # the same object if nothing has changed, so that results cached with it stay cached
         return former if former is not None and former.to_jwks() == keys.to_jwks() else keys

@@ -1,4 +1,4 @@
-"""Where an issuer publishes what it publishes, and what its keys are at this moment."""
+"""Finds the documents that an issuer publishes, and loads its current keys."""
 
 import os
 import time
@@ -11,21 +11,21 @@ from ostiary.verifier.remote.address import AddressRule
 from ostiary.verifier.remote.fetch import Document, Fetcher, FetchFailed, NotThere, Resolve, resolve_by_system
 from ostiary.verifier.remote.url import Url, openid_configuration_url, read_issuer, read_url, well_known_url
 
-DEADLINE: Final = 5.0  # seconds for everything: names, connections, metadata, keys
+DEADLINE: Final = 5.0  # seconds for the whole fetch: name look-ups, connections, metadata and keys
 
 
 class PublishedKeys(NamedTuple):
     keys: KeySet
     max_age: int | None
-    """Seconds for which the issuer says that they may be kept; None where it says nothing."""
+    """Seconds for which the issuer allows caching. None: it does not say."""
 
 
 class IssuerSource:
-    """Loads an issuer's JWK Set: from ``jwks_uri`` if given, else from where the issuer's metadata says (RFC 8414). And
-    what else is at the issuer's own origin.
+    """Loads an issuer's JWK Set and other documents at the issuer's own origin.
 
-    The metadata must be about this issuer to the letter (§3.3), and may name only the issuer's own origin. The
-    parameters are those of `ostiary.verifier.RemoteKeys`, and raise as there.
+    The JWK Set is at ``jwks_uri`` if given, else at the URL in the issuer's metadata (RFC 8414). The metadata must name
+    exactly this issuer (§3.3), and only URLs at the issuer's own origin. The parameters and their errors are those of
+    `ostiary.verifier.RemoteKeys`.
     """
 
     def __init__(
@@ -49,31 +49,31 @@ class IssuerSource:
         self.get: Final = self._fetcher.get
 
     def load(self) -> PublishedKeys:
-        """The keys, within `DEADLINE`. Raises FetchFailed."""
+        """Loads the keys within `DEADLINE`. Raises FetchFailed."""
         until = time.monotonic() + DEADLINE
         url = self._jwks_url or self.endpoint("jwks_uri", until)
         document = self.get(url, until=until)
         return PublishedKeys(_key_set(document), document.max_age)
 
     def own_url(self, text: str) -> Url:
-        """The URL, if it is at the issuer's own origin. Raises ConfigurationError for any other, as `read_url`."""
+        """Reads a URL at the issuer's own origin. Raises ConfigurationError for any other URL, as `read_url` does."""
         url = read_url(text, development=self._development)
-        if url.origin != self._url.origin:  # else a token could make us call anybody
-            raise ConfigurationError("not at the issuer's own origin")
+        if url.origin != self._url.origin:  # otherwise a token could make us call any server
+            raise ConfigurationError("the URL is not at the issuer's own origin")
         return url
 
     def endpoint(self, name: str, until: float) -> Url:
-        """What the issuer's metadata calls ``name``. Raises FetchFailed."""
+        """The URL that the issuer's metadata has under ``name``. Raises FetchFailed."""
         metadata = _json_object(self._get_metadata(until))
         if metadata.get("issuer") != self._issuer:
-            raise FetchFailed("the metadata is about another issuer")
+            raise FetchFailed("issuer: the metadata is about another issuer")
         try:
             url = read_url(metadata.get(name, ""), development=self._development)
         except ConfigurationError:
-            raise FetchFailed(f"the metadata names no usable {name}") from None
+            raise FetchFailed(f"{name}: the URL in the metadata is missing or not usable") from None
         if url.origin != self._url.origin:
             hint = ": to permit it, pass jwks_uri=…" if name == "jwks_uri" else ""
-            raise FetchFailed(f"the metadata names a {name} at another origin{hint}")
+            raise FetchFailed(f"{name}: the URL in the metadata is at another origin{hint}")
         return url
 
     def _get_metadata(self, until: float) -> Document:
@@ -89,13 +89,13 @@ class IssuerSource:
 
 
 def _key_set(document: Document) -> KeySet:
-    """What RFC 7517 §5 lets us use. A set that holds secrets is refused: here everybody could read them."""
+    """The usable keys (RFC 7517 §5). A set with secrets is refused, because anyone could read them here."""
     try:
         keys = KeySet.from_jwks(_json_object(document))
     except KeyRejected as problem:
         raise FetchFailed(problem.detail) from None
     if any(isinstance(key, HmacKey) for key in keys):
-        raise FetchFailed("the JWK Set publishes secrets")
+        raise FetchFailed("the JWK Set publishes secrets (kty oct): the issuer must remove and replace them")
     return keys
 
 
@@ -103,7 +103,7 @@ def _json_object(document: Document) -> dict[str, Any]:
     try:
         value = strict_json.loads(document.body)
     except ValueError:
-        raise FetchFailed("not strict JSON") from None
+        raise FetchFailed("the document is not strict JSON") from None
     if not isinstance(value, dict):
-        raise FetchFailed("not a JSON object")
+        raise FetchFailed("the document is not a JSON object")
     return value

@@ -1,4 +1,4 @@
-"""Revocation by Token Status Lists: each token names its place in a list that its issuer signs and publishes."""
+"""Revocation by Token Status Lists. Each token names its place in a list that the issuer signs and publishes."""
 
 import math
 import threading
@@ -19,29 +19,31 @@ from ostiary.verifier.remote.url import Url
 from ostiary.verifier.revocations import WhenStale, check_when_stale
 from ostiary.verifier.status_list import STATUS_LIST_MEDIA_TYPE, VALID, StatusList, StatusListClaims, verify_status_list
 
-MAX_LISTS: Final = 64  # of one issuer; each is 128 KiB for a million tokens, and one MiB at most
+MAX_LISTS: Final = 64  # for one issuer; a list is 128 KiB for a million tokens, and at most one MiB
 COOL_DOWN: Final = 5.0  # seconds between fetches of one list
-DEFAULT_TTL: Final = 60  # seconds, where a list says nothing
+DEFAULT_TTL: Final = 60  # seconds, if a list does not say
 LEAST_TTL: Final = 5
 MOST_TTL: Final = 3600
 
 
 @final
 class StatusLists:
-    """The `Revocations` that tokens themselves point to, by their claim ``status``. Those without one are not revoked.
+    """`Revocations` from the status lists that tokens name in their ``status`` claim.
 
-    A list is fetched when the first token names it, and renewed in the background. A token is refused with 503 as long
-    as its list cannot be known. Constructing it connects to nothing. Usable from threads and event loops.
+    A token without that claim is not revoked. A list is fetched when the first token names it, and then renewed in the
+    background. While a list cannot be fetched, its tokens are refused with 503. The constructor does not connect to
+    anything. Usable from threads and event loops.
 
     Args:
-        keys: The issuer's. Its lists must be signed with them, and be at its own origin.
-        when_stale: ``serve`` goes on with a list that has expired and cannot be renewed. It never does without one.
+        keys: The issuer's keys. Its lists must be signed with them and be at the issuer's own origin.
+        when_stale: ``serve`` continues with a list that has expired and cannot be renewed. It never admits a token
+            without a list.
         leeway: Seconds by which the issuer's clock may differ from ours: 0 to `ostiary.verifier.MAX_LEEWAY`.
-        clock: Seconds since the epoch.
-        monotonic: Seconds by a clock that is never set.
+        clock: Returns seconds since the epoch.
+        monotonic: Returns seconds of a clock that is never adjusted.
 
     Raises:
-        ConfigurationError: a parameter that is none of these.
+        ConfigurationError: a parameter is not valid.
     """
 
     def __init__(
@@ -64,13 +66,15 @@ class StatusLists:
         self._lists: Final[dict[str, Kept[StatusList]]] = {}
 
     def check(self, token: AccessToken, _now: float, /) -> None:
-        """As `ostiary.verifier.Revocations.check`. Waits for a list that is not known yet, a few seconds at most; where
-        an event loop runs, it raises instead, so that `verify_async` can wait.
+        """As `ostiary.verifier.Revocations.check`.
+
+        Waits for a list that is not known yet, a few seconds at most. In an event loop it raises instead of waiting, so
+        that `verify_async` can wait.
 
         Raises:
-            TokenRevoked: the token's status is set, to whatever.
-            ClaimRejected: it points to no place in a list of its issuer.
-            RevocationsUnknown: the list cannot be known.
+            TokenRevoked: the token's status is set, to any value.
+            ClaimRejected: the token does not name a place in a list of its issuer.
+            RevocationsUnknown: the list cannot be fetched.
         """
         if token.status is None:
             return
@@ -82,26 +86,28 @@ class StatusLists:
         try:
             status = known.status(place.idx)
         except IndexError:
-            raise ClaimRejected("the status list has no such place") from None
+            raise ClaimRejected("status: the issuer's status list has no entry at this index") from None
         if status != VALID:
-            raise TokenRevoked("its status is set in the issuer's list")
+            raise TokenRevoked("status: the token is marked as not valid in the issuer's status list")
 
     def _new(self, uri: str) -> Kept[StatusList]:
         try:
             url = self._keys.source.own_url(uri)
         except ConfigurationError:
-            raise ClaimRejected("its status list is not at the issuer's own origin") from None
+            raise ClaimRejected("status: the status list is not at the issuer's own origin") from None
         source = _ListSource(self._keys, uri, url, leeway=self._leeway, clock=self._clock)
         kept = Kept(
             source.load_for_ever if self._serves_stale else source.load,
             name=f"the status list {uri}",
+            event="status_list.fetch_failed",
+            fields={"url": uri},
             error=RevocationsUnknown,
             cool_down=COOL_DOWN,
             monotonic=self._monotonic,
         )
         with self._lock:
             if uri not in self._lists and len(self._lists) >= MAX_LISTS:
-                del self._lists[next(iter(self._lists))]  # the oldest: new sessions get their places in new lists
+                del self._lists[next(iter(self._lists))]  # the oldest: new sessions use newer lists
             return self._lists.setdefault(uri, kept)
 
 
@@ -114,24 +120,24 @@ class _ListSource:
         self._url = url
         self._leeway = leeway
         self._clock = clock
-        self._newest = 0  # iat of the newest list that there was
+        self._newest = 0  # iat of the newest list so far
 
     def load(self) -> Loaded[StatusList]:
-        """The list, within `DEADLINE`, and until it expires. Raises FetchFailed."""
+        """Loads the list within `DEADLINE`. It may be used until it expires. Raises FetchFailed."""
         document = self._keys.source.get(
             self._url, until=time.monotonic() + DEADLINE, media_type=STATUS_LIST_MEDIA_TYPE
         )
         try:
             statuses, claims = self._verified(document.body.decode("ascii"))
         except (UnicodeError, OstiaryError) as problem:
-            raise FetchFailed(f"not a list of this issuer: {_reason(problem)}") from None
-        if claims.iat < self._newest - self._leeway:  # somebody shows the past, or one of the issuer's nodes is stuck
-            raise FetchFailed("an older list than the one before")
+            raise FetchFailed(f"the answer is not a valid status list of this issuer: {_reason(problem)}") from None
+        if claims.iat < self._newest - self._leeway:  # replayed by an attacker, or one of the issuer's nodes is stuck
+            raise FetchFailed("iat: the status list is older than the previous one")
         self._newest = claims.iat
         return Loaded(statuses, *self._times(claims))
 
     def load_for_ever(self) -> Loaded[StatusList]:
-        """As `load`, but the list may be used until there is another."""
+        """Like `load`, but the list may be used until it is replaced."""
         return self.load()._replace(end=math.inf)
 
     def _verified(self, token: str) -> tuple[StatusList, StatusListClaims]:
@@ -144,12 +150,12 @@ class _ListSource:
         return finish(self._keys.steps(token, check, cool_down=COOL_DOWN_OF_ISSUER))
 
     def _times(self, claims: StatusListClaims) -> tuple[float, float]:
-        """For how many seconds the list is fresh, and for how many good, from when it was asked for."""
-        # by its own clock and by ours: whichever is less
+        """The seconds for which the list is fresh, and for which it is usable. Both start at the request."""
+        # by the issuer's clock and by ours, whichever is less
         end = min(claims.exp - claims.iat, claims.exp + self._leeway - self._clock(), MAX_AGE)
         fresh = DEFAULT_TTL if claims.ttl is None else min(max(claims.ttl, LEAST_TTL), MOST_TTL)
         return min(fresh, end), end
 
 
 def _reason(problem: Exception) -> str:
-    return problem.detail if isinstance(problem, OstiaryError) else "not ASCII"
+    return problem.detail if isinstance(problem, OstiaryError) else "it is not ASCII"

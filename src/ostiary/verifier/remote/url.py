@@ -1,4 +1,4 @@
-"""The URLs of an issuer: which are taken, and where RFC 8414 and OpenID Connect put what is well known."""
+"""The URLs of an issuer: which ones are accepted, and the well-known URLs of RFC 8414 and OpenID Connect."""
 
 import re
 import urllib.parse
@@ -6,14 +6,14 @@ from typing import Final, NamedTuple
 
 from ostiary.errors import ConfigurationError
 
-_VISIBLE: Final = re.compile(r"[!-~]+")  # a line break in a URL would write further headers into our request
+_VISIBLE: Final = re.compile(r"[!-~]+")  # a line break in a URL would add headers to our request
 _HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")
 _LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS: Final = {"https": 443, "http": 80}
 
 
 class Url(NamedTuple):
-    """A URL, taken apart once. ``host`` is in lower case and without brackets, ``target`` for the request line."""
+    """A parsed URL. ``host`` is in lower case and without brackets. ``target`` is for the request line."""
 
     scheme: str
     authority: str
@@ -32,24 +32,28 @@ class Url(NamedTuple):
 
 
 def read_url(text: str, *, development: bool = False) -> Url:
-    """Takes ``https`` URLs without user and fragment, with ``development`` also ``http`` on the loopback interface.
+    """Reads an ``https`` URL without user and fragment.
+
+    With ``development``, ``http`` is accepted on the loopback interface.
 
     Raises:
-        ConfigurationError: anything else, such as ``file:``, ``data:`` or ``https://issuer@evil``.
+        ConfigurationError: any other URL, such as ``file:``, ``data:`` or ``https://issuer@evil``.
     """
     url = _split(text)
     if url is None:
-        raise ConfigurationError(f"not an https URL without user and fragment: {text!r:.200}")
+        raise ConfigurationError(f"the URL must be an https URL without user and fragment: {text!r:.200}")
     if url.scheme == "http" and not (development and url.is_loopback):
-        raise ConfigurationError("http is only for the loopback interface, and only with development=True")
+        raise ConfigurationError(
+            "http is only for the loopback interface, and only with development=True: use https elsewhere"
+        )
     return url
 
 
 def read_issuer(text: str, *, development: bool = False) -> Url:
-    """As `read_url`, and without query (RFC 8414 §2)."""
+    """Like `read_url`, but the URL must not have a query (RFC 8414 §2)."""
     url = read_url(text, development=development)
     if "?" in text:
-        raise ConfigurationError("an issuer has no query")
+        raise ConfigurationError("an issuer must not have a query: remove the ? and what follows it")
     return url
 
 
@@ -60,7 +64,7 @@ def well_known_url(issuer: str, name: str) -> str:
 
 
 def openid_configuration_url(issuer: str) -> str:
-    """Appended, not inserted (OpenID Connect Discovery 1.0 §4)."""
+    """Appends the well-known path to the issuer's path instead of inserting it (OpenID Connect Discovery 1.0 §4)."""
     return issuer.rstrip("/") + "/.well-known/openid-configuration"
 
 

@@ -1,11 +1,12 @@
-"""`RemoteVerifier`: access tokens of an issuer elsewhere, verified with the keys that it publishes."""
+"""`RemoteVerifier`: verifies access tokens of a remote issuer with the keys that it publishes."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Self, final
+from typing import Protocol, Self, final
 
 from ostiary.errors import BadSignature
 from ostiary.jose import KeySet
+from ostiary.verifier.access_token import AccessToken
 from ostiary.verifier.authenticator import TokenAuthenticator
 from ostiary.verifier.credential import Headers
 from ostiary.verifier.principal import Principal
@@ -13,51 +14,54 @@ from ostiary.verifier.remote.feed import RevocationFeed
 from ostiary.verifier.remote.flights import OnTheirWay, finish, finish_async
 from ostiary.verifier.remote.keys import RemoteKeys
 
-if TYPE_CHECKING:
-    from ostiary.verifier.access_token import AccessToken
-    from ostiary.verifier.verifier import Verifier
+
+class LocalVerifier(Protocol):
+    """The part of a `Verifier` that a `RemoteVerifier` uses, once it has the keys."""
+
+    def verify(self, token: str, *, now: float | None = None, proven_key: str | None = None) -> AccessToken: ...
+
+    def now(self) -> float: ...
 
 
 @final
 class RemoteVerifier:
-    """A `Verifier` that gets its keys by itself. Make it with `Verifier.remote`. Usable from threads and event loops.
+    """A `Verifier` that fetches its keys automatically. Create it with `Verifier.remote`.
 
-    `verify` does no I/O as long as the token names a key that is known. Otherwise it waits for the keys, a few seconds
-    at most; in the thread of an event loop it does not wait but raises Unavailable while they are being fetched:
-    there, await `verify_async`, or await `refresh_async` when the app starts.
+    `verify` does no I/O if the token names a known key. Otherwise it waits for the keys, a few seconds at most. In the
+    thread of an event loop it does not wait. While the keys are being fetched, it raises Unavailable there. In async
+    code, await `verify_async` instead, or await `refresh_async` when the app starts. Usable from threads and event
+    loops.
 
-    It is an `ostiary.verifier.Authenticator` too, so that a guard takes it. With cookies or role permissions, put it
-    into a `TokenAuthenticator`. And a context manager, for the thread that follows a feed.
+    It is also an `ostiary.verifier.Authenticator`, so you can pass it to a guard. For cookies or role permissions, wrap
+    it in a `TokenAuthenticator`. It is a context manager as well, which stops the thread that follows a feed.
     """
 
     role_map = None
-    """Only role names are known."""
+    """Only role names are known, not their permissions."""
 
     def __init__(
-        self, keys: RemoteKeys, made_with: "Callable[[KeySet], Verifier]", *, feed: RevocationFeed | None = None
+        self, keys: RemoteKeys, made_with: Callable[[KeySet], LocalVerifier], *, feed: RevocationFeed | None = None
     ) -> None:
         self._remote = keys
         self._keys_at_hand = keys.at_hand
         self._feed = feed
         self._made_with = made_with
-        nobody = KeySet()
-        self._current = nobody, made_with(nobody)
+        no_keys = KeySet()
+        self._current = no_keys, made_with(no_keys)
         self._authenticator = TokenAuthenticator(self)
 
-    def verify(self, token: str, *, now: float | None = None, proven_key: str | None = None) -> "AccessToken":
+    def verify(self, token: str, *, now: float | None = None, proven_key: str | None = None) -> AccessToken:
         """As `Verifier.verify`.
 
         Raises:
-            InvalidToken: one of its family.
-            Unavailable: the keys, or what is revoked, cannot be known.
+            InvalidToken: the token is not valid. The subclass says why.
+            Unavailable: the keys or the revocations cannot be fetched.
         """
         known = self._verify_at_hand(token, now, proven_key)
         return known or finish(self._remote.steps(token, partial(self._verify_with, token, now, proven_key)))
 
-    async def verify_async(
-        self, token: str, *, now: float | None = None, proven_key: str | None = None
-    ) -> "AccessToken":
-        """As `verify`, and never stops the event loop."""
+    async def verify_async(self, token: str, *, now: float | None = None, proven_key: str | None = None) -> AccessToken:
+        """Like `verify`, but never blocks the event loop."""
         try:
             return await self._verify_async(token, now, proven_key)
         except OnTheirWay as revocations:
@@ -65,7 +69,9 @@ class RemoteVerifier:
         return await self._verify_async(token, now, proven_key)
 
     def refresh(self) -> None:
-        """Fetches the keys and starts to follow the feed, if there is one, so that a wrong setting shows at the start.
+        """Fetches the keys and starts to follow the feed, if there is one.
+
+        Call it at start-up, so that a wrong setting shows there.
 
         Raises:
             Unavailable: there are no keys, or the feed cannot be read.
@@ -75,13 +81,13 @@ class RemoteVerifier:
             finish(self._feed.started(), in_event_loop=OnTheirWay)
 
     async def refresh_async(self) -> None:
-        """As `refresh`, for event loops."""
+        """Like `refresh`, for event loops."""
         await self._remote.refresh_async()
         if self._feed is not None:
             await finish_async(self._feed.started())
 
     def close(self) -> None:
-        """Stops following the feed. Without one there is nothing to close."""
+        """Stops following the feed. Does nothing if there is no feed."""
         if self._feed is not None:
             self._feed.close()
 
@@ -92,7 +98,7 @@ class RemoteVerifier:
         self.close()
 
     def now(self) -> float:
-        """What the clock says, in seconds since the epoch."""
+        """The clock's time in seconds since the epoch."""
         return self._current[1].now()
 
     def authenticate(self, headers: Headers, *, method: str) -> Principal | None:
@@ -103,14 +109,14 @@ class RemoteVerifier:
         """As `ostiary.verifier.Authenticator.authenticate_async`."""
         return await self._authenticator.authenticate_async(headers, method=method)
 
-    async def _verify_async(self, token: str, now: float | None, proven_key: str | None) -> "AccessToken":
+    async def _verify_async(self, token: str, now: float | None, proven_key: str | None) -> AccessToken:
         known = self._verify_at_hand(token, now, proven_key)
         if known is not None:
             return known
         return await finish_async(self._remote.steps(token, partial(self._verify_with, token, now, proven_key)))
 
-    def _verify_at_hand(self, token: str, now: float | None, proven_key: str | None) -> "AccessToken | None":
-        """The short way: nearly always, no key has to be fetched. None: it has to be."""
+    def _verify_at_hand(self, token: str, now: float | None, proven_key: str | None) -> AccessToken | None:
+        """The fast path for the usual case that no key has to be fetched. None: a key has to be fetched first."""
         keys = self._keys_at_hand()
         if keys is None:
             return None
@@ -123,11 +129,11 @@ class RemoteVerifier:
                 return None
             raise
 
-    def _verify_with(self, token: str, now: float | None, proven_key: str | None, keys: KeySet) -> "AccessToken":
+    def _verify_with(self, token: str, now: float | None, proven_key: str | None, keys: KeySet) -> AccessToken:
         return self._verifier_with(keys).verify(token, now=now, proven_key=proven_key)
 
-    def _verifier_with(self, keys: KeySet) -> "Verifier":
-        # a pair, replaced as one: a thread that still has the former keys cannot bring them back for the others
+    def _verifier_with(self, keys: KeySet) -> LocalVerifier:
+        # replaced as one pair, so that a thread that still holds the previous keys cannot bring them back for others
         current = self._current
         if current[0] is not keys:
             current = self._current = keys, self._made_with(keys)

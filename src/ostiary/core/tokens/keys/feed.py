@@ -1,4 +1,4 @@
-"""What the change feed says about keys."""
+"""The entries of the change feed about keys."""
 
 from typing import Final
 
@@ -7,10 +7,10 @@ from ostiary.store.feed import Entry
 from ostiary.verifier.feed_message import KEY_REVOKED
 
 KEY_CHANGED: Final = "key"
-"""The keys are to be read again."""
+"""Processes must read the keys again."""
 
-# Whoever has stolen a key makes tokens as fresh as he likes: no token's end is the end of this. A process that did not
-# hear of it for a month reads the rows, which tell the same.
+# A thief with a stolen key can make tokens with any date, so the entry cannot expire with the last token. A process
+# that missed the entry for a month reads the rows, which have the same information.
 _REMEMBERED: Final = 30 * 86400  # seconds
 
 
@@ -19,5 +19,5 @@ def changed(kid: str, *, now: int) -> Entry:
 
 
 def revoked(kid: str, *, now: int) -> Entry:
-    """The key is to be dropped at once, before anything is read."""
+    """Processes must drop the key at once, before they read anything."""
     return Entry(kind=KEY_REVOKED, key=kid, value=0, until=now + _REMEMBERED * MICROSECONDS)

@@ -20,7 +20,7 @@ _LOG: Final = logging.getLogger("ostiary")
 class SigningKeys:
     """The current key signs; every published key verifies. Empty until `refresh`.
 
-    The verifier is told of every change here and nowhere else: a key that is not published any more verifies nothing,
+    This is the only place that passes key changes to the verifier. A key that is no longer published verifies nothing,
     not even a token that was verified before.
     """
 
@@ -39,7 +39,7 @@ class SigningKeys:
     @property
     def current(self) -> SigningKey:
         if self._signing is None:
-            raise Unavailable("there is no key that this process may sign with")
+            raise Unavailable("this process has no key that it may sign with")
         return self._signing
 
     @property
@@ -47,12 +47,13 @@ class SigningKeys:
         return self._published
 
     async def refresh(self) -> None:
-        """Reads the keys again. One that cannot be unsealed is logged and left out: a process without the newest master
-        secret serves with what it has, as long as others believe its signatures."""
+        """Reads the keys again. A key that cannot be unsealed is logged and skipped. A process without the newest
+        master secret keeps working with the keys it has, as long as other processes accept its signatures."""
         self._take(await queries.every(self._database))
 
     def drop(self, kid: str) -> None:
-        """A revoked key: from here on it signs and verifies nothing, whatever rows are still being read."""
+        """Drops a revoked key. From now on it signs and verifies nothing, even if a read of older rows is in
+        progress."""
         self._revoked.add(kid)
         self._known.pop(kid, None)
         if self._signing is not None and self._signing.kid == kid:
@@ -61,11 +62,11 @@ class SigningKeys:
 
     def _take(self, records: Sequence[KeyRecord]) -> None:
         published = [key for key in records if key.state in PUBLISHED and key.kid not in self._revoked]
-        # a kid is the key's thumbprint: what is known under it cannot have changed
+        # a kid is the thumbprint of the key, so the key behind a known kid cannot have changed
         read = {key.kid: self._known.get(key.kid) or self._read(key) for key in published}
         known = {kid: key for kid, key in read.items() if key is not None}
         self._signing = self._choose(published, known)
-        # the private part of a retired key is forgotten here too
+        # this also forgets the private part of a retired key
         self._known = {key.kid: _kept(known[key.kid], key.state) for key in published if key.kid in known}
         self._publish(map(public, self._known.values()))
 
@@ -82,7 +83,7 @@ class SigningKeys:
         try:
             key = unseal(self._vault, record)
         except ConfigurationError as problem:
-            if record.kid not in self._unreadable:  # once: this is asked every few seconds
+            if record.kid not in self._unreadable:  # log once: this runs every few seconds
                 _LOG.error("the %s signing key %s cannot be read: %s", record.state, record.kid, problem.detail)
                 self._unreadable.add(record.kid)
             return None

@@ -1,4 +1,4 @@
-"""Keeps a process's keys up to date, and the rows with them."""
+"""Keeps the keys of a process and their rows up to date."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from ostiary.trace import trace
 from ostiary.verifier.feed_message import KEY_REVOKED
 
 TEND_SECONDS: Final = 10.0
-"""The longest pause between two looks at what is due; the feed cuts it short."""
+"""The longest pause between two checks of what is due. An entry in the feed ends the pause early."""
 
 _RETRY_SECONDS: Final = 0.5
 
@@ -23,8 +23,8 @@ _LOG: Final = logging.getLogger("ostiary")
 
 
 class KeyKeeper:
-    """Tends the keys from `open` to `close`. What fails is logged and tried again; the process goes on with the keys
-    that it has."""
+    """Tends the keys from `open` to `close`. Failures are logged and retried. The process keeps using the keys it
+    has."""
 
     def __init__(self, ambient: Ambient) -> None:
         self._ambient = ambient
@@ -33,19 +33,20 @@ class KeyKeeper:
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Raises ConfigurationError: a key was sealed with a master secret that is not here."""
+        """Raises ConfigurationError: a key was sealed with a master secret that this process does not have."""
         await open_keys(self._ambient)
         self._task = asyncio.create_task(self._run(), name="ostiary-keys")
 
     async def close(self) -> None:
-        """Lets what is under way finish: a step that was begun is done."""
+        """Waits for the current step to finish."""
         self._closing = True
         self._changed.set()
         if self._task is not None:
             await self._task
 
     def learn(self, entries: Sequence[Entry]) -> None:
-        """What the feed says. A revoked key is dropped here and now: reading the keys again may fail, this cannot."""
+        """Handles entries of the feed. A revoked key is dropped immediately: reading the keys again may fail, this
+        cannot."""
         for entry in entries:
             if entry.kind == KEY_REVOKED:
                 self._ambient.keys.drop(entry.key)
@@ -63,13 +64,13 @@ class KeyKeeper:
             pause = await self._tend()
 
     async def _tend(self) -> float:
-        """Returns the seconds until the next look."""
+        """Returns the seconds until the next check."""
         try:
             await tend(self._ambient)
         except ConfigurationError as problem:
-            # trying sooner would not help: a master secret is missing here
+            # retrying sooner would not help: this process lacks a master secret
             _LOG.error("the signing keys cannot be tended: %s", problem.detail)
-        except Exception as problem:  # noqa: BLE001 — a keeper that stopped would never sign with the next key
+        except Exception as problem:  # noqa: BLE001 — without the keeper, the process would never use the next key
             _LOG.warning("the signing keys could not be tended: %s", trace(problem))
             return _RETRY_SECONDS
         return TEND_SECONDS

@@ -1,13 +1,13 @@
-"""When a key is published, signs, retires and goes. Pure: `plan` says what is due, whoever asks and however often.
+"""When a key is published, signs, retires and is removed. Pure: `plan` returns what is due, however often it is called.
 
 ::
 
-            published everywhere           the next one has taken over         no token of it is good any more
+            published everywhere           the next key has taken over         all tokens signed by it have expired
     next ──────────────────────> current ──────────────────────────> retired ─────────────────────────────────> gone
       └─────────────────────────────┴───────> revoked <─────────────────┘ ─────────────────────────────────────> gone
 
-A time counts from the moment at which the state was *seen* committed, never from when somebody began to write it: a
-commit that took long must not make a wait shorter. Until then ``since`` is None, and a step of its own says it.
+Waiting times start when the state was *seen* committed, not when the write began: a slow commit must not shorten a
+wait. Until then ``since`` is None. A separate step, `Confirm`, sets it.
 """
 
 from collections.abc import Sequence
@@ -16,28 +16,32 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from ostiary.core.clock import MICROSECONDS
+from ostiary.core.revocations import RevocationSettings
 from ostiary.core.settings import Settings
+from ostiary.core.tokens.settings import KeySettings
 from ostiary.verifier import LEEWAY
 from ostiary.verifier.verifier import MAX_LIFETIME
 
 JWKS_MAX_AGE: Final = 300
-"""Seconds for which others may keep a copy of the published keys."""
+"""Seconds for which other services may cache the published keys."""
 
 MOST_PUBLISHED: Final = 20
-"""So many keys are never reached by a schedule; an operator who rotates all day waits until the oldest is gone."""
+"""The scheduled rotation never reaches this number. An operator who rotates many times in a row has to wait until the
+oldest key is removed."""
 
 _NOTICE: Final = 24 * 3600
-"""Seconds by which a key is published ahead, if its lifetime allows: many programs ask for keys once a day at best."""
+"""Seconds for which a key is published before it signs, if its lifetime allows it. Many programs fetch keys only once a
+day."""
 
 
 class State(StrEnum):
     NEXT = "next"
-    """Published, so that everybody knows it when it begins to sign."""
+    """Published, so that all verifiers have it when it starts to sign."""
     CURRENT = "current"
     RETIRED = "retired"
-    """Signs no more: its private part is deleted. Published as long as a token of it may be good."""
+    """No longer signs. Its private part is deleted. It stays published while a token signed by it may be valid."""
     REVOKED = "revoked"
-    """Good for nothing, at once. Only its name is left."""
+    """Neither signs nor verifies, effective at once. Only its ``kid`` is kept."""
 
 
 PUBLISHED: Final = frozenset({State.NEXT, State.CURRENT, State.RETIRED})
@@ -52,39 +56,39 @@ class KeyRecord:
     state: State
     created_at: int
     since: int | None
-    """When its state was seen committed."""
+    """When the state was seen committed."""
     activate_at: int
-    """A next key does not sign before."""
+    """A next key does not sign before this time."""
     sealed: bytes | None = field(repr=False)
-    """The private JWK of a key that may sign, the public one of a retired key, nothing of a revoked one."""
+    """The private JWK of a key that may sign, the public JWK of a retired key, or None for a revoked key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long a key stays what it is, in microseconds."""
+    """How long a key stays in each state, in microseconds."""
 
     lifetime: int
-    """A current key signs for so long."""
+    """How long a current key signs."""
     notice: int
-    """Its successor is published so much earlier than that."""
+    """How long before the end of that lifetime its successor is published."""
     overlap: int
-    """A key is published for at least so long before it signs: the answer of a node that had not heard of it yet, kept
-    as long as it may be."""
+    """How long a key is published at least before it signs. It covers the response of a node that does not have the key
+    yet, plus the time for which that response may be cached."""
     retention: int
-    """A retired key is published for so long. Nodes that have not heard of the switch sign with it a little longer."""
+    """How long a retired key is published. Nodes that have not seen the switch yet sign with it a little longer."""
     farewell: int
-    """A node that cannot read the new key may sign with the old one for so long, and its tokens are still good to their
-    end."""
+    """How long a node that cannot read the new key may sign with the old one. Those tokens stay valid until they
+    expire."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Timing":
-        """A stale node signs nothing and publishes nothing: `feed_staleness` is the longest that any lags behind. The
-        lifetime of tokens is the longest there can be, because the setting may have been another one yesterday."""
-        lag = settings.feed_staleness + LEEWAY
+        """A stale node neither signs nor publishes, so `revocations.staleness` limits how far a node can lag behind.
+        The token lifetime used here is the longest possible one, because the setting may have changed in between."""
+        lag = settings.of(RevocationSettings).staleness + LEEWAY
         overlap = JWKS_MAX_AGE + lag
         return cls(
-            lifetime=settings.key_lifetime * MICROSECONDS,
-            notice=max(overlap, min(_NOTICE, settings.key_lifetime // 2)) * MICROSECONDS,
+            lifetime=settings.of(KeySettings).lifetime * MICROSECONDS,
+            notice=max(overlap, min(_NOTICE, settings.of(KeySettings).lifetime // 2)) * MICROSECONDS,
             overlap=overlap * MICROSECONDS,
             retention=(MAX_LIFETIME + LEEWAY + overlap) * MICROSECONDS,
             farewell=JWKS_MAX_AGE * MICROSECONDS,
@@ -93,12 +97,12 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class MakeFirst:
-    """There is no current key: one is made that signs at once."""
+    """There is no current key. Create one that signs at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class MakeNext:
-    """A successor of ``current`` is made and published."""
+    """Create and publish a successor of ``current``."""
 
     current: str
     activate_at: int
@@ -106,7 +110,7 @@ class MakeNext:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The key was seen in its state, so its time begins."""
+    """The key was seen in its state, so its waiting time starts."""
 
     kid: str
     state: State
@@ -114,7 +118,7 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Activate:
-    """``kid`` begins to sign, and ``retiring`` ends."""
+    """``kid`` starts to sign, and ``retiring`` stops."""
 
     kid: str
     retiring: str
@@ -122,7 +126,7 @@ class Activate:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """A key that nobody needs any more goes."""
+    """Remove a key that is no longer needed."""
 
     kid: str
     state: State
@@ -132,7 +136,8 @@ Step: TypeAlias = MakeFirst | MakeNext | Confirm | Activate | Remove
 
 
 def plan(keys: Sequence[KeyRecord], now: int, timing: Timing) -> list[Step]:
-    """The steps that are due. They do not depend on each other; what follows from them is due at the next look."""
+    """The steps that are due. They do not depend on each other. Steps that follow from them are due at the next
+    check."""
     steps: list[Step] = [Confirm(key.kid, key.state) for key in keys if key.since is None]
     steps += [Remove(key.kid, key.state) for key in keys if _is_over(key, now, timing)]
     current, following = in_state(keys, State.CURRENT), in_state(keys, State.NEXT)
@@ -155,12 +160,12 @@ def has_room(keys: Sequence[KeyRecord]) -> bool:
 
 
 def may_sign_at(following: KeyRecord, timing: Timing, *, otherwise: int) -> int:
-    """When a next key may begin; ``otherwise`` where its publication is not confirmed."""
+    """When a next key may start to sign, or ``otherwise`` if its publication is not confirmed."""
     return otherwise if following.since is None else max(following.activate_at, following.since + timing.overlap)
 
 
 def may_still_sign(key: KeyRecord, now: int, timing: Timing) -> bool:
-    """Whether a process that holds the private part and cannot read the current key may go on with it."""
+    """Whether a process that has the private part and cannot read the current key may keep signing with this one."""
     if key.state is State.RETIRED:
         return key.since is None or now < key.since + timing.farewell
     return key.state is State.CURRENT

@@ -1,5 +1,5 @@
-"""Every statement on ``signing_keys``. Each change is guarded by the state that it leaves: who comes second changes
-nothing and is told so."""
+"""All SQL statements on ``signing_keys``. Each update checks the state that it expects. If another process was faster,
+it changes nothing and returns False."""
 
 from typing import Final
 
@@ -16,14 +16,15 @@ async def every(reader: Reader) -> list[KeyRecord]:
 
 
 async def insert_first(tx: Transaction, kid: str, alg: str, sealed: bytes, *, now: int) -> bool:
-    """A key that signs from now on. False where another is current."""
+    """Inserts a key that signs from now on. Returns False if another key is current."""
     return await _insert(tx, kid, alg, sealed, state=State.CURRENT, activate_at=now, now=now)
 
 
 async def insert_next(
     tx: Transaction, kid: str, alg: str, sealed: bytes, *, current: str, activate_at: int, now: int
 ) -> bool:
-    """A key to follow ``current``. False where that is not current any more, or has a successor."""
+    """Inserts the successor of ``current``. Returns False if that key is no longer current or already has a
+    successor."""
     if await tx.one("select 1 from signing_keys where kid = $1 and state = 'current'", current) is None:
         return False
     return await _insert(tx, kid, alg, sealed, state=State.NEXT, activate_at=activate_at, now=now)
@@ -53,7 +54,7 @@ async def confirm(tx: Transaction, kid: str, state: State, *, now: int) -> bool:
 
 
 async def hurry(tx: Transaction, kid: str, *, now: int) -> bool:
-    """Lets a next key sign as soon as it has been published for long enough."""
+    """Allows a next key to sign as soon as it has been published for long enough."""
     touched = await tx.execute(
         "update signing_keys set activate_at = $2 where kid = $1 and state = 'next' and activate_at > $2", kid, now
     )
@@ -78,7 +79,7 @@ async def activate(tx: Transaction, kid: str) -> bool:
 
 
 async def revoke(tx: Transaction, kid: str) -> bool:
-    """Deletes all of the key but its name."""
+    """Deletes everything of the key except its ``kid``."""
     touched = await tx.execute(
         "update signing_keys set state = 'revoked', since = null, sealed_jwk = null"
         " where kid = $1 and state <> 'revoked'",

@@ -1,7 +1,7 @@
-"""What stands in a key's row: its private JWK while it may sign, afterwards its public one, always sealed.
+"""The content of a key's row: its private JWK while it may sign, afterwards its public JWK, always sealed.
 
-The public part is sealed as well, because a key that is believed signs for everybody: whoever can write to the database
-but has no master secret must not be able to add one.
+The public part is sealed as well, because a trusted key can sign tokens for any account. An attacker who can write to
+the database but does not have the master secret must not be able to add a key.
 """
 
 from typing import Final, TypeAlias
@@ -14,7 +14,7 @@ from ostiary.errors import ConfigurationError
 from ostiary.jose import SigningKey, VerifyingKey
 
 _PRIVATE: Final = "signing-key"
-_PUBLIC: Final = "retired-key"  # another purpose: one cannot be passed off as the other
+_PUBLIC: Final = "retired-key"  # a separate purpose, so that one cannot be passed off as the other
 
 Opened: TypeAlias = SigningKey | VerifyingKey
 
@@ -28,10 +28,11 @@ def seal_public(vault: Vault, key: VerifyingKey) -> bytes:
 
 
 def unseal(vault: Vault, record: KeyRecord) -> Opened:
-    """The key: the whole one while it may sign, then the public one.
+    """The key pair while it may sign, afterwards only the public key.
 
     Raises:
-        ConfigurationError: sealed with a secret that is not here, damaged, or moved here from another row.
+        ConfigurationError: the content was sealed with a secret that this process does not have, is damaged, or was
+            copied from another row.
     """
     if record.sealed is None:
         raise ConfigurationError(f"the row of signing key {record.kid} holds no key")
@@ -47,10 +48,10 @@ def public(key: Opened) -> VerifyingKey:
 
 
 def reseal(vault: Vault, record: KeyRecord) -> bytes | None:
-    """The same, sealed with the newest secret; None where it is already, or where nothing is.
+    """The same content, sealed with the newest secret. None if it already is, or if there is no content.
 
     Raises:
-        ConfigurationError: as `unseal`.
+        ConfigurationError: see `unseal`.
     """
     if record.sealed is None:
         return None

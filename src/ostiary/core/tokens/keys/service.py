@@ -1,8 +1,9 @@
-"""Doing what is due, and what an operator asks for. Every change of a key is recorded, and in the feed with its commit.
+"""Carries out the steps that are due and the requests of operators. Every key change is written to the audit log and,
+in the same commit, to the feed.
 
-Any number of processes may do it at once: a change looks at the keys again under one lock and inside its transaction,
-and is a statement that only fits the state which it leaves. A process that is killed leaves a state from which the next
-one goes on.
+Any number of processes may do this at the same time. Each change reads the keys again under one lock, inside its
+transaction, and its statement checks the state that it expects. If a process is killed, the next one continues from the
+state it left.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from ostiary.core.tokens.keys.model import (
 )
 from ostiary.core.tokens.keys.sealing import reseal, unseal
 from ostiary.core.tokens.keys.steps import Work, take_step
+from ostiary.core.tokens.settings import KeySettings
 from ostiary.core.vault import Vault
 from ostiary.errors import Conflict, NotFound
 from ostiary.jose import SigningKey
@@ -39,12 +41,13 @@ from ostiary.store.feed import Entry
 KEYS_WRITE: Final = "keys:write"
 
 _LOCK: Final = "signing-keys"
-_ROUNDS: Final = 4  # a switch, its confirmation, and a round to spare; what is left is due at the next look
+_ROUNDS: Final = 4  # a switch, its confirmation, and a round to spare; the rest is due at the next check
 
 
 @dataclass(frozen=True, slots=True)
 class Upcoming:
-    """The key that signs next, and when: microseconds since the epoch, now where it does already."""
+    """The key that signs next. ``signs_from`` is in microseconds since the epoch. It is the current time if the key
+    already signs."""
 
     kid: str
     alg: str
@@ -53,17 +56,17 @@ class Upcoming:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """``successor`` signs in the place of the current key; None where that is not among ``kids``."""
+    """``successor`` replaces the current key. None if the current key is not among ``kids``."""
 
     kids: tuple[str, ...]
     successor: str | None
 
 
 async def open_keys(ambient: Ambient) -> None:
-    """`tend` for a process that begins.
+    """Runs `tend` when a process starts.
 
     Raises:
-        ConfigurationError: a key was sealed with a master secret that is not here.
+        ConfigurationError: a key was sealed with a master secret that this process does not have.
     """
     for key in await queries.every(ambient.database):
         if key.state in PUBLISHED:
@@ -72,10 +75,10 @@ async def open_keys(ambient: Ambient) -> None:
 
 
 async def tend(ambient: Ambient) -> None:
-    """Takes the keys as they are into memory, and does what is due.
+    """Reads the keys into memory and carries out the steps that are due.
 
     Raises:
-        ConfigurationError: something is due that needs a key which cannot be unsealed here.
+        ConfigurationError: a step needs a key that this process cannot unseal.
     """
     for _ in range(_ROUNDS):
         await ambient.keys.refresh()
@@ -87,8 +90,8 @@ async def tend(ambient: Ambient) -> None:
 
 
 async def advance(ambient: Ambient, steps: Iterable[Step]) -> None:
-    """One transaction with what is still due when it has the lock."""
-    # made before, because it takes long: thrown away where another process was faster
+    """Carries out, in one transaction, the steps that are still due once it has the lock."""
+    # generated before the transaction because it is slow; discarded if another process was faster
     fresh = await generate(ambient) if any(isinstance(step, MakeFirst | MakeNext) for step in steps) else None
 
     async def body(tx: Transaction) -> Revoking[None]:
@@ -103,11 +106,11 @@ async def advance(ambient: Ambient, steps: Iterable[Step]) -> None:
 
 
 async def rotate(ambient: Ambient, actor: Actor) -> Upcoming:
-    """Has the next key sign as soon as everybody can know it, and makes it where there is none.
+    """Lets the next key sign as soon as all verifiers can have it. Creates the next key if there is none.
 
     Raises:
         Forbidden: the actor lacks ``keys:write``.
-        Conflict: too many keys are published; the oldest must go first.
+        Conflict: too many keys are published. The oldest must be removed first.
     """
     fresh = await generate(ambient)
 
@@ -119,7 +122,7 @@ async def rotate(ambient: Ambient, actor: Actor) -> Upcoming:
             await queries.hurry(tx, following.kid, now=now)
             return Revoking(following.kid)
         if current is None or not has_room(keys):
-            raise Conflict("as many keys are published as there can be: wait until the oldest is gone")
+            raise Conflict("the maximum number of keys is published; wait until the oldest is removed")
         step = MakeNext(current.kid, activate_at=now)
         return Revoking(fresh.kid, await take_step(Work(ambient, tx, actor, keys, fresh), step))
 
@@ -129,13 +132,14 @@ async def rotate(ambient: Ambient, actor: Actor) -> Upcoming:
 
 
 async def revoke(ambient: Ambient, actor: Actor, kid: str) -> Revoked:
-    """Ends a key at once: it verifies nothing more in this process when this returns, and in every other within a
-    second. A new key takes the place of the current one and signs immediately, unpublished as it is: others learn of it
-    when they meet it, and until then refuse its tokens. That is the price of not trusting the old one for a moment.
+    """Revokes a key at once. When this returns, the key no longer verifies anything in this process. In every other
+    process that takes less than a second. If it is the current key, a new key replaces it and signs immediately, before
+    it is published. Other services fetch the new key when they first see it and refuse its tokens until then. That is
+    the price of not trusting the old key any longer.
 
     Raises:
         Forbidden: the actor lacks ``keys:write``.
-        NotFound: there is no such key, or it is revoked.
+        NotFound: there is no such key, or it is already revoked.
     """
     fresh = await generate(ambient)
 
@@ -156,8 +160,8 @@ async def revoke(ambient: Ambient, actor: Actor, kid: str) -> Revoked:
 
 
 async def revoke_all(ambient: Ambient, actor: Actor) -> Revoked:
-    """Ends every key at once, the next and the retired ones too, and has a new one sign: see `revoke`. For when whoever
-    has stolen one may have them all.
+    """Revokes all keys at once, including the next and the retired ones, and lets a new one sign (see `revoke`). Use it
+    if a thief may have all keys.
 
     Raises:
         Forbidden: the actor lacks ``keys:write``.
@@ -169,7 +173,7 @@ async def revoke_all(ambient: Ambient, actor: Actor) -> Revoked:
 
 
 async def replace_all(ambient: Ambient, tx: Transaction, actor: Actor, fresh: SigningKey) -> Revoking[Revoked]:
-    """`revoke_all` within the caller's transaction. After its commit call `go_on_without`.
+    """Like `revoke_all`, but within the caller's transaction. Call `go_on_without` after the commit.
 
     Raises:
         Forbidden: the actor lacks ``keys:write``.
@@ -185,23 +189,24 @@ async def replace_all(ambient: Ambient, tx: Transaction, actor: Actor, fresh: Si
 
 
 async def go_on_without(ambient: Ambient, kids: Iterable[str]) -> None:
-    """After the commit that revoked them: this process drops the keys, and takes up the one that signs now."""
+    """Call this after the commit that revoked the keys. This process drops them and starts to use the new signing
+    key."""
     for kid in kids:
         ambient.keys.drop(kid)
     await tend(ambient)
 
 
 async def generate(ambient: Ambient) -> SigningKey:
-    """A key for `replace_all`."""
-    # an RSA key takes up to a second: not on the event loop
-    return await asyncio.to_thread(SigningKey.generate, ambient.settings.key_algorithm)
+    """Generates a key for `replace_all`."""
+    # an RSA key takes up to a second, so this must not run on the event loop
+    return await asyncio.to_thread(SigningKey.generate, ambient.settings.of(KeySettings).algorithm)
 
 
 async def rewrap(vault: Vault, tx: Transaction) -> int:
-    """Seals every key with the newest master secret that is not yet, and returns how many these were.
+    """Seals all keys with the newest master secret. Returns how many were not yet.
 
     Raises:
-        ConfigurationError: one was sealed with a secret that is not here.
+        ConfigurationError: a key was sealed with a secret that this process does not have.
     """
     count = 0
     for key in await _hold(tx):
@@ -212,7 +217,7 @@ async def rewrap(vault: Vault, tx: Transaction) -> int:
 
 
 async def _hold(tx: Transaction) -> list[KeyRecord]:
-    """The keys, which nobody else changes until the transaction ends."""
+    """Locks and returns the keys. No other transaction can change them until this one ends."""
     await tx.lock(_LOCK)
     return await queries.every(tx)
 
@@ -224,4 +229,4 @@ async def _upcoming(ambient: Ambient, kid: str) -> Upcoming:
             return Upcoming(kid, key.alg, may_sign_at(key, timing, otherwise=now + timing.overlap))
         if key.kid == kid and key.state is State.CURRENT:
             return Upcoming(kid, key.alg, now)
-    raise Conflict(f"the key {kid} was revoked meanwhile")
+    raise Conflict(f"the key {kid} was revoked in the meantime")

@@ -1,4 +1,4 @@
-"""Taking one step of a plan, in the transaction of whoever takes it. What is not as the plan saw it stays as it is."""
+"""Takes one step of a plan in the caller's transaction. A key whose state has changed since the plan is left alone."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from ostiary.store.feed import Entry
 
 
 class Work(NamedTuple):
-    """What a step needs: who takes it, the keys as they are in its transaction, and a new one."""
+    """What a step needs: the actor, the keys as its transaction sees them, and a freshly generated key."""
 
     ambient: Ambient
     tx: Transaction
@@ -25,7 +25,7 @@ class Work(NamedTuple):
 
 
 async def take_step(work: Work, step: Step) -> tuple[Entry, ...]:
-    """Returns what the transaction must append to the feed."""
+    """Returns the entries that the transaction must append to the feed."""
     match step:
         case MakeFirst():
             return await _make_first(work)
@@ -71,14 +71,14 @@ async def _make_next(work: Work, step: MakeNext) -> tuple[Entry, ...]:
 
 
 async def _activate(work: Work, step: Activate) -> tuple[Entry, ...]:
-    """Raises ConfigurationError where this process cannot read one of the two: others will do it."""
+    """Raises ConfigurationError if this process cannot read one of the two keys. Another process will do the step."""
     vault, by_kid = work.ambient.vault, {key.kid: key for key in work.keys}
     unseal(vault, by_kid[step.kid])
     retiring = public(unseal(vault, by_kid[step.retiring]))
     if not await queries.retire(work.tx, step.retiring, seal_public(vault, retiring)):
         return ()
     if not await queries.activate(work.tx, step.kid):
-        raise Conflict(f"the next key {step.kid} is not there any more")
+        raise Conflict(f"the next key {step.kid} no longer exists")
     await _record(work, "keys.retired", step.retiring)
     await _record(work, "keys.activated", step.kid)
     return (feed.changed(step.kid, now=work.ambient.now()),)

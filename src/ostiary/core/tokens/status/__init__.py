@@ -1,4 +1,5 @@
-"""Status lists: one bit for the access tokens of a session and epoch, so that any verifier can see what was revoked.
+"""Status lists: one bit for the access tokens of a session and epoch, so that any verifier can see revocations.
 
-Owns the tables ``status_lists`` and ``status_slots``. Nothing here revokes: bits follow from the change feed.
+Owns the tables ``status_lists`` and ``status_slots``. Nothing is revoked here: the bits are derived from the change
+feed.
 """

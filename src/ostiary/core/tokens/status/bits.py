@@ -1,9 +1,9 @@
-"""The bits of the status lists, as the change feed sets them.
+"""The bits of the status lists, derived from the change feed.
 
-A bit stands for the tokens of one session and epoch. Which bits an entry of the feed sets, the database tells: it knows
-who has which slot. Entries are asked for as they come; now and then everything is asked for anew, because bits have to
-be cleared too: when its entry has left the feed, no token that could carry the bit is good any more, and when its slot
-is free, somebody else is given it.
+A bit stands for the tokens of one session and epoch. The database stores which session has which slot, so a query
+returns the bits that an entry of the feed sets. New entries are read as they arrive. From time to time all bits are
+rebuilt, because bits must also be cleared. Once its entry has left the feed, no valid token can carry the bit any more,
+and once its slot is free, another session may get it.
 """
 
 import asyncio
@@ -15,29 +15,30 @@ from ostiary.store.database import Database
 from ostiary.store.feed import Position, Progress, head
 
 REBUILT_EVERY: Final = 20 * 60
-"""Seconds after which whoever asks next has all bits asked for anew. Others do not wait for that."""
+"""Seconds after which the next caller rebuilds all bits. Other callers do not wait for the rebuild."""
 
 USED_FOR: Final = 30 * 60
-"""Seconds after which they do: bits that were set longer ago are not shown."""
+"""Seconds after which every caller waits for the rebuild. Older bits are not served."""
 
 NEEDED: Final = 40 * 60
-"""Seconds before a slot is free in which its bit is set no more. What was set before is gone by then, also from the
-copies that somebody may have; and no token carries it any more (see `ostiary.core.tokens.status.service`)."""
+"""Seconds before a slot becomes free in which its bit is no longer set. Bits that were set before that are gone by the
+time the slot is free, also from cached copies, and no token carries them any more (see
+`ostiary.core.tokens.status.service`)."""
 
 SETTLED: Final = 30
-"""Seconds after which entries are considered once more: on PostgreSQL a transaction that began before a revocation may
-have taken a slot, for tokens that it refuses, and be visible only after it."""
+"""Seconds after which entries are processed a second time. On PostgreSQL, a transaction that began before a revocation
+may take a slot for tokens that the revocation refuses, and become visible only after it."""
 
 _ENTRIES: Final = 2_000
-"""Of the feed, considered by one statement."""
+"""Entries of the feed that one statement processes."""
 
 
 class StatusBits:
     """Nothing is read before the first `refresh`.
 
     Args:
-        feed: how far this process has read.
-        size: entries of a list.
+        feed: how far this process has read the feed.
+        size: the number of entries in a list.
     """
 
     def __init__(self, database: Database, feed: Progress, *, clock: Clock, size: int) -> None:
@@ -48,17 +49,17 @@ class StatusBits:
         self._reading = asyncio.Lock()
         self._rebuilding = asyncio.Lock()
         self._lists: dict[int, bytearray] = {}
-        self._read = Position(-1, 0)  # of no feed
+        self._read = Position(-1, 0)  # matches no feed
         self._rebuilt_at = 0
         self._settled = 0
-        self._settles: tuple[int, int] | None = None  # when, and up to which entry
+        self._settles: tuple[int, int] | None = None  # the time, and the last entry
 
     def of(self, number: int) -> bytes:
-        """The bits of a list, that of entry 0 the least significant one of the first byte."""
+        """The bits of a list. Entry 0 is the least significant bit of the first byte."""
         return bytes(self._lists.get(number) or self._zeros())
 
     async def refresh(self) -> None:
-        """Brings the bits up to what this process has read of the feed. Raises StoreUnavailable."""
+        """Updates the bits to what this process has read of the feed. Raises StoreUnavailable."""
         now = self._clock.now()
         if self._is_older_than(REBUILT_EVERY, now):
             await self._rebuild(now)
@@ -71,7 +72,7 @@ class StatusBits:
 
     async def _rebuild(self, now: int) -> None:
         if self._rebuilding.locked() and not self._is_older_than(USED_FOR, now):
-            return  # somebody is at it, and what there is can be used in the meantime
+            return  # another caller is rebuilding, and the existing bits can still be used
         async with self._rebuilding:
             if self._is_older_than(REBUILT_EVERY, now):
                 await self._replace(now)
@@ -82,10 +83,10 @@ class StatusBits:
         await self._consider(lists, 0, end.seq, now)
         async with self._reading:
             is_same_feed = end.generation == self._read.generation
-            if is_same_feed and self._read.seq > end.seq:  # the old ones went on in the meantime
+            if is_same_feed and self._read.seq > end.seq:  # the old bits have advanced in the meantime
                 await self._consider(lists, end.seq, self._read.seq, now)
                 end = self._read
-            # what has settled in the old lists since may have been considered too early for the new ones
+            # entries that have settled in the old lists since then may have been read too early for the new ones
             self._settled, self._settles = settled if is_same_feed else 0, None
             self._lists, self._read, self._rebuilt_at = lists, end, now
 
@@ -94,14 +95,14 @@ class StatusBits:
             if not self._feed.has_passed(self._read):
                 return
             end = await head(self._database)
-            if end.generation == self._read.generation:  # else all is to be asked for anew, by the next who asks
+            if end.generation == self._read.generation:  # otherwise the next caller rebuilds everything
                 await self._consider(self._lists, self._read.seq, end.seq, now)
                 self._read = end
 
     async def _settle(self, now: int) -> None:
-        """Considers once more what was considered `SETTLED` ago."""
+        """Processes the entries a second time, `SETTLED` seconds after the first."""
         if self._settles is not None and now >= self._settles[0]:
-            upto, lists, self._settles = self._settles[1], self._lists, None  # others do not wait for it
+            upto, lists, self._settles = self._settles[1], self._lists, None  # other callers do not wait for it
             await self._consider(lists, self._settled, upto, now)
             if lists is self._lists:
                 self._settled = upto
@@ -109,7 +110,7 @@ class StatusBits:
             self._settles = now + SETTLED * MICROSECONDS, self._read.seq
 
     async def _consider(self, lists: dict[int, bytearray], after: int, upto: int, now: int) -> None:
-        """Sets the bits of the entries after one number up to another."""
+        """Sets the bits for the entries after ``after`` up to ``upto``."""
         needed = now + NEEDED * MICROSECONDS
         least = await queries.least_of_everybody(self._database, after=after, upto=upto)
         if least is not None:

@@ -1,4 +1,4 @@
-"""The ``status`` claim of an access token: which bit of which list is its own."""
+"""The ``status`` claim of an access token: the list and the bit that belong to it."""
 
 from typing import Final
 
@@ -15,14 +15,15 @@ def status_list_uri(settings: Settings, number: int) -> str:
 
 
 def claim(settings: Settings, slot: Slot | None) -> Status | None:
-    """Of a token whose session has ``slot``."""
+    """The claim for a token whose session has ``slot``."""
     if slot is None:
         return None
     return Status(StatusListEntry(idx=slot.index, uri=status_list_uri(settings, slot.list)))
 
 
 def own_entry(settings: Settings, token: AccessToken) -> tuple[int, int] | None:
-    """List number and index that ``claim`` has put into a token; None where it has none, or one of another place."""
+    """The list number and index that `claim` put into a token. None if it has no claim, or one that refers to another
+    server."""
     if token.status is None:
         return None
     entry = token.status.status_list

@@ -1,9 +1,9 @@
-"""Status lists as others fetch them: Status List Tokens (Token Status List §5.1).
+"""Status lists as other services fetch them: Status List Tokens (Token Status List §5.1).
 
-How late a verifier may hear of a revocation is the sum of what this process lags behind the feed (milliseconds, as a
-rule), of the time between two looks (`PAUSE`), of what caches on the way may keep (`MAX_AGE`), and of `TTL`, for which
-the verifier keeps its copy. A copy is signed anew so early that a verifier which counts `TTL` from ``iat`` does not get
-one that is used up. Whatever caches do, nobody goes by a copy after ``exp``.
+The longest delay until a verifier sees a revocation is the sum of four parts: the lag of this process behind the feed
+(usually milliseconds), the time between two checks (`PAUSE`), the time that caches on the way may keep a copy
+(`MAX_AGE`), and the time that the verifier keeps its copy (`TTL`). A copy is signed again early enough that a verifier
+which counts `TTL` from ``iat`` does not get an outdated one. Whatever caches do, no verifier uses a copy after ``exp``.
 """
 
 import asyncio
@@ -31,7 +31,8 @@ from ostiary.verifier.status_list import (
 )
 
 LIST_SIZE: Final = 2**20
-"""Entries of one list: many, so that who fetches it does not tell whose token it holds (herd privacy)."""
+"""Entries of one list. There are many, so that fetching a list does not reveal whose token the verifier has (herd
+privacy)."""
 
 TTL: Final = 60
 """Seconds after which a verifier fetches a fresh copy."""
@@ -40,21 +41,22 @@ MAX_AGE: Final = TTL // 2
 """Seconds for which caches may keep a copy."""
 
 LIFETIME: Final = 300
-"""Seconds from ``iat`` to ``exp``: for so long a verifier may do without a fresh copy."""
+"""Seconds from ``iat`` to ``exp``. A verifier that cannot fetch a fresh copy may use the old one for this long."""
 
 PAUSE: Final = 1
-"""Seconds for which a copy is the answer without another look: who asks again and again has nothing computed."""
+"""Seconds for which a copy is served without another check. Frequent requests cause no extra computation."""
 
 _RENEWED: Final = TTL // 4
-"""Seconds after which a copy is signed anew though no bit has changed."""
+"""Seconds after which a copy is signed again even if no bit has changed."""
 
 _LEVEL: Final = 6
-"""Of zlib. The specification recommends the highest (§4.1): it saves a fifth and takes five times as long, or more."""
+"""The zlib level. The specification recommends the highest (§4.1), which saves a fifth but takes at least five times as
+long."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """A signed list, and what it was made of. Times are in microseconds since the epoch."""
+    """A signed list and its input. Times are in microseconds since the epoch."""
 
     text: str
     bits: bytes
@@ -65,7 +67,7 @@ class _Copy:
 
 
 class PublishedLists:
-    """The `ostiary.core.plug.StatusLists` of an installation. Nothing is computed before somebody asks."""
+    """The `ostiary.core.plug.StatusLists` of an installation. Lists are computed on request."""
 
     def __init__(
         self,
@@ -95,13 +97,14 @@ class PublishedLists:
         copy = self._current(number)
         if copy is None:
             await self._bits.refresh()
-            async with self._making[number]:  # many ask at once, one computes
+            async with self._making[number]:  # of many concurrent requests, one computes
                 copy = self._current(number) or await self._renewed(number)
                 self._copies[number] = copy
         return copy.text
 
     async def _is_there(self, number: int) -> bool:
-        """A list that nobody needs any more is removed; asked for is that when its copy is signed anew."""
+        """Whether the list exists. Unused lists are removed. The database is queried only when the copy must be signed
+        again."""
         copy = self._copies.get(number)
         if copy is not None and self._is_within(_RENEWED, copy.signed_at):
             return True
@@ -138,4 +141,4 @@ class PublishedLists:
         return _Copy(text, bits, lst, key.kid, signed_at=now, seen_at=now)
 
     def _is_within(self, seconds: int, moment: int) -> bool:
-        return 0 <= self._clock.now() - moment < seconds * MICROSECONDS  # a clock that was set back renews
+        return 0 <= self._clock.now() - moment < seconds * MICROSECONDS  # renewed as well if the clock was set back

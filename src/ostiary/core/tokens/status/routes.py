@@ -10,6 +10,7 @@ from ostiary.core.plug import (
     Csrf,
     Empty,
     Place,
+    Policy,
     Route,
     SignedText,
     Speaks,
@@ -20,9 +21,9 @@ from ostiary.core.tokens.status.published import MAX_AGE
 from ostiary.errors import NotFound, RevocationsUnknown
 from ostiary.verifier.status_list import STATUS_LIST_MEDIA_TYPE
 
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")  # one spelling: a list has one URI, which is its `sub`
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")  # only one spelling: the URI of a list is its `sub`
 
-# must-revalidate: better no list than one in which a revoked token is good still (RFC 9111 §5.2.2.2)
+# must-revalidate: no list is better than a stale one in which a revoked token is still valid (RFC 9111 §5.2.2.2)
 _FOR_EVERYBODY: Final = (
     ("cache-control", f"public, max-age={MAX_AGE}, must-revalidate"),
     ("access-control-allow-origin", "*"),
@@ -44,13 +45,15 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/status/{number}",
         summary="Which access tokens were revoked, as a Token Status List",
+        policy=Policy(
+            speaks=Speaks.JSON,
+            credential=Credential.NONE,
+            csrf=Csrf.SAFE,
+            limit=Unlimited(because="public data; a list is computed at most once a second, else it comes from memory"),
+        ),
         handler=status_list,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.NONE,
-        csrf=Csrf.SAFE,
-        limit=Unlimited(because="public data; a list is computed once a second at most, and else from memory"),
         answers={200: SignedText},
         errors=(RevocationsUnknown,),
     ),

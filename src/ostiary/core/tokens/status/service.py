@@ -1,4 +1,4 @@
-"""Which bit stands for a session's access tokens, and how one of them is set."""
+"""Assigns a bit to the access tokens of a session, and sets single bits."""
 
 from typing import Final
 
@@ -7,21 +7,24 @@ from ostiary.core.plug import Ambient
 from ostiary.core.revocations import status_set
 from ostiary.core.sessions import queries as sessions
 from ostiary.core.sessions.model import Session, Slot
+from ostiary.core.tokens.settings import TokenSettings
 from ostiary.core.tokens.status import queries
 from ostiary.store.database import Transaction
 from ostiary.store.feed import Entry
 
 _TRIES: Final = 16
-"""Random places that are tried before another list is opened: with a million entries, when one is about half full."""
+"""Random indexes that are tried before a new list is created. With a million entries, that happens when a list is about
+half full."""
 
 _AFTER_THE_LAST_TOKEN: Final = 3600
-"""Seconds for which a slot stays taken after the last token that carries it: for slow clocks and copies in caches."""
+"""Seconds for which a slot stays taken after the last token that carries it. This covers slow clocks and cached
+copies."""
 
 
 async def slot_for(ambient: Ambient, tx: Transaction, session: Session, *, ver: int) -> Slot | None:
-    """The slot of a session's access tokens of one epoch: the same while the epoch lasts, a random one for each new.
-    None where there are no status lists. The caller holds the session's row."""
-    if not ambient.settings.status_lists:
+    """The slot for the access tokens of a session. It stays the same within an epoch; a new epoch gets a new random
+    slot. None if status lists are off. The caller holds the lock on the session row."""
+    if not ambient.settings.of(TokenSettings).status_lists:
         return None
     if session.slot is not None and session.slot.ver == ver:
         return session.slot
@@ -31,17 +34,17 @@ async def slot_for(ambient: Ambient, tx: Transaction, session: Session, *, ver: 
 
 
 async def refuse_slot(tx: Transaction, number: int, index: int, *, now: int) -> Entry:
-    """Sets the bit of a slot itself, and returns the entry to append to the feed. As long as the entry is there nobody
-    else has the slot, whose tokens would be refused from the beginning."""
+    """Sets the bit of one slot and returns the entry to append to the feed. The slot stays reserved while the entry
+    exists. Otherwise the tokens of its next session would be refused from the start."""
     entry = status_set(number, index, now=now)
     await queries.keep(tx, number, index, until=entry.until + _AFTER_THE_LAST_TOKEN * MICROSECONDS)
     return entry
 
 
 async def sweep(tx: Transaction, now: int) -> int:
-    """Frees slots whose time is over, and removes lists that nobody needs any more."""
+    """Frees expired slots and removes lists that are no longer needed."""
     freed = await queries.delete_expired(tx, now)
-    # long after another list was opened, so that no transaction still takes a slot of the one before
+    # long after a newer list was created, so that no transaction can still take a slot of the older one
     return freed + await queries.delete_empty(tx, opened_before=now - _AFTER_THE_LAST_TOKEN * MICROSECONDS)
 
 
@@ -58,4 +61,4 @@ async def _take(ambient: Ambient, tx: Transaction, session: Session, *, ver: int
 
 
 def _random_index(ambient: Ambient) -> int:
-    return int.from_bytes(ambient.random.token(4), "big") % ambient.status_lists.size  # a power of two divides evenly
+    return int.from_bytes(ambient.random.token(4), "big") % ambient.status_lists.size  # unbiased: a power of two

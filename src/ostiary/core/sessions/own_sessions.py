@@ -1,4 +1,4 @@
-"""GET and DELETE /auth/sessions: here and not in `sessions`, because a session is shown with its device."""
+"""GET and DELETE /auth/sessions. The devices slice provides the device names."""
 
 from datetime import datetime
 from typing import Final
@@ -6,17 +6,14 @@ from typing import Final
 import msgspec
 
 from ostiary.core.clock import moment
-from ostiary.core.devices import queries
 from ostiary.core.plug import (
+    OWN_READ,
+    OWN_WRITE,
     Answer,
     Call,
-    Credential,
-    Csrf,
     Empty,
     Place,
     Route,
-    Speaks,
-    Unlimited,
 )
 from ostiary.core.sessions.answers import signed_out
 from ostiary.core.sessions.model import Listed
@@ -31,15 +28,15 @@ class OfDevice(msgspec.Struct, frozen=True):
 
 
 class OwnSession(msgspec.Struct, frozen=True):
-    """``device_name`` is what the sign-in called it; ``last_seen`` is the newest refresh. ``ip`` and ``user_agent`` are
-    those of the sign-in."""
+    """``device_name`` is the name that the client chose at sign-in. ``last_seen`` is the latest refresh. ``ip`` and
+    ``user_agent`` are those of the sign-in."""
 
     id: str
     device: OfDevice | None
     device_name: str | None
     ip: str
     user_agent: str
-    created: datetime
+    created_at: datetime
     last_seen: datetime
     expires_at: datetime
     current: bool
@@ -51,7 +48,9 @@ class OwnSessions(msgspec.Struct, frozen=True):
 
 async def sessions(call: Call[Empty]) -> Answer:
     database, caller = call.ambient.database, call.me
-    names = {device.id: device.name for device in await queries.of_account(database, caller.account_id)}
+    names: dict[str, str] = {}
+    for names_of in call.ambient.device_names:
+        names |= await names_of(database, caller.account_id)
     live = await live_of(database, caller.account_id, now=call.ambient.now())
     newest_first = sorted(live, key=lambda listed: listed.session.created_at, reverse=True)
     return Answer(200, OwnSessions(tuple(_shown(each, names, current=caller.session_id) for each in newest_first)))
@@ -77,7 +76,7 @@ def _shown(listed: Listed, names: dict[str, str], *, current: str) -> OwnSession
         device_name=session.device_name,
         ip=listed.source,
         user_agent=listed.user_agent,
-        created=moment(session.created_at),
+        created_at=moment(session.created_at),
         last_seen=moment(listed.last_seen_at),
         expires_at=moment(session.expires_at),
         current=session.id == current,
@@ -89,14 +88,11 @@ ROUTES: Final = (
         method="GET",
         place=Place.PREFIX,
         path="/sessions",
-        summary="Where I am signed in",
+        summary="List my sessions",
+        policy=OWN_READ,
         handler=sessions,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.ACCESS,
-        csrf=Csrf.SAFE,
-        limit=Unlimited(because="the access token is checked first, without the database"),
         answers={200: OwnSessions},
         errors=(),
     ),
@@ -105,13 +101,10 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/sessions",
         summary="Sign me out everywhere",
+        policy=OWN_WRITE,
         handler=end_all,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.ACCESS,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=Unlimited(because="the access token is checked first, without the database"),
         answers={204: None},
         errors=(NotFound, Forbidden),
     ),
@@ -120,13 +113,10 @@ ROUTES: Final = (
         place=Place.PREFIX,
         path="/sessions/{id}",
         summary="End one of my sessions",
+        policy=OWN_WRITE,
         handler=end,
         body=Empty,
         query=Empty,
-        speaks=Speaks.JSON,
-        credential=Credential.ACCESS,
-        csrf=Csrf.SAME_ORIGIN,
-        limit=Unlimited(because="the access token is checked first, without the database"),
         answers={204: None},
         errors=(NotFound,),
     ),

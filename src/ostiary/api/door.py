@@ -1,0 +1,55 @@
+"""What every door has: the way to the open installation, and who acts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from ostiary.core.clock import MICROSECONDS
+from ostiary.core.plug import Actor, Ambient
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as WithDefault
+
+    P = WithDefault("P", default=Any)
+else:
+    P = TypeVar("P")
+"""The application's profile class. Type checkers take Any where it is not given."""
+
+MOST_LISTED: Final = 1000
+"""Entries of one page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list. ``next`` goes into ``after`` to get the following part; None at the end."""
+
+    items: tuple[T, ...]
+    next: str | None
+
+
+class Door:
+    """Verbs of one kind, in the name of one actor."""
+
+    def __init__(self, ambient: Callable[[], Ambient], actor: Actor) -> None:
+        self._need = ambient
+        self._actor = actor
+
+    @property
+    def _ambient(self) -> Ambient:
+        """Raises Unavailable unless the installation is open."""
+        return self._need()
+
+
+def checked_limit(limit: int) -> int:
+    """Raises ValueError unless between 1 and `MOST_LISTED`."""
+    if not 1 <= limit <= MOST_LISTED:
+        raise ValueError(f"limit must be between 1 and {MOST_LISTED}, not {limit}")
+    return limit
+
+
+def moment(microseconds: int) -> datetime:
+    """A stored time, in UTC."""
+    return datetime.fromtimestamp(microseconds / MICROSECONDS, UTC)

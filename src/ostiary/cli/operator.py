@@ -1,0 +1,14 @@
+"""Who acts at the command line."""
+
+import os
+import pwd
+
+from ostiary.core.plug import Actor
+
+
+def operator() -> Actor:
+    """The user of the operating system, by its number, which no environment variable changes."""
+    try:
+        return Actor.operator(pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:  # in a container the user often has no name
+        return Actor.operator(f"uid {os.getuid()}")

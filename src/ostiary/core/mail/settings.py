@@ -1,0 +1,52 @@
+"""Settings of mail."""
+
+import urllib.parse
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import ClassVar, Final
+
+from ostiary.core.settings import Secret, Section, Settings, setting
+
+PORTS: Final = {"smtp": 587, "smtps": 465}
+
+
+def split_smtp(url: str) -> tuple[urllib.parse.SplitResult, int | None] | None:
+    """The parts and the port of an SMTP URL, or None where it is none."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return (parts, parts.port) if parts.scheme in PORTS and parts.hostname else None
+    except ValueError:
+        return None
+
+
+def read_sender(text: str) -> Address | None:
+    """``Name <name@example.com>`` as an address, or None."""
+    name, spec = parseaddr(text)
+    try:
+        return Address(display_name=name, addr_spec=spec)
+    except (ValueError, IndexError):
+        return None
+
+
+def _check_smtp(url: Secret | None, _: Settings) -> str | None:
+    # without the URL: it may hold a password
+    fits = url is None or split_smtp(url.reveal()) is not None
+    return None if fits else "must be like smtp://user:password@host:587 or smtps://host"
+
+
+def _check_sender(sender: str, _: Settings) -> str | None:
+    return None if read_sender(sender) else f"must be like Name <name@example.com>, not {sender!r}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailSettings(Section):
+    section: ClassVar[str] = "mail"
+
+    smtp: Secret | None = setting(
+        "The mail server: smtp://user:password@host:587 (STARTTLS) or smtps://… . Empty: mails are printed to the "
+        "console.",
+        None,
+        check=_check_smtp,
+    )
+    sender: str = setting("The sender of mails.", "Ostiary <no-reply@localhost>", check=_check_sender)

@@ -1,0 +1,86 @@
+"""What concerns the whole installation, and the way to every section."""
+
+import re
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, TypeVar
+
+from ostiary.core.settings.secret import NEW_SECRET, Secret
+from ostiary.core.settings.section import Section, setting
+from ostiary.core.settings.urls import plain_url
+
+_DEVELOPMENT_ISSUER: Final = "http://127.0.0.1:8000"
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+S = TypeVar("S", bound=Section)
+
+
+def _check_issuer(issuer: str, settings: "Settings") -> str | None:
+    # RFC 8414 §2: an https URL without query or fragment. http is for development on this machine.
+    parts = plain_url(issuer)
+    if parts is None:
+        return f"must be an http(s) URL without user, query or fragment, not {issuer!r}"
+    if issuer.endswith("/"):
+        return "must not end with a slash, because verifiers compare `iss` character by character"
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        return "must be https, except on the loopback interface"
+    if settings.production and issuer == _DEVELOPMENT_ISSUER:
+        return "must be set in production: the https URL under which callers reach this server"
+    if settings.production and parts.scheme == "http":
+        return "must be https in production"
+    return None
+
+
+def _check_prefix(prefix: str, _: "Settings") -> str | None:
+    fits = re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", prefix)
+    return None if fits else f"must be a path such as /auth, not {prefix!r}"
+
+
+def _check_secret(secret: Secret | None, settings: "Settings") -> str | None:
+    needed = settings.production and secret is None
+    return f"must be set in production. This prints a new one: {NEW_SECRET}" if needed else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Section):
+    """Every setting of an installation: the top-level ones as attributes, the others with ``of(SectionClass)``.
+    Durations are whole seconds."""
+
+    section: ClassVar[str] = ""
+
+    database: str = setting(
+        "The database: sqlite:///file.db or postgresql://user@host/name.", "sqlite:///ostiary.db", shown=False
+    )
+    issuer: str = setting(
+        "The URL under which callers reach Ostiary. It is the `iss` claim of every token.",
+        _DEVELOPMENT_ISSUER,
+        check=_check_issuer,
+    )
+    production: bool = setting("Refuse to start with development defaults.", default=False)
+    prefix: str = setting("The path under which the routes are served.", "/auth", check=_check_prefix)
+    secret: Secret | None = setting(
+        "The master secret: at least 32 random bytes as text. To rotate it, give several, newest first, separated by "
+        "spaces. Empty: a file beside the SQLite database.",
+        None,
+        check=_check_secret,
+    )
+    hot: str | None = setting(
+        "Where rate limits and replay caches are kept: valkey://host:port/0. Empty: in the database.", None, shown=False
+    )
+    sections: Mapping[type[Section], Any] = field(default_factory=dict, repr=False)
+
+    def of(self, section: type[S]) -> S:
+        """The settings of a slice. Raises LookupError where no enabled slice states them."""
+        found: S = self.sections[section]
+        return found
+
+    @property
+    def issuer_host(self) -> str:
+        return urllib.parse.urlsplit(self.issuer).hostname or ""
+
+    @property
+    def issuer_origin(self) -> str:
+        """The issuer's origin as browsers write it: lower case, without the scheme's default port (RFC 6454 §6.2)."""
+        parts = urllib.parse.urlsplit(self.issuer)
+        return f"{parts.scheme}://{parts.netloc}".lower().removesuffix(":443" if parts.scheme == "https" else ":80")

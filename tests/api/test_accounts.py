@@ -1,0 +1,159 @@
+"""``auth.accounts``: what an application does with accounts, on both engines."""
+
+import pytest
+
+from ostiary.api import Account, Actor
+from ostiary.core.plug import ActorKind, Source
+from ostiary.errors import Conflict, Forbidden, InvalidBody, InvalidEmail, NotFound, PasswordRejected
+from ostiary.verifier import Principal
+from tests.core.installation import EMAIL, PASSWORD, by, installation, tokens_of
+
+OTHER = "grace@example.com"
+
+
+async def test_an_application_creates_an_account_that_can_sign_in(database_url):
+    async with installation(database_url) as house:
+        made = await house.auth.accounts.create(email=EMAIL, password=PASSWORD, roles=["moderator"])
+        assert (made.email, made.email_verified, made.disabled) == (EMAIL, True, False)
+        assert made.roles == ("moderator", "user")
+        assert made.created_at.utcoffset().total_seconds() == 0
+        assert tokens_of(await house.login()).claims["sub"] == made.id
+        (event,) = await house.events("accounts.created")
+        assert (event["actor_kind"], event["actor_id"]) == ("application", "application")
+
+
+async def test_an_account_is_found_by_id_and_by_address_in_any_case(database_url):
+    async with installation(database_url) as house:
+        ada = await house.person()
+        found = await house.auth.accounts.get(ada.id)
+        assert found == await house.auth.accounts.by_email(EMAIL.upper())
+        assert isinstance(found, Account)
+        with pytest.raises(AttributeError):
+            found.email = "x"
+        for nobody in ("acc_nobody", ""):
+            with pytest.raises(NotFound):
+                await house.auth.accounts.get(nobody)
+        for nobody in (OTHER, "no address"):
+            with pytest.raises(NotFound):
+                await house.auth.accounts.by_email(nobody)
+
+
+async def test_accounts_are_listed_page_by_page_with_their_roles(database_url):
+    async with installation(database_url) as house:
+        people = [await house.person(f"person{number:02}@example.com", "moderator") for number in range(7)]
+        seen, after = [], None
+        while True:
+            page = await house.auth.accounts.list(after=after, limit=3)
+            assert len(page.items) <= 3
+            seen += page.items
+            after = page.next
+            if after is None:
+                break
+        assert [account.id for account in seen] == [person.id for person in people]
+        assert {account.roles for account in seen} == {("moderator", "user")}
+        for limit in (0, 1001):
+            with pytest.raises(ValueError, match="limit"):
+                await house.auth.accounts.list(limit=limit)
+
+
+async def test_roles_and_state_take_effect_at_once_and_raise_the_version(database_url):
+    async with installation(database_url) as house:
+        await house.person("root@example.com", "admin")
+        ada = await house.person()
+        tokens = await house.session(ada)
+        given = await house.auth.accounts.set_roles(ada.id, add={"moderator"})
+        assert (given.roles, given.version) == (("moderator", "user"), 2)
+        assert not await house.is_let_in(tokens.access)
+        assert await house.auth.accounts.permissions(ada.id) == ("users:read",)
+        disabled = await house.auth.accounts.disable(ada.id)
+        assert (disabled.disabled, disabled.version) == (True, 3)
+        assert (await house.auth.accounts.enable(ada.id)).disabled is False
+        with pytest.raises(InvalidBody):
+            await house.auth.accounts.set_roles(ada.id, add={"emperor"})
+        with pytest.raises(Conflict):
+            await house.auth.accounts.disable((await house.auth.accounts.by_email("root@example.com")).id)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"email": "no address"}, InvalidEmail),
+        ({"password": "short"}, PasswordRejected),
+        ({"roles": ["emperor"]}, InvalidBody),
+        ({"email": EMAIL}, Conflict),
+        ({"profile": object()}, InvalidBody),
+    ],
+)
+async def test_an_account_that_cannot_be_created_leaves_nothing_behind(sqlite_url, given, error):
+    async with installation(sqlite_url) as house:
+        await house.person()
+        with pytest.raises(error):
+            await house.auth.accounts.create(**{"email": OTHER, "password": PASSWORD, **given})
+        assert len(await house.rows("select id from accounts")) == 1
+        assert await house.events("accounts.created") == []
+
+
+async def test_acting_as_somebody_can_do_no_more_than_they_may(database_url):
+    async with installation(database_url) as house:
+        moderator, ada = await house.person("mo@example.com", "moderator"), await house.person()
+        api = house.auth.acting_as(by(moderator))
+        assert (await api.accounts.get(ada.id)).email == EMAIL
+        assert (await api.accounts.list()).next is None
+        for attempt in (
+            api.accounts.create(email=OTHER, password=PASSWORD),
+            api.accounts.set_roles(ada.id, add={"moderator"}),
+            api.accounts.disable(ada.id),
+            api.sessions.end_all(ada.id),
+            api.clients.create(name="orders"),
+            api.keys.rotate(),
+            api.keys.list(),
+            api.audit.events(),
+        ):
+            with pytest.raises(Forbidden):
+                await attempt
+        own = house.auth.acting_as(by(ada))
+        assert (await own.accounts.get(ada.id)).id == ada.id
+        for attempt in (own.accounts.get(moderator.id), own.accounts.list(), own.accounts.by_email(EMAIL)):
+            with pytest.raises(Forbidden):
+                await attempt
+
+
+async def test_an_admin_acts_with_a_token_and_its_scope_is_an_upper_bound(sqlite_url):
+    async with installation(sqlite_url) as house:
+        admin, ada = await house.person("root@example.com", "admin"), await house.person()
+        headers = [(b"authorization", f"Bearer {(await house.session(admin)).access}".encode())]
+        principal = house.auth.authenticate(headers, method="GET")
+        assert isinstance(principal, Principal)
+        await house.auth.acting_as(principal).accounts.disable(ada.id)
+        (event,) = await house.events("accounts.disabled")
+        assert (event["actor_kind"], event["actor_id"]) == ("account", admin.id)
+
+        def scoped(*scope):
+            actor = Actor.of(principal, source=Source("192.0.2.1"))
+            return house.auth.acting_as(Actor(actor.kind, actor.id, actor.source, "", "", scope=frozenset(scope)))
+
+        with pytest.raises(Forbidden):
+            await scoped("users:read").accounts.enable(ada.id)
+        assert (await scoped("users:read").accounts.get(ada.id)).disabled
+        assert not (await scoped("users:read", "users:write").accounts.enable(ada.id)).disabled
+
+
+async def test_a_service_client_has_no_permission_and_gives_no_roles(sqlite_url):
+    """Clients are checked like accounts. Before, everything that was no account could give every role."""
+    async with installation(sqlite_url) as house:
+        ada = await house.person()
+        actor = Actor(ActorKind.CLIENT, "client_x", Source("192.0.2.1"), "", "")
+        with pytest.raises(Forbidden):
+            await house.auth.acting_as(actor).accounts.set_roles(ada.id, add={"admin"})
+
+
+async def test_somebody_who_manages_accounts_gives_no_role_above_their_own(sqlite_url):
+    async with installation(sqlite_url) as house:
+        await house.ambient.database.execute("insert into roles values ('helper', '[\"users:read\",\"users:write\"]')")
+        helper = await house.person("helper@example.com", "helper")
+        api = house.auth.acting_as(by(helper))
+        with pytest.raises(Forbidden):
+            await api.accounts.create(email=OTHER, password=PASSWORD, roles=["admin"])
+        with pytest.raises(Forbidden):
+            await api.accounts.set_roles(helper.id, add={"admin"})
+        assert (await api.accounts.create(email=OTHER, password=PASSWORD, roles=["helper"])).roles == ("helper", "user")

@@ -1,0 +1,119 @@
+"""``auth.on``: listeners hear about an event after the commit, and can harm nobody."""
+
+import asyncio
+import logging
+
+import pytest
+
+from ostiary.api import Event
+from ostiary.errors import ConfigurationError
+from ostiary.settings import RegistrationSettings
+from tests.core.installation import EMAIL, PASSWORD, installation, ostiary
+
+
+class Heard:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.arrived = asyncio.Event()
+
+    async def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        self.arrived.set()
+
+    async def one(self) -> Event:
+        async with asyncio.timeout(10):
+            await self.arrived.wait()
+        (event,) = self.events
+        return event
+
+
+def listener(heard):
+    async def listen(event):
+        await heard(event)
+
+    return listen
+
+
+async def test_a_listener_gets_a_typed_event_after_the_commit(database_url):
+    async with installation(database_url) as house:
+        heard, visible = Heard(), []
+
+        @house.auth.on("accounts.registered")
+        async def welcome(event: Event) -> None:
+            visible.append(await house.auth.accounts.get(event.account_id))
+            await heard(event)
+
+        await house.register()
+        event = await heard.one()
+        assert visible[0].email == EMAIL, "the row is committed when the listener runs"
+        assert (event.type, event.account_id, event.outcome) == ("accounts.registered", visible[0].id, "success")
+        (recorded,) = (await house.auth.audit.events(type="accounts.registered")).items
+        assert recorded == event
+
+
+async def test_what_is_rolled_back_is_not_heard(sqlite_url):
+    async with installation(sqlite_url) as house:
+        await house.person()
+        heard, failed = Heard(), Heard()
+        house.auth.on("accounts.registered")(listener(heard))
+        house.auth.on("sign_in.failed")(listener(failed))
+        await house.register()  # the address is taken
+        await house.login(password="a kettle that hums in winter")
+        assert (await failed.one()).outcome == "refused", "a refusal that is committed is heard"
+        assert heard.events == []
+
+
+async def test_a_listener_that_fails_is_logged_and_harms_nobody(sqlite_url, caplog):
+    async with installation(sqlite_url) as house:
+        heard = Heard()
+
+        @house.auth.on("sign_in.succeeded")
+        async def broken(_event: Event) -> None:
+            raise RuntimeError("hunter2")
+
+        house.auth.on("sign_in.succeeded")(listener(heard))
+        await house.person()
+        with caplog.at_level(logging.ERROR, "ostiary.listeners"):
+            assert (await house.login()).status_code == 200
+            await heard.one()
+        (line,) = [record for record in caplog.records if record.name == "ostiary.listeners"]
+        assert (line.getMessage(), line.type) == ("listener.failed", "sign_in.succeeded")
+        assert "broken" in line.listener
+        assert "hunter2" not in line.error
+
+
+async def test_no_caller_waits_for_a_listener(sqlite_url):
+    async with installation(sqlite_url) as house:
+        go_on = asyncio.Event()
+
+        @house.auth.on("sign_in.succeeded")
+        async def slow(_event: Event) -> None:
+            await go_on.wait()
+
+        await house.person()
+        async with asyncio.timeout(30):
+            assert (await house.login()).status_code == 200
+        go_on.set()
+
+
+async def test_registering_from_a_mail_link_is_heard_when_the_account_exists(sqlite_url):
+    async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
+        heard = Heard()
+        house.auth.on("accounts.registered")(listener(heard))
+        await house.register()
+        link = (await house.mails())[-1].text.partition("#")[2].split()[0]
+        assert heard.events == []
+        await house.post("/email/verify", {"token": link, "password": PASSWORD})
+        assert (await heard.one()).account_id is not None
+
+
+def test_an_unknown_event_or_a_function_that_is_not_async_is_refused_at_import_time(sqlite_url):
+    auth = ostiary(sqlite_url)
+    with pytest.raises(ConfigurationError, match=r"did you mean accounts\.registered\?"):
+        auth.on("account.registered")
+    with pytest.raises(ConfigurationError, match="async"):
+
+        @auth.on("accounts.registered")
+        def plain(_event: Event) -> None: ...

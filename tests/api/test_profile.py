@@ -1,0 +1,190 @@
+"""The application's own account fields: validated, kept, and shown, and never a 500."""
+
+import dataclasses
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import msgspec
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from ostiary import Ostiary
+from ostiary.api import WRITABLE
+from ostiary.errors import ConfigurationError, Conflict, InvalidBody
+from ostiary.settings import RegistrationSettings
+from tests.core.installation import EMAIL, PASSWORD, installation, tokens_of
+
+
+class AsStruct(msgspec.Struct, kw_only=True):
+    nickname: Annotated[str, WRITABLE, msgspec.Meta(max_length=20)] = ""
+    tags: Annotated[list[str], WRITABLE] = []
+    plan: str = "free"
+
+
+@dataclass(kw_only=True)
+class AsDataclass:
+    nickname: Annotated[str, WRITABLE, msgspec.Meta(max_length=20)] = ""
+    tags: Annotated[list[str], WRITABLE] = field(default_factory=list)
+    plan: str = "free"
+
+
+class AsModel(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    nickname: Annotated[str, WRITABLE] = Field(default="", max_length=20)
+    tags: Annotated[list[str], WRITABLE] = []
+    plan: str = "free"
+
+
+KINDS = [AsStruct, AsDataclass, AsModel]
+
+
+async def register(house, profile=None, **options):
+    body = {"email": EMAIL, "password": PASSWORD} | ({} if profile is None else {"profile": profile})
+    return await house.post("/register", body, **options)
+
+
+async def signed_in(house):
+    return tokens_of(await house.login()).access
+
+
+@pytest.mark.parametrize("shape", KINDS)
+async def test_it_is_given_at_registration_changed_by_its_owner_and_shown(database_url, shape):
+    async with installation(database_url, profile=shape) as house:
+        answer = await register(house, {"nickname": "ada"})
+        assert answer.status_code == 202, answer.text
+        token = await signed_in(house)
+        me = (await house.get("/me", token=token)).json()
+        assert me["account"]["profile"] == {"nickname": "ada", "tags": [], "plan": "free"}
+        changed = await house.ask("PATCH", "/auth/me", {"profile": {"tags": ["x"]}}, token=token)
+        assert changed.status_code == 200, changed.text
+        assert changed.json()["profile"] == {"nickname": "ada", "tags": ["x"], "plan": "free"}
+        account = await house.auth.accounts.by_email(EMAIL)
+        assert account.profile == shape(nickname="ada", tags=["x"])
+        assert isinstance(account.profile, shape)
+        (event,) = await house.events("accounts.profile_changed")
+        assert event["account_id"] == account.id
+
+
+@pytest.mark.parametrize("shape", KINDS)
+@pytest.mark.parametrize(
+    "profile",
+    [
+        {"plan": "pro"},
+        {"nickname": 5},
+        {"nickname": "x" * 21},
+        {"nick": "ada"},
+        [],
+        "ada",
+        {"tags": "x"},
+        {"tags": [1]},
+    ],
+    ids=str,
+)
+async def test_what_does_not_fit_is_422_and_changes_nothing(sqlite_url, shape, profile):
+    """A field without WRITABLE is the application's: else PATCH {"profile": {"plan": "pro"}} would be an upgrade."""
+    async with installation(sqlite_url, profile=shape) as house:
+        answer = await register(house, profile)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body"), answer.text
+        assert await house.rows("select id from accounts") == []
+        await register(house)
+        token = await signed_in(house)
+        answer = await house.ask("PATCH", "/auth/me", {"profile": profile}, token=token)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body"), answer.text
+        assert (await house.auth.accounts.by_email(EMAIL)).profile == shape()
+
+
+async def test_it_waits_with_a_registration_for_the_link(database_url):
+    async with installation(
+        database_url, RegistrationSettings(require_verified_email=True), profile=AsDataclass
+    ) as house:
+        await register(house, {"nickname": "ada"})
+        link = (await house.mails())[-1].text.partition("#")[2].split()[0]
+        await house.post("/email/verify", {"token": link, "password": PASSWORD})
+        assert (await house.auth.accounts.by_email(EMAIL)).profile == AsDataclass(nickname="ada")
+
+
+async def test_the_application_writes_every_field_and_sees_a_change_in_between(database_url):
+    async with installation(database_url, profile=AsStruct) as house:
+        made = await house.auth.accounts.create(email=EMAIL, password=PASSWORD, profile=AsStruct(plan="pro"))
+        assert made.profile == AsStruct(plan="pro")
+        better = await house.auth.accounts.update(made.id, profile=AsStruct(plan="max"), if_version=made.version)
+        assert (better.profile.plan, better.version) == ("max", made.version + 1)
+        with pytest.raises(Conflict):
+            await house.auth.accounts.update(made.id, profile=AsStruct(plan="free"), if_version=made.version)
+        assert (await house.auth.accounts.get(made.id)).profile.plan == "max"
+        (listed,) = (await house.auth.accounts.list()).items
+        assert listed == await house.auth.accounts.get(made.id)
+
+
+async def test_fields_that_the_class_does_not_know_any_more_are_kept(sqlite_url):
+    async with installation(sqlite_url, profile=AsStruct) as house:
+        await register(house, {"nickname": "ada"})
+        await house.ambient.database.execute(
+            "update account_profiles set profile = $1", json.dumps({"nickname": "ada", "former": [1]})
+        )
+        token = await signed_in(house)
+        await house.ask("PATCH", "/auth/me", {"profile": {"nickname": "countess"}}, token=token)
+        ((stored,),) = await house.rows("select profile from account_profiles")
+        assert json.loads(stored) == {"nickname": "countess", "former": [1], "tags": [], "plan": "free"}
+
+
+@pytest.mark.parametrize("shape", KINDS)
+async def test_a_stored_profile_that_no_longer_fits_is_reported_and_never_a_500(sqlite_url, shape, caplog):
+    async with installation(sqlite_url, profile=shape) as house:
+        await register(house, {"nickname": "ada"})
+        token = await signed_in(house)
+        await house.ambient.database.execute("update account_profiles set profile = '{\"nickname\": 5}'")
+        with caplog.at_level(logging.WARNING, "ostiary.accounts"):
+            me = await house.get("/me", token=token)
+        assert (me.status_code, me.json()["account"]["profile"]) == (200, None)
+        assert [record.getMessage() for record in caplog.records] == ["profile.unfit"]
+        account = await house.auth.accounts.by_email(EMAIL)
+        assert account.profile is None
+        assert "nickname" in account.profile_problem
+
+
+async def test_it_is_bounded(sqlite_url):
+    async with installation(sqlite_url, profile=AsStruct) as house:
+        answer = await register(house, {"tags": ["x" * 9000]})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body")
+        assert "8192" in answer.text
+
+
+async def test_accounts_from_before_the_class_have_its_defaults(sqlite_url):
+    async with installation(sqlite_url, profile=AsModel) as house:
+        ada = await house.person()
+        assert (await house.auth.accounts.get(ada.id)).profile == AsModel()
+
+
+async def test_without_a_class_unknown_fields_are_refused_and_there_is_nothing_to_change(sqlite_url):
+    async with installation(sqlite_url) as house:
+        assert (await register(house, {"nickname": "ada"})).status_code == 422
+        await register(house)
+        token = await signed_in(house)
+        assert "profile" not in (await house.get("/me", token=token)).json()["account"]
+        assert (await house.ask("PATCH", "/auth/me", {"profile": {}}, token=token)).status_code == 405
+        with pytest.raises(InvalidBody):
+            await house.auth.accounts.update("acc_x", profile={})
+
+
+def test_openapi_describes_it():
+    document = Ostiary(profile=AsStruct, environ={}, config=None).openapi()
+    schemas = document["components"]["schemas"]
+    assert set(schemas["ProfileFields"]["properties"]) == {"nickname", "tags"}
+    assert schemas["ProfileFields"]["additionalProperties"] is False
+    assert "profile" in schemas["Register"]["properties"]
+    assert "patch" in document["paths"]["/auth/me"]
+    assert set(schemas["AsStruct"]["properties"]) == {"nickname", "tags", "plan"}
+
+
+def test_a_class_that_cannot_be_one_is_refused_at_once():
+    class Renamed(msgspec.Struct, rename="camel"):
+        first_name: str = ""
+
+    required = dataclasses.make_dataclass("Required", [("plan", str)])
+    for shape, words in ((Renamed, "renamed"), (required, "plan needs a default"), (int, "must be"), (dict, "must be")):
+        with pytest.raises(ConfigurationError, match=words):
+            Ostiary(profile=shape, environ={}, config=None)
