@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 from ostiary.core.accounts import feature as accounts
@@ -17,17 +18,21 @@ from ostiary.core.sessions import feature as sessions
 from ostiary.core.settings import ConfigFile, Loaded, Section, Settings, load
 from ostiary.core.sign_in import feature as sign_in
 from ostiary.core.tokens import feature as tokens
-from ostiary.features.feed import feature as feed
-from ostiary.features.introspection import feature as introspection
-from ostiary.features.revocation import feature as revocation
-from ostiary.features.totp import feature as totp
 from ostiary.web import WebSettings
 
 CORE: Final = (audit, accounts, clients, devices, sessions, tokens, sign_in)
 """In the order of their migrations."""
 
-FEATURES: Final[tuple[Feature, ...]] = (feed, introspection, revocation, totp)
-"""The optional slices: one import above and one line here. Without them, the rest assembles and does the main job."""
+OPTIONAL: Final[tuple[str, ...]] = (
+    "feed",
+    "introspection",
+    "revocation",
+    "totp",
+)
+"""The optional slices by the names of their folders, in the order of their migrations: one line each. Without them, the
+rest assembles and does the main job. This is the only dynamic import."""
+
+FEATURES: Final[tuple[Feature, ...]] = tuple(import_module(f"ostiary.features.{name}").feature for name in OPTIONAL)
 
 _NO_SLICES: Final[tuple[type[Section], ...]] = (HashingSettings, MailSettings, WebSettings, RevocationSettings)
 
