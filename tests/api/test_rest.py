@@ -140,3 +140,45 @@ async def test_owners_read_their_own_events_and_nobody_elses(sqlite_url):
         for asked in (ada.id, None):
             with pytest.raises(Forbidden):
                 await house.auth.acting_as(by(grace)).audit.events(account=asked)
+
+
+@pytest.mark.parametrize("nonsense", ["", "x", "\x00", "acc_\x00", "\ud800", "é" * 1000, "'; drop table accounts"])
+async def test_an_id_from_a_caller_can_be_any_text_and_is_not_found(database_url, nonsense):
+    """An application passes on what stands in its path: that must never be a 500."""
+    async with installation(database_url) as house:
+        auth = house.auth
+        for attempt in (
+            auth.accounts.get(nonsense),
+            auth.accounts.permissions(nonsense),
+            auth.accounts.set_roles(nonsense, add={"moderator"}),
+            auth.accounts.disable(nonsense),
+            auth.accounts.enable(nonsense),
+            auth.accounts.by_email(nonsense),
+            auth.sessions.end(nonsense),
+            auth.sessions.end_all(nonsense),
+            auth.devices.forget(nonsense),
+            auth.clients.rotate(nonsense),
+            auth.clients.delete(nonsense),
+            auth.keys.revoke(nonsense),
+        ):
+            with pytest.raises(NotFound):
+                await attempt
+
+
+async def test_a_time_without_zone_is_refused(sqlite_url):
+    async with installation(sqlite_url) as house:
+        with pytest.raises(ValueError, match="time zone"):
+            await house.auth.audit.events(since=datetime(2027, 1, 1))  # noqa: DTZ001
+
+
+async def test_a_page_goes_on_after_an_address_whose_key_is_another_text(database_url):
+    async with installation(database_url) as house:
+        for name in ("STRASSE@EXAMPLE.com", "strasze@bücher.example", "zebra@example.com"):
+            await house.person(name)
+        seen, after = [], None
+        while True:
+            page = await house.auth.accounts.list(after=after, limit=1)
+            seen += [account.email for account in page.items]
+            if (after := page.next) is None:
+                break
+        assert len(seen) == len(set(seen)) == 3

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic
 
-from ostiary.api.door import Door, P, Page, checked_limit, moment
+from ostiary.api.door import Door, P, Page, check_id, check_text, checked_limit, moment
 from ostiary.core.accounts import model, queries, registration, service
 from ostiary.core.accounts.authority import USERS_READ, USERS_WRITE, check
 from ostiary.core.plug import Profile, Unfit
@@ -46,6 +46,7 @@ class Accounts(Door, Generic[P]):
             NotFound: there is no such account.
             Forbidden: the actor may not read it.
         """
+        check_id(account_id)
         ambient = self._ambient
         await check(ambient, ambient.database, self._actor, USERS_READ, own=account_id)
         return await self._read(account_id)
@@ -75,14 +76,15 @@ class Accounts(Door, Generic[P]):
             Forbidden: the actor lacks ``users:read``.
         """
         ambient, after, limit = self._ambient, after or "", checked_limit(limit)
+        check_text("after", after)
         reader = ambient.database
         await check(ambient, reader, self._actor, USERS_READ)
         found = await queries.page(reader, after=after, limit=limit + 1)
         roles = await queries.roles_of_page(reader, after=after, limit=limit)
         profiles = {} if ambient.profile is None else await queries.profiles_of_page(reader, after=after, limit=limit)
         page = found[:limit]
-        items = tuple(self._made(each, roles.get(each.id, ()), profiles.get(each.id)) for each in page)
-        return Page(items, page[-1].email.lower() if len(found) > limit else None)
+        items = tuple(self._made(each, roles.get(each.id, ()), profiles.get(each.id)) for each, _ in page)
+        return Page(items, page[-1][1] if len(found) > limit else None)
 
     async def permissions(self, account_id: str) -> tuple[str, ...]:
         """What the account's roles permit.
@@ -91,6 +93,7 @@ class Accounts(Door, Generic[P]):
             NotFound: there is no such account.
             Forbidden: the actor may not read it.
         """
+        check_id(account_id)
         await self.get(account_id)
         return await queries.permissions(self._ambient.database, account_id)
 
@@ -126,6 +129,7 @@ class Accounts(Door, Generic[P]):
             InvalidBody: the profile does not fit, or this installation has no profile class.
             Forbidden: the actor lacks ``users:write``. An owner changes only the writable fields, over HTTP.
         """
+        check_id(account_id)
         ambient, actor = self._ambient, self._actor
         shape = ambient.profile
         if shape is None:
@@ -149,6 +153,7 @@ class Accounts(Door, Generic[P]):
             Conflict: it would leave no admin.
             Forbidden: the actor lacks ``users:write``, or gives a role that it does not hold itself.
         """
+        check_id(account_id)
         await service.set_roles(self._ambient, self._actor, account_id, add=add, remove=remove)
         return await self._read(account_id)
 
@@ -160,6 +165,7 @@ class Accounts(Door, Generic[P]):
             Conflict: it would leave no admin.
             Forbidden: the actor lacks ``users:write``.
         """
+        check_id(account_id)
         await set_disabled(self._ambient, self._actor, account_id, disabled=True)
         return await self._read(account_id)
 
@@ -170,6 +176,7 @@ class Accounts(Door, Generic[P]):
             NotFound: there is no such account.
             Forbidden: the actor lacks ``users:write``.
         """
+        check_id(account_id)
         await set_disabled(self._ambient, self._actor, account_id, disabled=False)
         return await self._read(account_id)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from ostiary.api.door import Door, Page, checked_limit
+from ostiary.api.door import Door, Page, check_text, checked_limit
 from ostiary.core.accounts.authority import check
 from ostiary.core.audit import queries
 from ostiary.core.audit.model import AuditEvent
@@ -40,8 +40,11 @@ class Audit(Door):
         Raises:
             Forbidden: the account is not the actor's own, and it lacks ``audit:read``.
             InvalidBody: ``after`` is not from a page.
+            ValueError: ``since`` has no time zone.
         """
         ambient, limit = self._ambient, checked_limit(limit)
+        for name, text in (("account", account), ("type", type), ("after", after)):
+            check_text(name, text or "")
         await check(ambient, ambient.database, self._actor, AUDIT_READ, own=account)
         at, after_id = _position(since, after)
         found = await queries.page(
@@ -53,6 +56,8 @@ class Audit(Door):
 
 
 def _position(since: datetime | None, after: str | None) -> tuple[int, str]:
+    if since is not None and since.tzinfo is None:
+        raise ValueError("since needs a time zone: datetime(…, tzinfo=UTC)")
     start = 0 if since is None else _microseconds(since)
     if after is None:
         return start, ""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ostiary.api.door import Door, moment
+from ostiary.api.door import Door, check_id, moment
 from ostiary.core.accounts.authority import check
 from ostiary.core.clients import queries, service
 from ostiary.core.clients.service import CLIENTS_WRITE
@@ -67,6 +67,7 @@ class Clients(Door):
             NotFound: there is no such client.
             Forbidden: the actor lacks ``clients:write``.
         """
+        check_id(client_id)
         return ClientCredentials(client_id, await service.rotate(self._ambient, self._actor, client_id))
 
     async def delete(self, client_id: str) -> None:
@@ -77,4 +78,5 @@ class Clients(Door):
             NotFound: there is no such client.
             Forbidden: the actor lacks ``clients:write``.
         """
+        check_id(client_id)
         await service.delete(self._ambient, self._actor, client_id)

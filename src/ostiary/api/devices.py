@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from ostiary.api.door import Door, moment
+from ostiary.api.door import Door, check_id, moment
 from ostiary.core.accounts.authority import USERS_READ, check
 from ostiary.core.devices import queries, service
 
@@ -31,6 +31,7 @@ class Devices(Door):
         Raises:
             Forbidden: the account is not the actor's own, and it lacks ``users:read``.
         """
+        check_id(account_id)
         ambient = self._ambient
         await check(ambient, ambient.database, self._actor, USERS_READ, own=account_id)
         return tuple(
@@ -51,4 +52,5 @@ class Devices(Door):
         Raises:
             NotFound: there is no such device, or it is somebody else's and the actor may not forget it.
         """
+        check_id(device_id)
         await service.forget_one(self._ambient, self._actor, device_id)

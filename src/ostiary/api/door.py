@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Actor, Ambient
+from ostiary.errors import InvalidBody, NotFound
 
 T = TypeVar("T")
 
@@ -41,6 +42,23 @@ class Door:
     def _ambient(self) -> Ambient:
         """Raises Unavailable unless the installation is open."""
         return self._need()
+
+
+def check_id(text: str) -> None:
+    """An id that may come from a caller. Raises NotFound for a text that no database can hold: nothing is called so."""
+    if not _is_storable(text):
+        raise NotFound("no such id")
+
+
+def check_text(name: str, text: str) -> None:
+    """Raises InvalidBody for a text that no database can hold."""
+    if not _is_storable(text):
+        raise InvalidBody(f"`{name}` has characters that cannot be stored")
+
+
+def _is_storable(text: str) -> bool:
+    """Whether both engines can hold it: no NUL, no lone surrogate."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def checked_limit(limit: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ostiary.api.door import Door, moment
+from ostiary.api.door import Door, check_id, moment
 from ostiary.core.accounts.authority import check
 from ostiary.core.tokens.keys import queries, service
 from ostiary.core.tokens.keys.service import KEYS_WRITE
@@ -78,6 +78,7 @@ class Keys(Door):
             NotFound: there is no such key.
             Forbidden: the actor lacks ``keys:write``.
         """
+        check_id(kid)
         revoked = await service.revoke(self._ambient, self._actor, kid)
         return RevokedKeys(revoked.kids, revoked.successor)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from ostiary.api.door import Door, moment
+from ostiary.api.door import Door, check_id, moment
 from ostiary.core.accounts.authority import USERS_READ, check
 from ostiary.core.sessions import queries, service
 
@@ -37,6 +37,7 @@ class Sessions(Door):
         Raises:
             Forbidden: the account is not the actor's own, and it lacks ``users:read``.
         """
+        check_id(account_id)
         ambient = self._ambient
         await check(ambient, ambient.database, self._actor, USERS_READ, own=account_id)
         live = await queries.live_of(ambient.database, account_id, now=ambient.now())
@@ -62,6 +63,7 @@ class Sessions(Door):
         Raises:
             NotFound: there is no such session that is alive, or it is somebody else's and the actor may not end it.
         """
+        check_id(session_id)
         await service.end_one(self._ambient, self._actor, session_id)
 
     async def end_all(self, account_id: str) -> int:
@@ -71,6 +73,7 @@ class Sessions(Door):
             NotFound: there is no such account.
             Forbidden: the account is not the actor's own, and it lacks ``users:write``.
         """
+        check_id(account_id)
         return await service.sign_out_everywhere(self._ambient, self._actor, account_id)
 
     async def end_everybodys(self) -> None:

@@ -78,6 +78,8 @@ class Ostiary(Doors[P]):
         profile: type[P] | None = None,
         name: str = "application",
     ) -> None:
+        if isinstance(database, Section):
+            raise ConfigurationError("the first argument is the database URL: pass None to take it from the settings")
         top = {
             "database": database,
             "issuer": issuer,

@@ -32,15 +32,15 @@ async def by_id(reader: Reader, account_id: str) -> Account | None:
     )
 
 
-async def page(reader: Reader, *, after: str, limit: int) -> list[Account]:
+async def page(reader: Reader, *, after: str, limit: int) -> list[tuple[Account, str]]:
     """A page of accounts in the order of their addresses, starting after ``after``."""
     rows = await reader.all(
-        f"select {_COLUMNS}"  # noqa: S608 — a constant
+        f"select {_COLUMNS}, email_key"  # noqa: S608 — a constant
         " from accounts where email_key > $1 order by email_key limit $2",
         after,
         limit,
     )
-    return [Account(*row) for row in rows]
+    return [(Account(*row[:-1]), row[-1]) for row in rows]
 
 
 async def roles_of_page(reader: Reader, *, after: str, limit: int) -> dict[str, tuple[str, ...]]:
