@@ -66,8 +66,8 @@ def unstated() -> Iterator[list[str]]:
 
     class Heard(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if "not stated by the route" in record.msg:
-                said.append(record.getMessage())
+            if hasattr(record, "mistake"):
+                said.append(str(getattr(record, "reason", "")))
 
     handler, logger = Heard(), logging.getLogger("ostiary.web")
     logger.addHandler(handler)

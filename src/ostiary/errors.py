@@ -68,6 +68,11 @@ class OstiaryError(Exception):
         super().__init__(detail or self.title)
         self.detail: str = detail
 
+    @property
+    def kind(self) -> str:
+        """What logs call it: the name of the class, as ``token_expired``. It is finer than ``code``."""
+        return "".join(f"_{char.lower()}" if char.isupper() else char for char in type(self).__name__).lstrip("_")
+
     def public(self) -> dict[str, Any]:
         """The members that the caller may read in addition to ``code``, ``title`` and ``status``."""
         return {}

@@ -1,4 +1,4 @@
-"""The FastAPI example, as a reader would run it; and guards as dependencies."""
+"""The FastAPI example, as a reader would run it, and guards as dependencies."""
 
 import importlib.util
 from contextlib import asynccontextmanager
@@ -34,7 +34,7 @@ async def test_importing_the_example_does_nothing(example, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_the_example_lets_in_who_may_and_nobody_else(example):
+async def test_the_example_admits_only_authorised_users(example):
     async with world(example.auth, example.app) as w:
         user, admin = await w.login_as(), await w.login_as(role="admin")
         nobody = await w.http.get("/api/profile")
@@ -45,32 +45,32 @@ async def test_the_example_lets_in_who_may_and_nobody_else(example):
         assert (await user.get("/api/profile")).json() == {"id": (await user.get("/auth/me")).json()["account"]["id"]}
         refused = await user.post("/api/admin/users")
         assert refused.status_code == 403
-        assert refused.json()["detail"]["code"] == "forbidden"
+        assert refused.json()["code"] == "forbidden"
         assert (await w.http.post("/api/admin/users")).status_code == 401
         assert (await admin.post("/api/admin/users")).status_code == 200
 
 
-async def test_in_the_example_logging_out_works_at_once(example):
+async def test_in_the_example_logout_takes_effect_at_once(example):
     async with world(example.auth, example.app) as w:
         user = await w.login_as()
         assert (await user.post("/auth/logout")).status_code == 204
         assert (await user.get("/api/profile")).status_code == 401
 
 
-async def test_when_revocations_cannot_be_known_the_guard_answers_503(example):
-    """And not 401: whoever has a good token must not be sent away to sign in."""
+async def test_when_revocations_are_unknown_the_guard_returns_503(example):
+    """Not 401: a client with a valid token must not be asked to sign in."""
     async with world(example.auth, example.app) as w:
         user = await w.login_as()
         example.auth._assembly._follower._progress.asked_at = float("-inf")
-        example.auth._assembly._follower._database = None  # whoever reads from here on fails
+        example.auth._assembly._follower._database = None  # all reads fail from now on
         answer = await user.get("/api/profile")
-        assert (answer.status_code, answer.json()["detail"]["code"]) == (503, "unavailable")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         assert answer.headers["retry-after"] == "1"
 
 
-async def test_before_it_is_open_the_guard_answers_503():
+async def test_before_ostiary_is_open_the_guard_returns_503():
     auth = Ostiary(environ={})
-    app = FastAPI()  # whose author has forgotten the middleware
+    app = FastAPI()  # the middleware is missing
 
     @app.get("/")
     async def profile(me: Annotated[Principal, Depends(Guard(auth)())]) -> str:
@@ -78,11 +78,11 @@ async def test_before_it_is_open_the_guard_answers_503():
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000") as http:
         answer = await http.get("/", headers={"authorization": "Bearer x"})
-        assert (answer.status_code, answer.json()["detail"]["code"]) == (503, "unavailable")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
 def guarded(auth):
-    """An app with a route for every kind of requirement."""
+    """An app with one route for each kind of requirement."""
     guard = Guard(auth)
     app = FastAPI()
     app.add_middleware(auth.middleware)
@@ -109,7 +109,7 @@ def guarded(auth):
     return app
 
 
-async def test_every_requirement_refuses_in_its_own_words():
+async def test_every_requirement_returns_its_own_error():
     auth = Ostiary(environ={})
     async with world(auth, guarded(auth)) as w:
         user, moderator, admin = [await w.login_as(role=role) for role in ("user", "moderator", "admin")]
@@ -150,7 +150,7 @@ async def test_a_requirement_that_could_never_hold_fails_when_the_route_is_made(
         guard(rôle="admin")
 
 
-async def test_headers_that_name_somebody_are_not_believed():
+async def test_headers_that_name_a_user_are_ignored():
     """P16."""
     auth = Ostiary(environ={})
     async with world(auth, guarded(auth)) as w:
@@ -160,7 +160,7 @@ async def test_headers_that_name_somebody_are_not_believed():
         assert (await user.get("/permission", headers=headers)).status_code == 403
 
 
-async def test_a_cookie_opens_reading_and_from_our_own_site_writing():
+async def test_a_cookie_allows_reading_and_only_from_our_own_site_writing():
     """L16, J1: the guard's own defence against cross-site requests, in the app's routes."""
     auth = Ostiary(environ={})
     guard = Guard(auth)
@@ -181,13 +181,13 @@ async def test_a_cookie_opens_reading_and_from_our_own_site_writing():
         assert (await w.http.post("/thing", headers=cookie | {"sec-fetch-site": "same-origin"})).status_code == 200
         for headers in ({}, {"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
             answer = await w.http.post("/thing", headers=cookie | headers)
-            assert (answer.status_code, answer.json()["detail"]["code"]) == (403, "cross_site_request")
-        assert (await user.post("/thing")).status_code == 200, "a header needs no such proof"
+            assert (answer.status_code, answer.json()["code"]) == (403, "cross_site_request")
+        assert (await user.post("/thing")).status_code == 200, "the header needs no such check"
         both = await user.get("/thing", headers=cookie)
-        assert (both.status_code, both.json()["detail"]["code"]) == (400, "multiple_credentials")
+        assert (both.status_code, both.json()["code"]) == (400, "multiple_credentials")
 
 
-async def test_the_apps_own_handler_sees_refusals_like_any_other():
+async def test_the_apps_exception_handler_receives_refusals():
     auth = Ostiary(environ={})
     app = guarded(auth)
 
@@ -201,14 +201,14 @@ async def test_the_apps_own_handler_sees_refusals_like_any_other():
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_the_apps_document_offers_to_sign_in():
+async def test_the_apps_openapi_document_has_a_security_scheme():
     app = guarded(Ostiary(environ={}))
     document = app.openapi()
     assert document["components"]["securitySchemes"]["Ostiary"]["scheme"] == "bearer"
     assert document["paths"]["/nothing"]["get"]["security"] == [{"Ostiary": []}]
 
 
-async def test_the_apps_lifespan_and_routes_stay_its_own():
+async def test_the_app_keeps_its_own_lifespan_and_routes():
     """Ostiary opens before the app starts and closes after it has stopped."""
     auth = Ostiary(environ={})
     seen = []
@@ -232,7 +232,7 @@ async def test_the_apps_lifespan_and_routes_stay_its_own():
 
     async with world(auth, app) as w:
         assert (await w.http.get("/healthz")).json() == "the app's own"
-        assert (await w.http.get("/authors")).json() == "not ours", "/auth is a path, not a beginning of names"
+        assert (await w.http.get("/authors")).json() == "not ours", "/auth is a path segment, not a string prefix"
         assert (await w.http.get("/auth/nothing")).headers["content-type"] == "application/problem+json"
         assert (await w.http.get("/nothing")).json() == {"detail": "Not Found"}
         assert (await w.http.get("/.well-known/jwks.json")).status_code == 200

@@ -11,8 +11,8 @@ from ostiary.integrations.fastapi import Guard
 from tests.cli.program import Caller, Served
 
 
-def test_the_first_requests_await_the_keys_and_are_not_turned_away(tmp_path):
-    """Were the guard synchronous, the first request of every process would get 503."""
+def test_the_first_requests_wait_for_the_keys_and_are_not_refused(tmp_path):
+    """If the guard were synchronous, the first request of every process would get 503."""
     with Served(tmp_path) as served:
         server = served.ready()
         with server.client() as client:

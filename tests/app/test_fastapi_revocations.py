@@ -1,4 +1,4 @@
-"""A FastAPI service that hears of revocations from elsewhere: its guard answers 401, or 503 while it cannot know."""
+"""A FastAPI service with remote revocations: its guard returns 401, or 503 while revocations are unknown."""
 
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -40,7 +40,7 @@ def issuer():
         yield server
 
 
-async def test_a_guard_refuses_by_the_issuers_status_lists(issuer):
+async def test_a_guard_uses_the_status_lists_of_the_issuer(issuer):
     setting = test_remote_status_lists.Setting(issuer)
     setting.publish(5)
     verifier = Verifier.remote(issuer.url, audience=AUDIENCE, development=True, clock=lambda: NOW)
@@ -52,7 +52,7 @@ async def test_a_guard_refuses_by_the_issuers_status_lists(issuer):
         assert (unknown.status_code, int(unknown.headers["retry-after"]) > 0) == (503, True)
 
 
-async def test_a_guard_refuses_by_the_issuers_feed(issuer):
+async def test_a_guard_uses_the_feed_of_the_issuer(issuer):
     setting = test_remote_feed.Setting(issuer)
     setting.feed.tell("session", "session-1")
     credentials = ClientCredentials(CLIENT_ID, SECRET)
@@ -65,7 +65,7 @@ async def test_a_guard_refuses_by_the_issuers_feed(issuer):
             assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Bearer error="invalid_token"')
 
 
-async def test_a_guard_lets_nobody_in_while_the_feed_cannot_be_read(issuer):
+async def test_a_guard_returns_503_while_the_feed_cannot_be_read(issuer):
     setting = test_remote_feed.Setting(issuer)
     issuer.answers.pop(FEED)
     credentials = ClientCredentials(CLIENT_ID, SECRET)

@@ -1,4 +1,4 @@
-"""When an installation is open: counted, on one live event loop, and never in a forked child."""
+"""Opening and closing: counted, on one live event loop, and never in a forked child process."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from ostiary.integrations.fastapi import Guard
 from tests.core.installation import EMAIL, ISSUER, PASSWORD, ostiary
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it asks for another HTTP library, which changes nothing here
+    warnings.simplefilter("ignore")  # it suggests another HTTP library, which makes no difference here
     from fastapi.testclient import TestClient
 
 
@@ -29,7 +29,7 @@ def new(tmp_path):
     return ostiary(f"sqlite:///{tmp_path / 'new.db'}")
 
 
-async def test_the_shorter_of_two_openings_does_not_close_under_the_longer(auth):
+async def test_closing_one_of_two_openings_keeps_it_open(auth):
     async with auth.opened():
         async with auth.opened():
             pass
@@ -41,7 +41,7 @@ async def test_the_shorter_of_two_openings_does_not_close_under_the_longer(auth)
         await auth.roles.list()
 
 
-async def test_it_opens_again_after_it_was_closed_also_while_that_goes_on(auth):
+async def test_it_can_be_opened_again_after_and_during_closing(auth):
     for _ in range(3):
         await auth.open()
         closing = asyncio.create_task(auth.close())
@@ -58,7 +58,7 @@ async def test_closing_more_often_than_opening_does_no_harm(auth):
     await auth.close()
 
 
-def test_each_asyncio_run_opens_anew(new):
+def test_each_asyncio_run_opens_it_again(new):
     async def roles():
         async with new.opened():
             return len(await new.roles.list())
@@ -66,7 +66,7 @@ def test_each_asyncio_run_opens_anew(new):
     assert [asyncio.run(roles()) for _ in range(3)] == [3, 3, 3]
 
 
-def test_a_loop_that_ends_without_closing_does_not_leave_it_closed_for_ever(new):
+def test_after_a_loop_that_ended_without_closing_it_can_be_opened_again(new):
     async def open_and_leave():
         await new.open()
         return len(await new.roles.list())
@@ -75,7 +75,7 @@ def test_a_loop_that_ends_without_closing_does_not_leave_it_closed_for_ever(new)
 
 
 def test_an_embedded_app_works_with_a_test_client_that_has_a_loop_for_each_request(new):
-    """FastAPI's TestClient without ``with``: before, everything after the first request was 503 for ever."""
+    """FastAPI's TestClient without ``with``: it must not answer 503 to everything after the first request."""
     app = FastAPI()
     app.add_middleware(new.middleware)
     guard = Guard(new)
@@ -116,10 +116,10 @@ async def test_a_second_live_loop_is_refused_by_name(auth):
         await asyncio.to_thread(thread.join)
         (failure,) = failures
         assert "another event loop" in failure
-        assert await auth.roles.list(), "the first loop is not disturbed"
+        assert await auth.roles.list(), "the first loop still works"
 
 
-def test_synchronous_callers_have_a_loop_of_its_own(new):
+def test_synchronous_callers_use_a_separate_loop(new):
     made = new.run(new.accounts.create(email=EMAIL, password=PASSWORD))
     assert new.run(new.accounts.get(made.id)) == made
 
@@ -176,13 +176,13 @@ async def test_scripts_run_no_housekeeping_and_servers_do(auth):
         await auth.open()
         assert len(housekeepers()) == 1
         await auth.open()
-        assert len(housekeepers()) == 1, "one for all"
+        assert len(housekeepers()) == 1, "one for all openings"
         await auth.close()
         await auth.close()
     assert housekeepers() == []
 
 
-async def test_requests_open_it_where_no_lifespan_comes_and_a_script_closes_nothing_of_theirs(auth):
+async def test_requests_open_it_without_a_lifespan_and_a_script_does_not_close_it(auth):
     transport = httpx.ASGITransport(auth.asgi)
     async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
         assert (await http.get("/.well-known/jwks.json")).status_code == 200

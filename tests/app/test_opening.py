@@ -1,4 +1,4 @@
-"""`Ostiary`'s own life: nothing before it opens, once however often, nothing left after it has closed."""
+"""Opening and closing `Ostiary`: no side effects before, only once for several calls, nothing left afterwards."""
 
 import asyncio
 import sqlite3
@@ -39,7 +39,7 @@ async def test_constructing_and_assembling_does_nothing(tmp_path, url):
         auth.authenticate([], method="GET")
 
 
-async def test_its_app_is_one_and_serves_again_after_it_was_closed(url):
+async def test_there_is_one_app_and_it_works_again_after_closing(url):
     auth = Ostiary(url, environ={})
     app = auth.asgi
     assert auth.asgi is app
@@ -50,7 +50,7 @@ async def test_its_app_is_one_and_serves_again_after_it_was_closed(url):
         assert (await http.get("/auth/me")).status_code == 401
 
 
-async def test_it_may_be_opened_and_closed_again_and_keeps_its_keys(url):
+async def test_it_can_be_opened_and_closed_again_and_keeps_its_keys(url):
     auth = Ostiary(url, environ={})
     kids = []
     for _ in range(2):
@@ -62,8 +62,8 @@ async def test_it_may_be_opened_and_closed_again_and_keeps_its_keys(url):
     await auth.close()
 
 
-async def test_opening_what_is_open_opens_nothing_more(url):
-    """Twice the writer, twice the feed: the first would never be closed."""
+async def test_opening_twice_opens_nothing_more(url):
+    """Otherwise there would be two writers and two feed readers, and the first would never be closed."""
     auth = Ostiary(url, environ={})
     await asyncio.gather(*(auth.open() for _ in range(5)))
     ambient = auth.ambient
@@ -73,13 +73,13 @@ async def test_opening_what_is_open_opens_nothing_more(url):
     names = [task.get_name() for task in asyncio.all_tasks()]
     assert names.count("ostiary-feed") == names.count("ostiary-mail") == names.count("ostiary-keys") == 1
     for _ in range(5):
-        assert auth.ambient is ambient, "it stays open until everyone who opened it has closed it"
+        assert auth.ambient is ambient, "it stays open until it is closed as often as it was opened"
         await auth.close()
     with pytest.raises(Unavailable):
         _ = auth.ambient
 
 
-async def test_without_a_lifespan_it_opens_with_the_first_request_once(url):
+async def test_without_a_lifespan_the_first_request_opens_it_once(url):
     auth = Ostiary(url, environ={})
     app = auth.asgi
     async with client(app) as http:
@@ -90,7 +90,7 @@ async def test_without_a_lifespan_it_opens_with_the_first_request_once(url):
     await auth.close()
 
 
-async def test_a_failure_leaves_nothing_behind_and_may_be_tried_again(tmp_path, url):
+async def test_a_failure_leaves_nothing_behind_and_can_be_retried(tmp_path, url):
     path = tmp_path / "app.db"
     path.write_bytes(b"this is no database, whatever its name says" * 100)
     path.chmod(0o600)
@@ -116,7 +116,7 @@ async def test_a_failure_late_in_opening_closes_what_was_opened(url, monkeypatch
     assert {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"ostiary-writer", "ostiary-mail"})
 
 
-async def test_an_opening_that_is_cancelled_closes_what_it_opened(url):
+async def test_a_cancelled_opening_closes_what_it_opened(url):
     auth = Ostiary(url, environ={})
     opening = asyncio.create_task(auth.open())
     await asyncio.sleep(0)
@@ -130,7 +130,7 @@ async def test_an_opening_that_is_cancelled_closes_what_it_opened(url):
         assert auth.ambient
 
 
-async def test_without_a_database_our_paths_answer_503_and_the_apps_go_on(tmp_path):
+async def test_without_a_database_our_paths_return_503_and_the_apps_paths_work(tmp_path):
     auth = Ostiary(f"sqlite:///{tmp_path / 'missing' / 'app.db'}", secret=SECRET, environ={})
     app = auth.middleware(Starlette())
     async with client(app) as http:
@@ -140,7 +140,7 @@ async def test_without_a_database_our_paths_answer_503_and_the_apps_go_on(tmp_pa
         assert (await http.get("/own")).status_code == 404
 
 
-async def test_a_start_that_fails_is_told_to_the_server_in_one_line(tmp_path):
+async def test_a_failed_start_is_reported_to_the_server_in_one_line(tmp_path):
     auth = Ostiary(f"sqlite:///{tmp_path / 'missing' / 'app.db'}", secret=SECRET, environ={})
     with pytest.raises(RuntimeError, match="cannot be created: No such file") as failed:
         async with running(auth.asgi):
@@ -148,7 +148,7 @@ async def test_a_start_that_fails_is_told_to_the_server_in_one_line(tmp_path):
     assert "\n" not in str(failed.value)
 
 
-async def test_postgresql_that_was_not_migrated_is_refused_and_says_what_to_do(postgres_url):
+async def test_postgresql_without_migrations_is_refused_with_instructions(postgres_url):
     auth = Ostiary(postgres_url, secret=SECRET, environ={})
     with pytest.raises(ConfigurationError, match=r"not migrated \(\d+ pending\): run ostiary migrate"):
         await auth.open()
@@ -158,7 +158,7 @@ async def test_postgresql_that_was_not_migrated_is_refused_and_says_what_to_do(p
         pass
 
 
-async def test_four_installations_migrate_one_postgresql_at_once(postgres_url):
+async def test_four_installations_migrate_one_postgresql_concurrently(postgres_url):
     several = [Ostiary(postgres_url, secret=SECRET, environ={}) for _ in range(4)]
     applied = await asyncio.gather(*(auth.migrate() for auth in several))
     assert len({name for names in applied for name in names}) == sum(map(len, applied)), "each once"
@@ -179,7 +179,7 @@ async def test_the_error_of_an_unreachable_database_does_not_quote_its_password(
     assert "hunter2" not in str(refused.value)
 
 
-async def test_housekeeping_removes_what_has_expired_everywhere(url):
+async def test_housekeeping_removes_expired_rows_everywhere(url):
     clock = FrozenClock()
     auth = Ostiary(url, SessionSettings(lifetime=60), SignInSettings(attempt_lifetime=60), environ={}, clock=clock)
     async with auth.opened() as house, client(auth.asgi) as http:
@@ -188,7 +188,7 @@ async def test_housekeeping_removes_what_has_expired_everywhere(url):
         answer = await http.post("/auth/login", json=body)
         await http.post("/auth/logout", json={"refresh_token": answer.json()["refresh_token"]})
         clock.advance(2 * 86400)
-        await house.ambient.database.execute("delete from store_lease")  # it may have been swept meanwhile
+        await house.ambient.database.execute("delete from store_lease")  # it may have been swept in the meantime
         assert await Housekeeper(house.ambient, auth._assembly.features).tidy()
         for table in ("sessions", "refresh_tokens", "hot_rate"):
             assert await house.ambient.database.all(f"select * from {table}") == []
@@ -196,7 +196,7 @@ async def test_housekeeping_removes_what_has_expired_everywhere(url):
         assert "session" not in kinds
 
 
-async def test_closing_waits_for_requests_that_are_under_way_and_nothing_of_the_file_is_held(tmp_path, url):
+async def test_closing_waits_for_running_requests_and_releases_the_file(tmp_path, url):
     auth = Ostiary(url, environ={})
     async with auth.opened(), client(auth.asgi) as http:
         body = {"email": "ada@example.com", "password": "seven purple umbrellas sing"}
@@ -204,4 +204,4 @@ async def test_closing_waits_for_requests_that_are_under_way_and_nothing_of_the_
     with sqlite3.connect(tmp_path / "app.db") as connection:
         assert connection.execute("select count(*) from accounts").fetchone() == (1,)
     connection.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.db", "app.db.secret"], "the log was taken in"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.db", "app.db.secret"], "the log was merged"

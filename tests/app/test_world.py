@@ -1,4 +1,4 @@
-"""`ostiary.testing.world`: every test in a world of its own, of which nothing is left."""
+"""`ostiary.testing.world`: every test has an isolated world that leaves nothing behind."""
 
 import tempfile
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +17,7 @@ from ostiary.testing.world import world
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path, monkeypatch):
-    """Where worlds put their files, so that a test can look."""
+    """The folder for the files of worlds, so that a test can inspect it."""
     (tmp_path / "tmp").mkdir()
     (tmp_path / "work").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
@@ -25,7 +25,7 @@ def folders(tmp_path, monkeypatch):
     return tmp_path
 
 
-async def test_login_as_gives_a_client_that_is_somebody_with_the_role():
+async def test_login_as_returns_a_client_signed_in_with_the_role():
     auth = Ostiary("sqlite:///app.db", environ={})
     async with world(auth) as w:
         for role in ("user", "moderator", "admin"):
@@ -37,12 +37,12 @@ async def test_login_as_gives_a_client_that_is_somebody_with_the_role():
         assert (await w.http.get("/auth/me")).status_code == 401
 
 
-async def test_more_people_than_a_source_may_sign_in_can_be_made():
+async def test_more_users_than_the_sign_in_limit_can_be_created():
     async with world(Ostiary(environ={})) as w:
         assert len([await w.login_as() for _ in range(7)]) == 7
 
 
-async def test_two_worlds_one_after_the_other_know_nothing_of_each_other(folders):
+async def test_two_consecutive_worlds_are_isolated(folders):
     auth = Ostiary("sqlite:///app.db", environ={})
     async with world(auth) as first:
         client = await first.login_as(role="admin", email="ada@example.com")
@@ -58,7 +58,7 @@ async def test_two_worlds_one_after_the_other_know_nothing_of_each_other(folders
         assert second.outbox.mails == []
 
 
-async def test_nothing_is_left_on_disk_and_the_apps_own_database_was_not_touched(folders):
+async def test_nothing_is_left_on_disk_and_the_apps_database_is_not_touched(folders):
     async with world(Ostiary("sqlite:///app.db", environ={})) as w:
         await w.login_as()
         assert list((folders / "tmp").iterdir())
@@ -66,8 +66,8 @@ async def test_nothing_is_left_on_disk_and_the_apps_own_database_was_not_touched
     assert list((folders / "work").iterdir()) == [], "neither app.db nor its secret"
 
 
-async def test_what_the_app_was_configured_with_is_not_used_and_is_there_again_afterwards():
-    """Neither its database server, nor its counters, secret and mail: a test must not reach the real ones."""
+async def test_the_configuration_of_the_app_is_not_used_and_is_restored_afterwards():
+    """A test must not reach the app's real database server, counters, secret or mail."""
     configured = {
         "secret": "x2Yb7uXG0vq0O1Y5c7bZzq0J6m5wq1n8m3r9t4k2p6s",
         "hot": "valkey://127.0.0.1:1",
@@ -82,20 +82,20 @@ async def test_what_the_app_was_configured_with_is_not_used_and_is_there_again_a
         )
         assert auth.settings.secret != before.secret
         await auth.ambient.mail.close()
-        assert [mail.to for mail in w.outbox.mails] == ["person1@example.com"] * 2, "a new device, and a taken address"
+        assert [mail.to for mail in w.outbox.mails] == ["person1@example.com"] * 2, "new device, taken address"
         assert w.outbox.to("person1@example.com") == w.outbox.mails
     assert auth.settings == before
     with pytest.raises(Unavailable):
         _ = auth.ambient
 
 
-async def test_an_empty_database_may_be_given_and_is_migrated(postgres_url):
+async def test_an_empty_database_can_be_passed_and_is_migrated(postgres_url):
     async with world(Ostiary(environ={}), database=postgres_url) as w:
         client = await w.login_as(role="admin")
         assert (await client.get("/auth/me")).status_code == 200
 
 
-async def test_time_stands_still_until_it_is_told_to_go_on():
+async def test_time_stands_still_until_it_is_advanced():
     async with world(Ostiary(environ={})) as w:
         client = await w.login_as()
         assert (await client.get("/auth/me")).status_code == 200
@@ -103,7 +103,7 @@ async def test_time_stands_still_until_it_is_told_to_go_on():
         assert (await client.get("/auth/me")).status_code == 401
 
 
-async def test_a_world_of_something_that_is_open_is_refused(folders):
+async def test_a_world_of_an_open_installation_is_refused(folders):
     auth = Ostiary("sqlite:///app.db", environ={})
     async with auth.opened():
         with pytest.raises(RuntimeError, match="is open"):
@@ -123,7 +123,7 @@ async def test_a_test_that_fails_leaves_nothing_open(folders):
         await w.login_as()
 
 
-async def test_the_apps_own_lifespan_runs_in_a_world_and_its_state_reaches_requests():
+async def test_the_apps_lifespan_runs_in_a_world_and_its_state_reaches_requests():
     events = []
 
     @asynccontextmanager
@@ -146,7 +146,7 @@ async def test_the_apps_own_lifespan_runs_in_a_world_and_its_state_reaches_reque
     assert events == ["started", "stopped"] * 2
 
 
-async def test_an_app_that_fails_to_start_says_so():
+async def test_an_app_that_fails_to_start_raises_an_error():
     @asynccontextmanager
     async def lifespan(_app):
         raise LookupError("no table for two")
@@ -159,9 +159,9 @@ async def test_an_app_that_fails_to_start_says_so():
             pass
 
 
-async def test_an_app_without_a_lifespan_is_called_all_the_same():
+async def test_an_app_without_a_lifespan_works_too():
     async def app(scope, receive, send):
-        assert scope["type"] == "http", "it knows no lifespan"
+        assert scope["type"] == "http", "the app does not support lifespan"
         await JSONResponse("here")(scope, receive, send)
 
     auth = Ostiary(environ={})
@@ -170,7 +170,7 @@ async def test_an_app_without_a_lifespan_is_called_all_the_same():
             assert (await w.http.get("/")).json() == "here"
 
 
-async def test_the_files_of_a_world_are_for_their_owner_alone(folders):
+async def test_the_files_of_a_world_are_readable_only_by_their_owner(folders):
     async with world(Ostiary(environ={})) as w:
         await w.login_as()
         files = [path for path in (folders / "tmp").rglob("*") if path.is_file()]

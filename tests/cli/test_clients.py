@@ -152,12 +152,12 @@ def test_the_list_is_by_name(made):
     ("arguments", "words"),
     [
         (("create", "orders"), "there is already a client named 'orders'"),
-        (("create", "new", "--resource", "ftp://x"), "'ftp://x': A resource is an https URL"),
+        (("create", "new", "--resource", "ftp://x"), "'ftp://x': A resource must be an https URL"),
         (
             ("create", "new", "--resource", ORDERS, "--resource", "http://127.0.0.1:8000"),
             "'http://127.0.0.1:8000': The issuer",
         ),
-        (("create", "a\x1b[31mb"), "A client's name has"),
+        (("create", "a\x1b[31mb"), "A client name must have"),
         (("create", "client_x"), "must not start with client_"),
         (("rotate", "nobody"), "there is no client nobody"),
         (("delete", "\x1b[31m"), "there is no client"),

@@ -3,12 +3,13 @@
 import json
 import logging
 import logging.config
+import re
 import socket
 import sys
 
 import pytest
 
-from ostiary.cli.log import LONGEST, JsonLines, configuration
+from ostiary.cli.log import LONGEST, JsonLines, ReadableLines, configuration
 from tests.cli.program import Caller, Served
 
 FORGED = '{"time": "2026-01-01T00:00:00.000+00:00", "level": "info", "event": "forged"}'
@@ -71,7 +72,7 @@ def test_ours_from_info_and_others_from_warning_go_to_stderr(capsys):
     root = logging.getLogger()
     before = root.handlers[:], root.level
     try:
-        logging.config.dictConfig(configuration(level="INFO"))
+        logging.config.dictConfig(configuration(level="INFO", readable=False))
         logging.getLogger("ostiary.web").info("ours")
         logging.getLogger("somebody").info("chatter")
         logging.getLogger("somebody").warning("theirs")
@@ -81,6 +82,29 @@ def test_ours_from_info_and_others_from_warning_go_to_stderr(capsys):
         logging.getLogger("ostiary").setLevel(logging.NOTSET)
     assert said.out == ""
     assert [json.loads(each)["event"] for each in said.err.splitlines()] == ["ours", "theirs"]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_readable_line_cannot_be_forged_either(value):
+    record = logging.getLogger("ostiary.web").makeRecord(
+        "ostiary.web", logging.INFO, "", 0, "request.refused", (), None, extra={"user_agent": value, "status": 401}
+    )
+    written = ReadableLines().format(record)
+    assert written.isascii()
+    assert written.isprintable()
+    assert re.match(r"\d\d:\d\d:\d\d INFO request\.refused ", written)
+    assert "status=401" in written
+    assert written.count(" event=") == 0
+
+
+def test_a_readable_line_has_plain_words_as_they_are():
+    record = logging.getLogger("ostiary.web").makeRecord(
+        "ostiary.web", logging.WARNING, "", 0, "request.refused", (), None,
+        extra={"reason": "token_expired", "detail": "exp: the token", "path": None, "n": 3},
+    )  # fmt: skip
+    assert ReadableLines().format(record)[9:] == (
+        'WARNING request.refused reason=token_expired detail="exp: the token" n=3'
+    )
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +125,10 @@ def test_a_full_run_writes_no_secret_and_no_forged_line(server):
 
     lines = server.err.splitlines()
     said = [json.loads(each) for each in lines]
-    assert {each["event"] for each in said} >= {"started", "stopped"}
+    assert {each["event"] for each in said} >= {"server.started", "server.stopped"}
     assert "forged" not in {each["event"] for each in said}
-    assert ["GET /me refused" in each["event"] for each in said if each.get("request_id") == request_id] == [True]
+    (refused,) = [each for each in said if each.get("request_id") == request_id]
+    assert (refused["event"], refused["path"], refused["reason"]) == ("request.refused", "/me", "missing_credential")
     assert all(each.isascii() and each.isprintable() for each in lines)
     for secret in secrets:
         assert secret not in server.out + server.err

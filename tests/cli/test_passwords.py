@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 
 import pytest
@@ -69,3 +70,27 @@ def test_without_a_terminal_it_comes_from_stdin_only(tmp_path, arguments, said):
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert json.loads(call("users", "list", "--json", folder=tmp_path).stdout)["users"] == []
+
+
+def test_the_first_ctrl_c_at_the_prompt_ends_the_command_and_nothing_is_written(tmp_path):
+    run("migrate", folder=tmp_path)
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [PROGRAM, "users", "create", "ada@example.com"],
+            cwd=tmp_path,
+            env=environment(),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        seen = ""
+        while not seen.endswith("Password: "):
+            seen += os.read(ours, 1000).decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert json.loads(run("users", "list", "--json", folder=tmp_path).stdout)["users"] == []

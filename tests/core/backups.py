@@ -1,4 +1,4 @@
-"""A backup that is taken and restored while processes have the database open, as an operator's tools do it."""
+"""Backup and restore while processes have the database open, as an operator's tools do it."""
 
 import sqlite3
 from contextlib import closing
@@ -10,7 +10,7 @@ from ostiary.store.open import sqlite_path
 
 
 async def back_up(url: str) -> None:
-    """Keeps the database as it is now, beside it."""
+    """Stores a copy of the current database next to it."""
     if (path := sqlite_path(url)) is not None:
         _copy(path, f"{path}.backup")
     else:
@@ -18,7 +18,7 @@ async def back_up(url: str) -> None:
 
 
 async def restore(url: str) -> None:
-    """Puts back what `back_up` has kept, which may be done again."""
+    """Restores the copy of `back_up`. This can be repeated."""
     if (path := sqlite_path(url)) is not None:
         _copy(f"{path}.backup", path)
     else:
@@ -26,13 +26,13 @@ async def restore(url: str) -> None:
 
 
 def _copy(source: object, target: object) -> None:
-    """As ``.backup`` and ``.restore`` of the sqlite3 program do it: page by page, under the locks of a transaction."""
+    """Like ``.backup`` and ``.restore`` of the sqlite3 program: page by page, under the locks of a transaction."""
     with closing(sqlite3.connect(str(source))) as old, closing(sqlite3.connect(str(target), timeout=10)) as new:
         old.backup(new)
 
 
 async def _copy_database(url: str, *, source: str, target: str) -> None:
-    """Nobody may be connected to either meanwhile: who is, is cut off, and comes again by itself."""
+    """Neither database may have connections during the copy. Existing clients are disconnected and reconnect."""
     admin = await asyncpg.connect(urlsplit(url)._replace(path="/postgres").geturl())
     try:
         for name in (source, target):

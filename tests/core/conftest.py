@@ -1,4 +1,4 @@
-"""A database that is prepared by `tests.core.installation`, and hashes that cost little."""
+"""A database prepared by `tests.core.installation`, and cheap password hashes."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 
 
 class CheapHasher(argon2.PasswordHasher):
-    """argon2id all the same, with as little memory as it takes."""
+    """argon2id with the smallest possible amount of memory."""
 
     def __init__(self, **parameters: Any) -> None:
         super().__init__(**{**parameters, "time_cost": 1, "memory_cost": 8, "parallelism": 1})
@@ -15,7 +15,7 @@ class CheapHasher(argon2.PasswordHasher):
 
 @pytest.fixture
 def real_hashing() -> None:
-    """For tests that are about what a password hash costs."""
+    """For tests about the cost of password hashes."""
 
 
 @pytest.fixture(autouse=True)

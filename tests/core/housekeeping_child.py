@@ -1,4 +1,4 @@
-"""A process of its own whose housekeeping never has enough, and writes down whose each portion was: ``URL``."""
+"""A separate process with endless housekeeping that records which process ran each batch. Argument: ``URL``."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ async def sweep(tx, _now):
 
 async def main(url):
     async with ostiary(url).opened() as house:
-        # from here on: the installation has one of its own, to which the times that are meant for people apply
+        # set only now: the installation has its own housekeeper, which uses the normal times
         housekeeping.LEASE, housekeeping.LEASE_SECONDS = "endless", 1
         housekeeping.FIRST_LOOK_SECONDS = housekeeping.LOOK_SECONDS = 0.1
         housekeeper = Housekeeper(house.ambient, [Feature(name="endless", sweep=sweep)])

@@ -1,4 +1,4 @@
-"""An installation to test against: its HTTP interface, a real database, a clock that stands still, an outbox."""
+"""An installation for tests: its HTTP interface, a real database, a frozen clock and an outbox."""
 
 import asyncio
 import functools
@@ -62,7 +62,7 @@ class Tokens(NamedTuple):
 
     @property
     def claims(self) -> dict[str, Any]:
-        """What the access token says, unverified."""
+        """The claims of the access token, unverified."""
         return claims_of(self.access)
 
 
@@ -92,7 +92,7 @@ class Installation:
         source: str | None = None,
         headers: Headers = (),
     ) -> httpx.Response:
-        """One request. Without ``source`` it comes from an address of its own, so that no limit is in the way."""
+        """One request. Without ``source`` it comes from a new address, so that no rate limit applies."""
         sent = [*(headers.items() if isinstance(headers, dict) else headers)]
         if token:
             sent.append(("authorization", f"Bearer {token}"))
@@ -106,7 +106,7 @@ class Installation:
         return await self.ask("POST", f"/auth{path}", body, **options)
 
     async def send_form(self, path: str, form: str) -> httpx.Response:
-        """As OAuth clients do, with the form as it is written."""
+        """Like OAuth clients, with the exact text of the form."""
         client = (new_address(), 50_000)
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app, client=client), base_url=ISSUER, trust_env=False
@@ -121,7 +121,7 @@ class Installation:
         return await self.post("/register", {"email": email, "password": password}, **options)
 
     async def login(self, email: str = EMAIL, password: str = PASSWORD, **options: Any) -> httpx.Response:
-        """``options``: further fields of the body, or those of `ask`."""
+        """``options``: further fields of the body, or options of `ask`."""
         asking = {name: options.pop(name) for name in ("source", "headers", "token") if name in options}
         return await self.post("/login", {"email": email, "password": password, **options}, **asking)
 
@@ -134,7 +134,7 @@ class Installation:
         return answer.status_code == 200
 
     async def person(self, email: str = EMAIL, *roles: str) -> Person:
-        """Somebody with an account and `PASSWORD`, without the cost of hashing it."""
+        """A user with an account and `PASSWORD`, without the cost of hashing it."""
         address = parse_email(email)
         account = Account(
             id=identifier("acc", self.ambient.random),
@@ -155,7 +155,7 @@ class Installation:
         return Person(account.id, account.email)
 
     async def session(self, person: Person, wanted: SessionOptions = SessionOptions()) -> Tokens:
-        """What a sign-in gives, without its cost."""
+        """The tokens of a sign-in, without its cost."""
         ambient = self.ambient
 
         async def body(tx: Transaction) -> Revoking[Any]:
@@ -171,36 +171,36 @@ class Installation:
         return list(await self.ambient.database.all(sql, *args))
 
     async def events(self, type_: str | None = None) -> list[dict[str, Any]]:
-        """Audit events, all or of one type, but for those of the signing keys; in no particular order."""
+        """Audit events, all or of one type, except those of the signing keys, in no particular order."""
         columns = ", ".join(EVENT)
         found = [dict(zip(EVENT, row, strict=True)) for row in await self.rows(f"select {columns} from audit_events")]
         return [event for event in found if type_ in {None, event["type"]} and not event["type"].startswith("keys.")]
 
     async def mails(self) -> list[Mail]:
-        """Every mail so far. Mails leave in the order in which they are posted, so that nothing comes after a marker
-        that was posted before it."""
+        """Every mail so far. Mails are sent in the order in which they are posted, so when the marker has arrived, all
+        earlier mails have arrived too."""
         marker = Mail(_MARKER, str(next(_numbers)), "")
         self.ambient.mail.post(marker)
         async with asyncio.timeout(10):
-            while marker not in self.outbox.mails:  # noqa: ASYNC110 — an outbox is no event
+            while marker not in self.outbox.mails:  # noqa: ASYNC110 — an outbox has no event
                 await asyncio.sleep(0.002)
         return [mail for mail in self.outbox.mails if mail.to != _MARKER]
 
     async def tidy(self) -> None:
-        """All of the housekeeping, as if nobody had done it lately."""
+        """Runs all housekeeping, as if no process had run it recently."""
         housekeeper = Housekeeper(self.ambient, self.auth._assembly.features)
         while not await housekeeper.tidy():
             await self.ambient.database.execute("delete from store_lease")
 
     def watch(self, seen: Seen) -> None:
-        """Shows every statement from here on to ``seen`` before it runs; what that raises, the statement raises."""
+        """Passes every statement from now on to ``seen`` before it runs. If ``seen`` raises, the statement raises."""
         watched = WatchedDatabase(self.ambient.database, seen)
         hot = type(self.ambient.hot)(watched)  # type: ignore[call-arg]
         self.auth._life.ambient = replace(self.ambient, database=watched, hot=hot)  # type: ignore[arg-type]
 
 
 def by(person: Person) -> Actor:
-    """The person, as whoever acts over HTTP."""
+    """The person as the actor of an HTTP request."""
     return Actor(ActorKind.ACCOUNT, person.id, Source("192.0.2.7"), "a browser", "request-1")
 
 
@@ -211,7 +211,7 @@ def ostiary(
     *sections: Section,
     **top: Any,
 ) -> Ostiary:
-    """An installation whose limits are in nobody's way, unless a test passes them."""
+    """An installation with generous limits, unless a test passes its own."""
     usual: dict[type[Section], Section] = {
         SignInSettings: SignInSettings(limit=Rate(100_000, 60)),
         SessionSettings: SessionSettings(limit=1000),
@@ -238,9 +238,9 @@ async def opened(auth: Ostiary, clock: FrozenClock, outbox: Outbox) -> AsyncIter
 
 
 async def prepare(database_url: str) -> None:
-    """Makes the tables, or empties them. An SQLite file is a copy of one that has them, which is quicker."""
+    """Creates or empties the tables. An SQLite file is copied from a prepared one, which is faster."""
     auth = ostiary(database_url)
-    slices = tuple(feature.name for feature in auth._assembly.features)  # a test may have plugged others
+    slices = tuple(feature.name for feature in auth._assembly.features)  # a test may have plugged in others
     path = sqlite_path(database_url)
     if path is not None:
         path.write_bytes(await _prepared_file(slices))
@@ -256,7 +256,7 @@ async def prepare(database_url: str) -> None:
 
 
 _migrated: set[tuple[str, tuple[str, ...]]] = set()
-# the rest goes with the accounts
+# the other rows are deleted with the accounts
 _EMPTY: Final = "; ".join(
     f"delete from {table}"
     for table in (
@@ -307,9 +307,9 @@ def tokens_of(answer: httpx.Response) -> Tokens:
 
 
 async def eventually(ask: Callable[[], Awaitable[httpx.Response]], status: int) -> httpx.Response:
-    """Asks until the answer has that status."""
+    """Repeats the request until the response has that status."""
     async with asyncio.timeout(20):
-        while (answer := await ask()).status_code != status:  # noqa: ASYNC110 — it happens elsewhere
+        while (answer := await ask()).status_code != status:  # noqa: ASYNC110 — it happens in another process
             await asyncio.sleep(0.02)
     return answer
 
@@ -320,5 +320,5 @@ def claims_of(access_token: str) -> dict[str, Any]:
 
 
 def told(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
-    """All that a caller can see of an answer, but for the request's own id."""
+    """Everything that a caller can see of a response, except the request id."""
     return answer.status_code, answer.content, {k: v for k, v in answer.headers.items() if k != "x-request-id"}

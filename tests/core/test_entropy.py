@@ -1,4 +1,4 @@
-"""Where randomness and time come from."""
+"""The sources of randomness and time."""
 
 import time
 
@@ -6,7 +6,7 @@ from ostiary.core.clock import SystemClock
 from ostiary.core.entropy import SystemRandom, identifier
 
 
-def test_an_identifier_says_what_it_names_and_has_128_bits_of_the_given_source():
+def test_an_identifier_has_its_prefix_and_128_bits_from_the_given_source():
     class Counting:
         def token(self, size):
             assert size == 16
@@ -15,7 +15,7 @@ def test_an_identifier_says_what_it_names_and_has_128_bits_of_the_given_source()
     assert identifier("acc", Counting()) == "acc_aaaqeayeaudaocajbifqydiob4"
 
 
-def test_no_two_identifiers_or_secrets_are_the_same():
+def test_identifiers_and_secrets_are_unique():
     random = SystemRandom()
     assert len({identifier("ses", random) for _ in range(1000)}) == 1000
     assert len({random.token(16) for _ in range(1000)}) == 1000

@@ -1,4 +1,4 @@
-"""Password hashes: what is accepted, what a damaged or hostile row can do, and how many are computed at once."""
+"""Password hashes: what is accepted, what a damaged or hostile row can do, and how many run concurrently."""
 
 import asyncio
 import threading
@@ -53,7 +53,7 @@ class Computed:
         monkeypatch.setattr(argon2.PasswordHasher, "verify", counted)
 
 
-async def test_the_right_password_is_accepted_and_no_other():
+async def test_only_the_correct_password_is_accepted():
     with hashing() as ours:
         stored = await ours.hash(PASSWORD)
         assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
@@ -62,13 +62,13 @@ async def test_the_right_password_is_accepted_and_no_other():
         assert await ours.verify(stored, "") is False
 
 
-async def test_one_password_has_another_salt_each_time():
+async def test_every_hash_has_a_new_salt():
     with hashing() as ours:
         assert await ours.hash(PASSWORD) != await ours.hash(PASSWORD)
 
 
-async def test_a_password_is_not_cut_off_anywhere():
-    """L10, CVE-2025-22228: equal in the first 72 bytes, different after; and NUL does not end it."""
+async def test_a_password_is_never_truncated():
+    """L10, CVE-2025-22228: passwords that differ only after 72 bytes are different, and NUL does not end a password."""
     with hashing() as ours:
         stored = await ours.hash("é" * 100 + "a")
         assert await ours.verify(stored, "é" * 100 + "a")
@@ -78,7 +78,7 @@ async def test_a_password_is_not_cut_off_anywhere():
 
 
 @pytest.mark.parametrize("stored", [None, "", "!", "$2b$12$" + "a" * 53, STORED.replace("argon2id", "argon2i")])
-async def test_without_a_usable_hash_the_work_of_a_usable_one_is_done(stored, monkeypatch):
+async def test_without_a_usable_hash_the_same_work_is_done(stored, monkeypatch):
     """E2, CVE-2024-39329."""
     with hashing() as ours:
         computed = Computed(monkeypatch)
@@ -112,15 +112,15 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("stored", HOSTILE.values(), ids=HOSTILE)
-async def test_a_hostile_or_damaged_hash_is_wrong_and_costs_what_a_wrong_password_costs(stored, monkeypatch):
-    """D7: it neither crashes nor allocates without bound, nor shows by its speed that it is there."""
+async def test_a_hostile_or_damaged_hash_fails_and_costs_the_same_as_a_wrong_password(stored, monkeypatch):
+    """D7: it neither crashes nor allocates without limit, and its timing does not reveal it."""
     with hashing() as ours:
         computed = Computed(monkeypatch)
         assert await ours.verify(stored, PASSWORD) is False
         assert computed.costs == [(19 * 1024, 2, 1)]
 
 
-async def test_a_hash_with_other_parameters_than_the_current_ones_is_outdated():
+async def test_a_hash_with_outdated_parameters_is_detected():
     """D5."""
     with hashing(HashingSettings(time=3)) as ours:
         assert ours.is_outdated(STORED)
@@ -128,23 +128,23 @@ async def test_a_hash_with_other_parameters_than_the_current_ones_is_outdated():
         assert await ours.verify(STORED, PASSWORD)
 
 
-async def test_beyond_threads_and_queue_callers_are_told_at_once_that_it_is_busy():
-    """D8, L09: a flood of sign-ins neither queues without bound nor takes memory for each."""
+async def test_callers_beyond_threads_and_queue_get_busy_at_once():
+    """D8, L09: a flood of sign-ins neither queues without limit nor uses memory for each request."""
     gate = threading.Event()
     with hashing(HashingSettings(threads=1, queue=2)) as ours:
         held = [asyncio.ensure_future(ours.run(gate.wait)) for _ in range(3)]
         one_more = asyncio.ensure_future(ours.verify(STORED, PASSWORD))
-        await asyncio.sleep(0)  # one turn of the loop: who waits for anything at all is not done after it
+        await asyncio.sleep(0)  # one turn of the loop: a caller that has to wait is not done after it
         assert one_more.done()
         with pytest.raises(Busy):
             await one_more
         gate.set()
         await asyncio.gather(*held)
-        assert await ours.verify(STORED, PASSWORD)  # every place came back
+        assert await ours.verify(STORED, PASSWORD)  # every place was released
 
 
-async def test_a_caller_who_has_gone_gives_no_place_back_before_the_thread_does():
-    """Otherwise whoever hangs up after sending could run more hashes at once than there is memory for."""
+async def test_a_disconnected_caller_frees_no_place_before_its_thread_ends():
+    """Otherwise clients that disconnect after sending could cause more concurrent hashes than memory allows."""
     gate = threading.Event()
     with hashing(HashingSettings(threads=1, queue=1)) as ours:
         running = asyncio.ensure_future(ours.run(gate.wait))
@@ -165,7 +165,7 @@ async def test_a_caller_who_has_gone_gives_no_place_back_before_the_thread_does(
                     await asyncio.sleep(0.01)
 
 
-async def test_no_more_hashes_are_computed_at_once_than_there_are_threads():
+async def test_no_more_hashes_are_computed_concurrently_than_there_are_threads():
     at_once, most, lock = 0, 0, threading.Lock()
 
     def work():
@@ -182,8 +182,8 @@ async def test_no_more_hashes_are_computed_at_once_than_there_are_threads():
     assert most == 2
 
 
-async def test_the_event_loop_goes_on_while_hashes_are_computed():
-    """Computed on the loop, or with the interpreter's lock held, a hash would let it turn once or twice."""
+async def test_the_event_loop_keeps_running_while_hashes_are_computed():
+    """On the loop, or with the interpreter lock held, the loop would only turn once or twice during a hash."""
     turns = 0
     with hashing(HashingSettings(time=20)) as ours:
         task = asyncio.ensure_future(ours.hash(PASSWORD))

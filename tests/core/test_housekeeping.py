@@ -1,4 +1,4 @@
-"""Housekeeping is done by one process at a time, whichever it is, and by another when that one is gone."""
+"""Housekeeping runs in one process at a time, and another process takes over when that one is gone."""
 
 import asyncio
 import itertools
@@ -20,18 +20,19 @@ from ostiary.store.database import SWEEP_ROWS
 from ostiary.store.open import database_from_url
 from ostiary.testing.world import FrozenClock, Outbox
 from tests.core.installation import installation, opened, ostiary
+from tests.logged import written
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def own_url(request, tmp_path):
-    """A database that no other test has left anything in."""
+    """A database without leftovers of other tests."""
     return f"sqlite:///{tmp_path / 'own.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
 
 
 class Counting:
-    """A slice whose sweep finds ``left`` rows, and counts how often it is asked."""
+    """A slice whose sweep finds ``left`` rows and counts its calls."""
 
     def __init__(self, left=0):
         self.left = left
@@ -50,7 +51,7 @@ class Counting:
 
 @asynccontextmanager
 async def alone(database_url, *settings):
-    """An installation in whose database nobody has kept house lately."""
+    """An installation with a database in which no housekeeping ran recently."""
     async with installation(database_url, *settings) as house:
         await house.ambient.database.execute("delete from store_lease")
         yield house
@@ -58,7 +59,7 @@ async def alone(database_url, *settings):
 
 @asynccontextmanager
 async def two(database_url, *settings, ahead=0.0):
-    """Two processes on one database, the clock of the second ``ahead`` by so many seconds."""
+    """Two processes on one database. The clock of the second is ``ahead`` seconds ahead."""
     async with alone(database_url, *settings) as house:
         clock = FrozenClock(house.clock.now())
         clock.advance(ahead)
@@ -70,14 +71,14 @@ LEASE = "test"
 
 
 def housekeeper(house, *features):
-    """One whose lease is not that of the installation's own."""
+    """A housekeeper with a lease that differs from the installation's own."""
     made = Housekeeper(house.ambient, features)
     made._lease = replace(made._lease, name=LEASE)
     return made
 
 
 async def lease(house):
-    """Its holder, and in how many seconds of the database's clock it ends."""
+    """The holder of the lease, and the seconds until it ends by the clock of the database."""
     ((holder, until),) = await house.rows("select holder, until from store_lease where name = $1", LEASE)
     return holder, (until - await house.ambient.database.now()) / 1_000_000
 
@@ -94,7 +95,7 @@ def started(url):
 
 async def until(condition):
     async with asyncio.timeout(20):
-        while not await condition():  # noqa: ASYNC110 — much of it happens in another process
+        while not await condition():  # noqa: ASYNC110 — most of it happens in another process
             await asyncio.sleep(0.02)
 
 
@@ -107,14 +108,14 @@ async def test_one_of_two_processes_sweeps_and_the_next_run_is_due_only_later(da
         holder, seconds = await lease(house)
         assert holder == ""
         assert SWEEP_SECONDS - 10 < seconds <= SWEEP_SECONDS
-        assert [await each.tidy() for each in both] == [False, False], "nor does a new process begin with it"
+        assert [await each.tidy() for each in both] == [False, False], "a new process does not run it either"
         assert not await housekeeper(house, counting.feature).tidy()
         assert counting.asked == 4
 
 
 @pytest.mark.parametrize("ahead", [1, -1, 7200])
-async def test_whose_clock_is_wrong_neither_sweeps_beside_the_other_nor_keeps_it_from_it(database_url, ahead):
-    """Only the database's clock counts for the lease."""
+async def test_a_process_with_a_wrong_clock_neither_sweeps_concurrently_nor_blocks_the_other(database_url, ahead):
+    """Only the clock of the database counts for the lease."""
     async with two(database_url, ahead=ahead) as (house, other):
         counting = Counting()
         here, there = (housekeeper(each, counting.feature) for each in (house, other))
@@ -124,7 +125,7 @@ async def test_whose_clock_is_wrong_neither_sweeps_beside_the_other_nor_keeps_it
         assert counting.asked == 2
 
 
-async def test_what_a_clock_that_is_ahead_removes_a_second_early_is_refused_and_no_error(database_url):
+async def test_a_row_removed_early_by_a_fast_clock_leads_to_a_refusal_and_no_error(database_url):
     async with two(database_url, SessionSettings(lifetime=600, idle=600), ahead=1) as (house, other):
         ada, bob = [await house.session(await house.person(f"{name}@example.com")) for name in ("ada", "bob")]
         for each in (house, other):
@@ -136,8 +137,8 @@ async def test_what_a_clock_that_is_ahead_removes_a_second_early_is_refused_and_
         assert (await house.post("/logout", {"refresh_token": bob.refresh})).status_code == 204
 
 
-async def test_who_finds_itself_replaced_stops_there(database_url):
-    """It was stopped for longer than its lease: the other one is at it, and its lease is left alone."""
+async def test_a_process_that_lost_its_lease_stops(database_url):
+    """It was paused for longer than its lease. Another process is working, and its lease is not touched."""
     async with alone(database_url) as house:
         now = await house.ambient.database.now()
 
@@ -156,7 +157,7 @@ async def test_who_finds_itself_replaced_stops_there(database_url):
         assert seconds > 3590
 
 
-async def test_who_is_asked_to_close_leaves_the_rest_to_another(database_url, monkeypatch):
+async def test_a_closing_process_leaves_the_rest_to_another(database_url, monkeypatch):
     async with alone(database_url) as house:
         monkeypatch.setattr(housekeeping, "FIRST_LOOK_SECONDS", 0.001)
         endless = Counting(10**9)
@@ -166,11 +167,11 @@ async def test_who_is_asked_to_close_leaves_the_rest_to_another(database_url, mo
         await closing.close()
         assert (await lease(house))[0] == ""
         counting = Counting()
-        assert await housekeeper(house, counting.feature).tidy(), "at once, not when the lease has ended"
+        assert await housekeeper(house, counting.feature).tidy(), "at once, not when the lease has expired"
         assert counting.asked == 1
 
 
-async def test_a_portion_that_takes_long_does_not_hold_up_the_end(shared_postgres_url, monkeypatch):
+async def test_a_slow_batch_does_not_delay_closing(shared_postgres_url, monkeypatch):
     async with alone(shared_postgres_url) as house:
         monkeypatch.setattr(housekeeping, "FIRST_LOOK_SECONDS", 0.001)
         monkeypatch.setattr(housekeeping, "CLOSE_SECONDS", 0.1)
@@ -189,11 +190,11 @@ async def test_a_portion_that_takes_long_does_not_hold_up_the_end(shared_postgre
         assert time.monotonic() - asked_at < 1
 
 
-async def test_one_that_is_killed_is_replaced_when_its_lease_has_ended(own_url):
-    """Two real processes: after the portions of the one come those of the other, and none between them."""
+async def test_a_killed_process_is_replaced_when_its_lease_has_expired(own_url):
+    """Two real processes: the batches of the second follow those of the first, without any mixing."""
     auth = ostiary(own_url)
     await auth.migrate()
-    database = database_from_url(own_url)  # an open installation would be a third
+    database = database_from_url(own_url)  # an open installation would be a third process
     await database.open()
     await database.execute("create table portions (n bigint primary key, pid bigint not null)")
 
@@ -220,8 +221,8 @@ async def test_one_that_is_killed_is_replaced_when_its_lease_has_ended(own_url):
     await database.close()
 
 
-async def test_a_process_that_starts_does_it_soon(database_url, monkeypatch):
-    """Not first after ten minutes: one that is restarted every five would never come to it."""
+async def test_a_new_process_runs_housekeeping_soon(database_url, monkeypatch):
+    """It does not wait ten minutes. A process that is restarted every five minutes would otherwise never run it."""
     assert housekeeping.FIRST_LOOK_SECONDS <= 10
     async with alone(database_url) as house:
         await house.session(await house.person())
@@ -238,7 +239,7 @@ async def test_a_process_that_starts_does_it_soon(database_url, monkeypatch):
         await auth.close()
 
 
-async def test_what_fails_is_logged_without_its_words_and_tried_again(sqlite_url, monkeypatch, caplog):
+async def test_failures_are_logged_without_their_message_and_retried(sqlite_url, monkeypatch, caplog):
     async with alone(sqlite_url) as house:
         monkeypatch.setattr(housekeeping, "FIRST_LOOK_SECONDS", 0.01)
         monkeypatch.setattr(housekeeping, "LOOK_SECONDS", 0.01)
@@ -253,5 +254,5 @@ async def test_what_fails_is_logged_without_its_words_and_tried_again(sqlite_url
         running.open()
         await until(counting.was_asked)
         await running.close()
-    assert "housekeeping failed and will be retried: ostiary.errors.StoreUnavailable" in caplog.text
-    assert "hunter2" not in caplog.text
+    assert "housekeeping failed and will be retried: ostiary.errors.StoreUnavailable" in written(caplog)
+    assert "hunter2" not in written(caplog)

@@ -1,4 +1,4 @@
-"""Opaque tokens: what they look like, and that nothing else is taken for one."""
+"""Opaque tokens: their form, and that nothing else is accepted as one."""
 
 import binascii
 import hashlib
@@ -23,17 +23,17 @@ def test_a_token_has_a_recognisable_form_and_256_bits_from_the_given_source(purp
     assert token == f"ostiary_{purpose}_{secret}{binascii.crc32(f'{purpose}_{secret}'.encode()):08x}"
 
 
-def test_what_is_stored_is_a_hash_of_the_whole_token():
+def test_the_stored_value_is_a_hash_of_the_whole_token():
     assert fingerprint(TOKEN, Purpose.REFRESH) == hashlib.sha256(TOKEN.encode()).digest()
 
 
-def test_no_two_tokens_are_the_same():
+def test_tokens_are_unique():
     assert len({new_token(Purpose.VERIFY, SystemRandom()).text for _ in range(1000)}) == 1000
 
 
 @pytest.mark.parametrize("purpose", [purpose for purpose in Purpose if purpose is not Purpose.REFRESH])
 def test_a_token_for_one_purpose_is_malformed_for_every_other(purpose):
-    """J23, B10: also with the purpose in its text changed, because the checksum covers it."""
+    """J23, B10: this includes a token with a changed purpose in its text, because the checksum covers it."""
     assert fingerprint(TOKEN, purpose) is None
     assert fingerprint(TOKEN.replace("refresh", str(purpose)), purpose) is None
 
@@ -57,12 +57,12 @@ WRONG = {
 
 
 @pytest.mark.parametrize("token", WRONG.values(), ids=WRONG)
-def test_what_is_not_exactly_a_token_is_refused_without_asking_anybody(token):
+def test_malformed_tokens_are_refused_without_a_database_query(token):
     """S06, CVE-2026-27840: truncated, extended, in another letter case."""
     assert fingerprint(token, Purpose.REFRESH) is None
 
 
-def test_one_changed_digit_is_found_by_the_checksum():
+def test_the_checksum_detects_one_changed_digit():
     start = len("ostiary_refresh_")
     for place in range(start, len(TOKEN)):
         other = "0" if TOKEN[place] != "0" else "1"

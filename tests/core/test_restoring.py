@@ -1,4 +1,4 @@
-"""After a backup was restored: nothing lives again that had ended, and nothing that the backup has never seen."""
+"""After restoring a backup: ended sessions stay ended, and tokens that the backup does not contain are refused."""
 
 import asyncio
 import json
@@ -26,13 +26,13 @@ OPERATOR = Actor.operator("test")
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def own_url(request, tmp_path):
-    """A database of this test's own, which it may replace."""
+    """A separate database that the test can replace."""
     return f"sqlite:///{tmp_path / 'own.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
 
 
 @asynccontextmanager
 async def command(house, url):
-    """What `ostiary restored` opens: a process of its own, with a clock of later."""
+    """What `ostiary restored` opens: a separate process with a later clock."""
     house.clock.advance(1)
     auth = ostiary(url, house.clock, house.outbox)
     async with opened(auth, house.clock, house.outbox) as other:
@@ -44,9 +44,9 @@ async def published(house):
     return {key["kid"] for key in answer.json()["keys"]}
 
 
-async def test_a_server_that_runs_through_it_refuses_all_that_was(own_url):
-    """O5, C-3: the session that was signed out after the backup and is back, those that the backup has never seen, and
-    the keys that were revoked and are back."""
+async def test_a_server_that_keeps_running_refuses_all_old_tokens_and_keys(own_url):
+    """O5, C-3: a session that was signed out after the backup, sessions that the backup does not contain, and keys that
+    were revoked after the backup."""
     async with nodes(own_url) as [house]:
         ada = await house.person()
         signed_out = await house.session(ada)
@@ -66,7 +66,7 @@ async def test_a_server_that_runs_through_it_refuses_all_that_was(own_url):
         everything = (signed_out, lost_by_stolen_key, lost)
         async with command(house, own_url) as other:
             assert set(stolen) <= {kid for kid, _ in await states_of(other)}
-            assert await other.is_let_in(signed_out.access), "without what is tested here it lives again"
+            assert await other.is_let_in(signed_out.access), "without the tested step the session is alive again"
             done = await finish_restore(other.ambient, OPERATOR)
             assert set(done.keys.kids) == set(stolen)
             for each in (other, house):
@@ -74,9 +74,9 @@ async def test_a_server_that_runs_through_it_refuses_all_that_was(own_url):
                     await eventually(lambda tokens=tokens, each=each: each.get("/me", token=tokens.access), 401)
                     # 503 until it has read its new key
                     await eventually(lambda tokens=tokens, each=each: each.refresh(tokens.refresh), 401)
-                # the key that the backup has never seen goes when the rows are read again, which the feed asks for
+                # the key that is not in the backup disappears when the rows are read again, which the feed triggers
                 async with asyncio.timeout(5):
-                    while await published(each) != {done.keys.successor}:  # noqa: ASYNC110 — elsewhere
+                    while await published(each) != {done.keys.successor}:  # noqa: ASYNC110 — it happens elsewhere
                         await asyncio.sleep(0.02)
             fresh = tokens_of(await house.login())
             assert await other.is_let_in(fresh.access)
@@ -84,8 +84,8 @@ async def test_a_server_that_runs_through_it_refuses_all_that_was(own_url):
         assert await house.events("tokens.refresh_token_reused") == []
 
 
-async def test_who_follows_the_feed_takes_a_new_snapshot_at_each_restore(own_url):
-    """Also when one backup is restored twice: the generation of the second time is not that of the first."""
+async def test_feed_readers_load_a_new_snapshot_after_each_restore(own_url):
+    """This includes restoring one backup twice: the second restore gets a new generation."""
     async with nodes(own_url) as [house]:
         heard: list[Entry] = []
         follower = Follower(house.ambient.database, heard.extend)
@@ -105,7 +105,7 @@ async def test_who_follows_the_feed_takes_a_new_snapshot_at_each_restore(own_url
 
 
 async def eventually_reads(follower):
-    """A server of which a database is taken away cuts its clients off, who come again by themselves."""
+    """A server that loses a database disconnects its clients, which reconnect automatically."""
     async with asyncio.timeout(20):
         while True:
             try:
@@ -114,7 +114,7 @@ async def eventually_reads(follower):
                 await asyncio.sleep(0.02)
 
 
-async def test_what_is_signed_out_in_the_second_restore_is_heard_by_who_heard_the_first(own_url):
+async def test_a_feed_reader_sees_the_sign_out_of_a_second_restore(own_url):
     async with nodes(own_url) as [house]:
         ada, bob = await house.person(), await house.person("bob@example.com")
         await back_up(own_url)
@@ -128,7 +128,7 @@ async def test_what_is_signed_out_in_the_second_restore_is_heard_by_who_heard_th
                 await eventually(lambda tokens=tokens: house.get("/me", token=tokens.access), 401)
 
 
-async def test_links_and_sign_ins_under_way_of_the_backup_are_dead(own_url, monkeypatch):
+async def test_links_and_open_sign_ins_of_the_backup_are_refused(own_url, monkeypatch):
     async with plugged(own_url, monkeypatch, SMTP, **PRODUCTION) as house:
         link = await pending(house, "bob@example.com")
         attempt = await begin(house)
@@ -142,7 +142,7 @@ async def test_links_and_sign_ins_under_way_of_the_backup_are_dead(own_url, monk
         assert tokens_of(await finish(house, await begin(house)))
 
 
-async def test_it_is_recorded_and_once_more_does_no_harm(own_url):
+async def test_a_restore_is_recorded_and_can_be_finished_twice(own_url):
     async with nodes(own_url) as [house]:
         first = await one(house, State.CURRENT)
         done = [await finish_restore(house.ambient, OPERATOR) for _ in range(2)]
@@ -155,7 +155,7 @@ async def test_it_is_recorded_and_once_more_does_no_harm(own_url):
         assert sorted(json.loads(detail)["kids"] for (detail,) in told) == sorted(list(each.keys.kids) for each in done)
 
 
-async def test_it_takes_both_permissions(own_url):
+async def test_finishing_a_restore_requires_both_permissions(own_url):
     async with nodes(own_url) as [house]:
         for role in ("users", "keys"):
             await house.ambient.database.execute("insert into roles values ($1, $2)", role, f'["{role}:write"]')

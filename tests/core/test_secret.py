@@ -1,4 +1,4 @@
-"""The master secret: weak ones are refused, the file beside the database is made once and only for its owner."""
+"""The master secret: weak ones are refused, and the file next to the database is created once, for its owner only."""
 
 import asyncio
 import base64
@@ -58,7 +58,7 @@ def names_in(folder):
 
 
 @pytest.mark.parametrize("text", WEAK.values(), ids=WEAK)
-def test_weak_secrets_are_refused_with_a_way_to_a_better_one(text):
+def test_weak_secrets_are_refused_with_a_command_to_create_a_new_one(text):
     """J06, D11."""
     with pytest.raises(ConfigurationError) as problem:
         check_secret(text)
@@ -75,7 +75,7 @@ def in_base32(size):
 
 
 @pytest.mark.parametrize("make", [secrets.token_urlsafe, secrets.token_hex, in_base64, in_base32])
-def test_32_random_bytes_are_accepted_in_every_usual_spelling(make):
+def test_32_random_bytes_are_accepted_in_every_common_encoding(make):
     for _ in range(500):
         assert check_secret(text := make(32)) == text.encode()
 
@@ -87,20 +87,20 @@ def test_several_secrets_are_given_newest_first():
         load_secrets(Secret(f"{other} changeme"), database_path=None)
 
 
-def test_a_blank_secret_does_not_pass_for_none(tmp_path):
+def test_a_blank_secret_does_not_count_as_missing(tmp_path):
     for blank in (" ", "\t\n"):
         with pytest.raises(ConfigurationError, match="too short"):
             load_secrets(Secret(blank), database_path=tmp_path / "app.db")
 
 
-def test_where_there_is_no_folder_for_a_file_a_secret_must_be_given():
+def test_without_a_database_file_a_secret_is_required():
     with pytest.raises(ConfigurationError, match="OSTIARY_SECRET is needed"):
         load_secrets(None, database_path=None)
 
 
-def test_the_file_is_made_once_for_its_owner_alone(tmp_path):
+def test_the_file_is_created_once_and_readable_only_by_its_owner(tmp_path):
     database = tmp_path / "app.db"
-    before = os.umask(0)  # the worst that a caller can have
+    before = os.umask(0)  # the most permissive umask
     try:
         (first,) = load_secrets(None, database_path=database)
     finally:
@@ -110,7 +110,7 @@ def test_the_file_is_made_once_for_its_owner_alone(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
     assert load_secrets(None, database_path=database) == (first,)
     assert re.fullmatch(rb"[A-Za-z0-9_-]{43}", first)
-    assert names_in(tmp_path) == ["app.db.secret"], "nothing else is left"
+    assert names_in(tmp_path) == ["app.db.secret"], "no other file is left"
 
 
 _LOAD = """
@@ -123,8 +123,8 @@ print(load_secrets(None, database_path=Path(sys.argv[1]))[0].decode())
 """
 
 
-def test_eight_processes_at_once_make_one_secret(tmp_path):
-    """Every worker opens: whoever comes second must read what the first has written, and nobody half of it."""
+def test_eight_concurrent_processes_create_one_secret(tmp_path):
+    """Every worker opens. Later workers must read what the first one wrote, and none may read an incomplete file."""
     command = [sys.executable, "-c", _LOAD, tmp_path / "app.db"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen(command, **pipes) for _ in range(8)]
@@ -140,7 +140,7 @@ def test_eight_processes_at_once_make_one_secret(tmp_path):
     assert (tmp_path / "app.db.secret").stat().st_mode & 0o777 == 0o600
 
 
-async def test_four_installations_at_once_on_one_new_folder_agree_on_secret_and_key(tmp_path):
+async def test_four_concurrent_installations_in_a_new_folder_agree_on_secret_and_key(tmp_path):
     several = [Ostiary(f"sqlite:///{tmp_path / 'app.db'}", environ={}) for _ in range(4)]
     await asyncio.gather(*(auth.open() for auth in several))
     try:
@@ -149,8 +149,8 @@ async def test_four_installations_at_once_on_one_new_folder_agree_on_secret_and_
         await asyncio.gather(*(auth.close() for auth in several))
 
 
-def test_a_database_whose_secret_is_lost_is_not_given_a_new_one(tmp_path):
-    """A new secret would make its signing keys and second factors unreadable, and nobody would know why."""
+def test_a_database_without_its_secret_file_does_not_get_a_new_secret(tmp_path):
+    """A new secret would make its signing keys and second factors unreadable, without an obvious reason."""
     database = tmp_path / "app.db"
     with sqlite3.connect(database) as connection:
         connection.execute("create table t (x)")
@@ -161,7 +161,7 @@ def test_a_database_whose_secret_is_lost_is_not_given_a_new_one(tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o610, 0o602])
-def test_a_file_that_others_can_use_is_refused(tmp_path, mode):
+def test_a_file_that_others_can_read_or_write_is_refused(tmp_path, mode):
     """P14."""
     load_secrets(None, database_path=tmp_path / "app.db")
     secret_path(tmp_path / "app.db").chmod(mode)
@@ -170,7 +170,7 @@ def test_a_file_that_others_can_use_is_refused(tmp_path, mode):
 
 
 @pytest.mark.parametrize("content", [b"", b"changeme", b"\xff\xfe", GOOD.encode() + b"\n" + GOOD.encode()])
-def test_a_file_with_something_else_in_it_is_refused_in_one_line_that_names_it(tmp_path, content):
+def test_a_file_with_invalid_content_is_refused_in_one_line_that_names_it(tmp_path, content):
     path = secret_path(tmp_path / "app.db")
     path.write_bytes(content)
     path.chmod(0o600)
@@ -179,7 +179,7 @@ def test_a_file_with_something_else_in_it_is_refused_in_one_line_that_names_it(t
     assert "\n" not in str(problem.value)
 
 
-def test_a_folder_that_is_not_there_or_a_link_to_nowhere_is_one_line(tmp_path):
+def test_a_missing_folder_or_dangling_link_is_reported_in_one_line(tmp_path):
     with pytest.raises(ConfigurationError, match="No such file"):
         load_secrets(None, database_path=tmp_path / "missing" / "app.db")
     secret_path(tmp_path / "app.db").symlink_to(tmp_path / "nowhere")
@@ -187,7 +187,7 @@ def test_a_folder_that_is_not_there_or_a_link_to_nowhere_is_one_line(tmp_path):
         load_secrets(None, database_path=tmp_path / "app.db")
 
 
-async def test_another_secret_than_the_one_that_sealed_the_keys_is_refused(tmp_path):
+async def test_a_secret_that_did_not_seal_the_keys_is_refused(tmp_path):
     url = f"sqlite:///{tmp_path / 'app.db'}"
     async with Ostiary(url, secret=GOOD, environ={}).opened():
         pass
@@ -197,8 +197,8 @@ async def test_another_secret_than_the_one_that_sealed_the_keys_is_refused(tmp_p
         assert house.ambient.keys.current.kid
 
 
-async def test_the_private_key_is_nowhere_in_the_database_file(tmp_path):
-    """C-1: it is sealed at rest."""
+async def test_the_database_file_does_not_contain_the_private_key(tmp_path):
+    """C-1: the private key is sealed at rest."""
     path = tmp_path / "app.db"
     async with Ostiary(f"sqlite:///{path}", secret=GOOD, environ={}).opened() as house:
         private = house.ambient.keys.current.to_jwk()["d"]
@@ -209,7 +209,7 @@ async def test_the_private_key_is_nowhere_in_the_database_file(tmp_path):
         assert written not in content
 
 
-def test_a_secret_file_that_lost_its_content_is_to_be_restored_not_replaced(tmp_path):
+def test_an_empty_secret_file_must_be_restored_and_is_not_replaced(tmp_path):
     """A new secret would lock the operator out of the database."""
     path = tmp_path / "app.db"
     load_secrets(None, database_path=path)
@@ -219,7 +219,7 @@ def test_a_secret_file_that_lost_its_content_is_to_be_restored_not_replaced(tmp_
             load_secrets(None, database_path=path)
 
 
-async def test_a_mistyped_database_is_named_before_the_secret_that_it_would_need():
+async def test_a_mistyped_database_is_reported_before_a_missing_secret():
     with pytest.raises(ConfigurationError, match=r"sqlite:///file\.db"):
         async with Ostiary("app.db", environ={}).opened():
             pass

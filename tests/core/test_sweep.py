@@ -1,4 +1,4 @@
-"""What has expired is removed in portions: a statement without a bound would hold up every request meanwhile."""
+"""Expired rows are removed in batches. A statement without a limit would block all requests while it runs."""
 
 import pytest
 
@@ -12,7 +12,7 @@ TWO_AND_A_BIT = 2 * SWEEP_ROWS + 1
 
 
 async def insert(house, table, rows):
-    """Rows by the names of their columns, all of one form."""
+    """Inserts rows, given as dicts with the same column names."""
 
     async def body(tx):
         for row in rows:
@@ -58,7 +58,7 @@ async def count(house, table):
 
 
 def sweep_of(house, name):
-    """One call of the sweep that a slice states."""
+    """One call of the sweep of a slice."""
     (sweep,) = [feature.sweep for feature in house.auth._assembly.features if feature.name == name]
     return lambda: house.ambient.database.transaction(lambda tx: sweep(tx, house.ambient.now()))
 
@@ -72,7 +72,7 @@ def sweep_of(house, name):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_three_rounds_remove_all_that_has_expired_and_nothing_else(database_url, slice_, table, row):
+async def test_three_rounds_remove_exactly_the_expired_rows(database_url, slice_, table, row):
     async with installation(database_url) as house:
         now = house.ambient.now()
         await insert(house, "accounts", [account(n) for n in range(TWO_AND_A_BIT + 1 if slice_ == "totp" else 1)])
@@ -83,8 +83,8 @@ async def test_three_rounds_remove_all_that_has_expired_and_nothing_else(databas
         assert await house.rows(f"select expires_at from {table}") == [(now + 1,)]
 
 
-async def test_a_session_goes_only_after_its_tokens(database_url):
-    """Deleted with their session, the tokens of some weeks would go in one statement, however bounded it is."""
+async def test_a_session_is_deleted_only_after_its_tokens(database_url):
+    """If tokens were deleted with their session, one statement would delete the tokens of several weeks."""
     async with installation(database_url) as house:
         now, many = house.ambient.now(), SWEEP_ROWS + 100
         await insert(house, "accounts", [account(0)])
@@ -102,7 +102,7 @@ async def test_a_session_goes_only_after_its_tokens(database_url):
         assert await house.rows("select distinct session_id from refresh_tokens") == [("ses_0003",)]
 
 
-async def test_many_sessions_go_in_portions_and_what_no_portion_meets_keeps_its_tokens(database_url):
+async def test_many_sessions_are_deleted_in_batches_and_others_keep_their_tokens(database_url):
     async with installation(database_url) as house:
         now = house.ambient.now()
         await insert(house, "accounts", [account(0)])
@@ -116,7 +116,7 @@ async def test_many_sessions_go_in_portions_and_what_no_portion_meets_keeps_its_
         assert await sweep() == 2 + 1
 
 
-async def test_housekeeping_goes_on_until_nothing_is_left(database_url):
+async def test_housekeeping_continues_until_nothing_is_left(database_url):
     async with installation(database_url) as house:
         now = house.ambient.now()
         await insert(house, "accounts", [account(0)])
@@ -130,8 +130,8 @@ async def test_housekeeping_goes_on_until_nothing_is_left(database_url):
         assert left == [1, 1, 0]
 
 
-async def test_later_slices_are_swept_first_each_in_a_transaction_of_its_own(sqlite_url):
-    """Their rows refer to rows of earlier slices, and would go with those unbounded."""
+async def test_later_slices_are_swept_first_and_each_in_its_own_transaction(sqlite_url):
+    """Their rows refer to rows of earlier slices and would otherwise be deleted with those without a limit."""
     async with installation(sqlite_url) as house:
         calls = []
 
@@ -144,7 +144,7 @@ async def test_later_slices_are_swept_first_each_in_a_transaction_of_its_own(sql
 
         rounds = {"early": [0, SWEEP_ROWS], "late": [SWEEP_ROWS - 1, SWEEP_ROWS, SWEEP_ROWS + 3]}
         features = [Feature(name=name, sweep=sweep_named(name, left)) for name, left in rounds.items()]
-        await house.ambient.database.execute("delete from store_lease")  # it may have been swept meanwhile
+        await house.ambient.database.execute("delete from store_lease")  # it may have been swept in the meantime
         assert await Housekeeper(house.ambient, features).tidy()
         assert [name for name, _ in calls] == ["late"] * 3 + ["early"] * 2
         assert {now for _, now in calls} == {house.ambient.now() // MICROSECONDS}

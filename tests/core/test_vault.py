@@ -1,4 +1,4 @@
-"""Sealing: it opens for the same row and purpose under a known secret, and for nothing else."""
+"""Sealing: a ciphertext opens only for the same row and purpose and with a configured secret."""
 
 import pytest
 
@@ -18,11 +18,11 @@ def sealed(*secrets):
     return vault(*secrets).seal(PLAIN, purpose="signing-key", row="kid-1")
 
 
-def test_what_was_sealed_opens_again():
+def test_a_sealed_value_opens_again():
     assert vault(FIRST).open(sealed(FIRST), purpose="signing-key", row="kid-1") == PLAIN
 
 
-def test_nothing_of_the_plaintext_or_secret_is_in_the_ciphertext_and_none_is_like_another():
+def test_ciphertexts_contain_no_plaintext_or_secret_and_are_unique():
     once, again = sealed(FIRST), sealed(FIRST)
     assert once != again
     assert PLAIN not in once
@@ -32,13 +32,13 @@ def test_nothing_of_the_plaintext_or_secret_is_in_the_ciphertext_and_none_is_lik
 @pytest.mark.parametrize(
     ("purpose", "row"), [("totp", "kid-1"), ("signing-key", "kid-2"), ("signing-key", ""), ("", "signing-key\0kid-1")]
 )
-def test_a_ciphertext_that_was_moved_to_another_row_or_purpose_stays_closed(purpose, row):
-    """Whoever can write rows must not be able to make their own secret out of somebody else's."""
+def test_a_ciphertext_does_not_open_for_another_row_or_purpose(purpose, row):
+    """An attacker who can write rows must not be able to use a sealed value of another account."""
     with pytest.raises(ConfigurationError, match="damaged or was moved"):
         vault(FIRST).open(sealed(FIRST), purpose=purpose, row=row)
 
 
-def test_while_secrets_are_replaced_the_newest_seals_and_all_open():
+def test_during_a_rotation_the_newest_secret_seals_and_all_open():
     old = sealed(FIRST)
     both = vault(SECOND, FIRST)
     assert both.open(old, purpose="signing-key", row="kid-1") == PLAIN
@@ -48,7 +48,7 @@ def test_while_secrets_are_replaced_the_newest_seals_and_all_open():
         vault(FIRST).open(new, purpose="signing-key", row="kid-1")
 
 
-def test_every_changed_bit_is_found():
+def test_every_changed_bit_is_detected():
     whole = sealed(FIRST)
     for place in range(len(whole)):
         changed = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
@@ -56,7 +56,7 @@ def test_every_changed_bit_is_found():
             vault(FIRST).open(changed, purpose="signing-key", row="kid-1")
 
 
-def test_every_cut_is_found():
+def test_every_truncation_is_detected():
     whole = sealed(FIRST)
     for length in range(len(whole)):
         with pytest.raises(ConfigurationError):

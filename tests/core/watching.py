@@ -1,4 +1,4 @@
-"""A database that shows its statements, and can be made to fail."""
+"""A database that reports its statements and can be made to fail."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
@@ -8,7 +8,7 @@ from ostiary.store.database import Body, Row, Value
 T = TypeVar("T")
 
 Seen: TypeAlias = Callable[[str], None]
-"""Is told every statement before it runs. What it raises, the statement raises."""
+"""Gets every statement before it runs. If it raises, the statement raises."""
 
 
 class Watched:

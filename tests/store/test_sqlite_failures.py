@@ -11,6 +11,7 @@ import pytest
 from ostiary.errors import OutcomeUnknown, StoreUnavailable
 from ostiary.store.sqlite import session, writer
 from ostiary.store.sqlite.database import SqliteDatabase
+from tests.logged import written
 
 MEMBERS = 10
 SPOILER = 5
@@ -203,9 +204,9 @@ async def test_an_unforeseen_error_leaves_nobody_waiting(tmp_path, monkeypatch, 
             patch.setattr(session.Session, "commit", _fail)
             answers = await batch(database, spoiler_size=10, first=0)
         assert {type(answer) for answer in answers} == {OutcomeUnknown}
-        assert "builtins.ZeroDivisionError" in caplog.text
-        assert "in _fail" in caplog.text
-        assert "hunter2" not in caplog.text, "a driver quotes what it was given"
+        assert "builtins.ZeroDivisionError" in written(caplog)
+        assert "in _fail" in written(caplog)
+        assert "hunter2" not in written(caplog), "a driver quotes what it was given"
         with monkeypatch.context() as patch:
             patch.setattr(session.Session, "begin", lambda *_: 1 / 0)
             answers = await batch(database, spoiler_size=10, first=0)

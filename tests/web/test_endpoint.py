@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ostiary.core.plug import Credential, PerSource
 from ostiary.settings import RegistrationSettings, WebSettings
 from ostiary.verifier import ACCESS_COOKIE, REFRESH_COOKIE
+from tests.logged import written
 from tests.web.toy import ISSUER, NOW, ROUTES, SECRET, Login, World, access_token, login, route, show
 
 SAME_ORIGIN = {"sec-fetch-site": "same-origin"}
@@ -402,5 +403,5 @@ async def test_p05_the_name_of_an_unknown_field_is_not_logged(caplog):
     with caplog.at_level("INFO", logger="ostiary.web"):
         answer = await ask("POST", "/auth/login", json={**GOOD, "hunter2-is-mine": 1})
     assert answer.status_code == 422
-    assert "hunter2" not in caplog.text
-    assert "InvalidBody" in caplog.text
+    assert "hunter2" not in written(caplog)
+    assert "invalid_body" in written(caplog)

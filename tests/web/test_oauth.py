@@ -14,6 +14,7 @@ from ostiary import errors
 from ostiary.core.plug import Credential, Speaks
 from ostiary.settings import RegistrationSettings
 from ostiary.web.oauth import error_object
+from tests.logged import written
 from tests.web.toy import CLIENT, CLIENT_SECRET, ISSUER, SECRET, World, access_token, route, show
 
 FORM = "application/x-www-form-urlencoded"
@@ -318,8 +319,8 @@ async def test_no_secret_of_a_client_is_logged(headers, form, caplog):
     with caplog.at_level("DEBUG"):
         await ask(data={**form, CLIENT_SECRET: "x"}, headers=headers)
         await ask(data={"token": "x", **form, "size": CLIENT_SECRET}, headers=headers)
-    own = "".join(record.getMessage() for record in caplog.records if record.name.startswith("ostiary"))
-    assert "InvalidBody" in own
+    own = written(caplog, logger="ostiary")
+    assert "invalid_body" in own
     assert CLIENT_SECRET not in own
 
 

@@ -1,5 +1,6 @@
 """What every answer carries, and what no answer and no log line may."""
 
+import json
 import logging
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from ostiary.errors import Conflict, InvalidToken, PasswordRejected, TokenExpired
 from ostiary.settings import WebSettings
 from ostiary.verifier import REFRESH_COOKIE
+from tests.logged import written
 from tests.web.toy import ISSUER, SECRET, World, access_token, route
 
 GOOD = {"email": "a@example.com", "password": SECRET}
@@ -187,7 +189,7 @@ async def test_no_two_requests_have_one_id():
 async def test_a_failure_is_logged_by_its_place_and_without_its_words(caplog):
     answer = await ask("GET", "/auth/crash", headers={"authorization": f"Bearer {SECRET}"})
     (record,) = caplog.records
-    text = caplog.text
+    text = written(caplog)
     assert record.name == "ostiary.web"
     assert record.levelno == logging.ERROR
     assert answer.headers["x-request-id"] in text
@@ -203,12 +205,14 @@ async def test_a_refusal_is_logged_on_one_line_without_the_body(caplog):
     caplog.set_level(logging.INFO, logger="ostiary.web")
     await ask("POST", "/auth/login", json={**GOOD, "password": "not-the-password"})
     await ask("POST", "/auth/login", json={**GOOD, "\x1b[31m\r\n": 1})
-    lines = [record.getMessage() for record in caplog.records if record.name == "ostiary.web"]
-    assert len(lines) == 2
-    assert lines[0].startswith("POST /login refused, request ")
-    assert lines[0].endswith(": InvalidCredentials 'the password is wrong'")
+    lines = written(caplog, logger="ostiary.web").splitlines()
+    said, other = map(json.loads, lines)
+    assert (said["event"], said["method"], said["path"]) == ("request.refused", "POST", "/login")
+    assert (said["status"], said["code"]) == (401, "invalid_credentials")
+    assert (said["reason"], said["detail"]) == ("invalid_credentials", "the password is wrong")
+    assert (other["status"], other["reason"], other["detail"]) == (422, "invalid_body", "")
     assert all(line.isprintable() for line in lines)
-    assert "not-the-password" not in caplog.text
+    assert "not-the-password" not in written(caplog)
 
 
 async def test_a_refusal_that_the_route_does_not_state_is_answered_and_logged_as_our_mistake(caplog, unstated):
@@ -220,9 +224,10 @@ async def test_a_refusal_that_the_route_does_not_state_is_answered_and_logged_as
     world = World(route("PUT", "/x/{n}", refuse, errors=(InvalidToken,)))
     answers = [await ask("PUT", f"/auth/x/{number}", world=world) for number in (1, 2, 3)]
     assert [answer.json()["code"] for answer in answers] == ["conflict", "password_rejected", "invalid_token"]
-    assert unstated == [f"PUT /x/{{n}}: {name} is not stated by the route" for name in ("Conflict", "PasswordRejected")]
+    assert unstated == ["conflict", "password_rejected"]
     mistakes = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert [record.getMessage() for record in mistakes] == unstated
+    assert [record.reason for record in mistakes] == unstated
+    assert {record.path for record in mistakes} == {"/x/{n}"}
     assert [record.request_id for record in mistakes] == [answer.headers["x-request-id"] for answer in answers[:2]]
     unstated.clear()
 
@@ -231,7 +236,7 @@ async def test_what_is_away_is_logged_as_a_warning_with_its_reason(caplog):
     await ask("GET", "/auth/lost")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.getMessage().endswith(": StoreUnavailable 'disk full'")
+    assert (record.reason, record.detail) == ("store_unavailable", "disk full")
 
 
 @pytest.mark.parametrize(("method", "path", "request_", "status"), EVERY_KIND)
@@ -241,9 +246,9 @@ async def test_no_credential_and_no_body_is_ever_logged(method, path, request_, 
     headers = {**request_.get("headers", {}), "user-agent": SECRET, "x-private": SECRET}
     headers |= {"cookie": f"{REFRESH_COOKIE}={SECRET}"} if status == 400 else {"authorization": f"Bearer {token}"}
     await ask(method, f"{path}?token={SECRET}", **{**request_, "headers": headers})
-    own = [record.getMessage() for record in caplog.records if record.name.startswith("ostiary")]
-    assert SECRET not in "".join(own)
-    assert token not in "".join(own)
+    own = written(caplog, logger="ostiary")
+    assert SECRET not in own
+    assert token not in own
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Owns what is printed, exit codes, and how server processes are started. Decides 
 command assembles an `ostiary.app.Ostiary` and calls the verbs that HTTP calls too, in the operator's name.
 """
 
+import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +64,7 @@ def _command_line() -> App:
         version=__version__,
     )
     for command in (serve, migrate, doctor, openapi, restored):
-        app.command(command)
+        app.command(command, help=_description(command))
     app.command(_group("users", "Accounts.", users.COMMANDS))
     app.command(_group("clients", "Services that ask in their own name.", clients.COMMANDS))
     app.command(_group("keys", "Signing keys.", keys.COMMANDS))
@@ -74,5 +75,11 @@ def _command_line() -> App:
 def _group(name: str, text: str, commands: Mapping[str, Callable[..., Any]]) -> App:
     group = App(name=name, help=text)
     for command, function in commands.items():
-        group.command(function, name=command)
+        group.command(function, name=command, help=_description(function))
     return group
+
+
+def _description(function: Callable[..., Any]) -> str:
+    """What the docstring says before its sections, each paragraph on one line: the terminal's width wraps it."""
+    text = (inspect.getdoc(function) or "").partition("\nArgs:\n")[0]
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))

@@ -1,11 +1,12 @@
-"""The application log: one JSON object on one line, in ASCII, whatever a value holds.
+"""The application log: one line for each event, in ASCII, whatever a value holds. JSON, or readable on a terminal.
 
-A user agent with line breaks, a terminal escape or U+2028 can then neither begin a line of its own nor paint one
+A user agent with line breaks, a terminal escape or U+2028 can neither begin a line of its own nor change the terminal
 (N4), and no line grows without bound.
 """
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -29,6 +30,11 @@ class JsonLines(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
+        # ensure_ascii: C1 controls, bidirectional overrides and line separators beyond ASCII are escaped as well
+        return json.dumps(self.fields(record), ensure_ascii=True)
+
+    @staticmethod
+    def fields(record: logging.LogRecord) -> dict[str, Any]:
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -38,8 +44,20 @@ class JsonLines(logging.Formatter):
         line |= {name: _plain(value) for name, value in vars(record).items() if name not in _OWN}
         if record.exc_info and record.exc_info[1] is not None:
             line["error"] = _capped(trace(record.exc_info[1]))
-        # ensure_ascii: C1 controls, bidirectional overrides and line separators beyond ASCII are escaped as well
-        return json.dumps(line, ensure_ascii=True)
+        return line
+
+
+class ReadableLines(JsonLines):
+    """For a terminal: ``12:00:00 INFO request.refused status=401 reason=token_expired``. A value that is not a plain
+    word is written as JSON, so that it cannot forge a field or reach the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self.fields(record)
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        event = _word(line.pop("event"))
+        del line["time"], line["level"], line["logger"]
+        shown = [f"{name}={_word(value)}" for name, value in line.items() if value not in {None, ""}]
+        return " ".join([time, record.levelname, event, *shown])
 
 
 def guard() -> None:
@@ -48,12 +66,16 @@ def guard() -> None:
     logging.raiseExceptions = False  # it would print the parts of such a line as they are
 
 
-def configuration(*, level: str) -> dict[str, Any]:
-    """For ``logging.config.dictConfig``: our own events from ``level`` up, others' from WARNING up, on stderr."""
+def configuration(*, level: str, readable: bool) -> dict[str, Any]:
+    """For ``logging.config.dictConfig``: our own events from ``level`` up, others' from WARNING up, on stderr.
+
+    Args:
+        readable: lines for people at a terminal, instead of JSON.
+    """
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"lines": {"()": JsonLines}},
+        "formatters": {"lines": {"()": ReadableLines if readable else JsonLines}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stderr"}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {"ostiary": {"level": level}},
@@ -67,6 +89,15 @@ def _message(record: logging.LogRecord) -> str:
     except Exception:  # noqa: BLE001 - whatever formatting raises
         message = str(record.msg)
     return message.partition("\n")[0] if record.name == _CARRIES_FOREIGN_WORDS else message
+
+
+_WORD: Final = re.compile(r"[!#-<>-\[\]-~]+")
+"""Printable ASCII without quote, backslash, equals sign and space."""
+
+
+def _word(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=True)
+    return text if _WORD.fullmatch(text) else json.dumps(text, ensure_ascii=True)
 
 
 def _plain(value: object) -> object:

@@ -1,7 +1,10 @@
 """Reading a password, never from the command line: that is seen in the list of processes and kept in histories."""
 
 import getpass
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from ostiary.errors import ConfigurationError
@@ -29,7 +32,20 @@ def _from_stdin() -> str:
 def _from_terminal() -> str:
     if not sys.stdin.isatty():
         raise ConfigurationError("there is no terminal to ask for a password: use --password-stdin")
-    password = getpass.getpass("Password: ")
-    if getpass.getpass("The same again: ") != password:
+    with _interruptible():
+        password = getpass.getpass("Password: ")
+        again = getpass.getpass("The same again: ")
+    if again != password:
         raise ConfigurationError("the two passwords differ")
     return password
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the command. asyncio would take the first one for its task, which waits for the terminal and does not
+    hear it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -77,7 +77,7 @@ def run(launch: Launch, address: Address, *, workers: int, announce: Callable[[]
         respawn_failed_workers=True,
         workers_kill_timeout=PATIENCE,
         log_level=LogLevels.warning,
-        log_dictconfig=configuration(level="INFO"),
+        log_dictconfig=configuration(level="INFO", readable=sys.stderr.isatty()),
     )
     guard()
     os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_go)
@@ -85,8 +85,8 @@ def run(launch: Launch, address: Address, *, workers: int, announce: Callable[[]
     # Granian would begin anew at SIGHUP and outlive its terminal. Under nohup it is meant to.
     server.on_startup(partial(signal.signal, signal.SIGHUP, hangup))
     server.on_startup(announce)
-    server.on_startup(partial(_LOG.info, "started", extra={"address": str(address), "workers": workers}))
-    server.on_shutdown(partial(_LOG.info, "stopped"))
+    server.on_startup(partial(_LOG.info, "server.started", extra={"address": str(address), "workers": workers}))
+    server.on_shutdown(partial(_LOG.info, "server.stopped"))
     try:
         # the loader instead of a target's name: Granian would put the current folder first on the import path
         server.serve(target_loader=partial(load, launch), wrap_loader=False)
@@ -117,7 +117,7 @@ def load(launch: Launch) -> ASGIApp:
         auth = launch.installation()
         return _Started(auth.asgi, ending=auth.stop_waiting)
     except ConfigurationError as problem:  # changed since the parent looked
-        _LOG.error("%s", problem)
+        _LOG.error("server.not_started", extra={"reason": str(problem)})
         sys.exit(REFUSED)
 
 

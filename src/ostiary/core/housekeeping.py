@@ -83,7 +83,7 @@ class Housekeeper:
             try:
                 await self.tidy()
             except Exception as problem:  # noqa: BLE001 — if it stopped, tables would grow without limit
-                _LOG.warning("housekeeping failed and will be retried: %s", trace(problem))
+                _LOG.warning("housekeeping.failed", extra={"error": trace(problem)})
             pause = jitter(LOOK_SECONDS)
 
     async def _swept(self, sweep: Sweep) -> bool:

@@ -87,7 +87,8 @@ class Vault:
         identifier, rest = rest[:_ID_SIZE], rest[_ID_SIZE:]
         if version != _VERSION or identifier not in self._secrets:
             raise ConfigurationError(
-                "the database was sealed with another secret: restore it, or put it after the new one in OSTIARY_SECRET"
+                "the database was sealed with another secret: restore that secret, or put it after the new one in "
+                "OSTIARY_SECRET"
             )
         return identifier, rest[:_NONCE_SIZE], rest[_NONCE_SIZE:]
 

@@ -8,14 +8,24 @@
     async def profile(me: Annotated[Principal, Depends(guard())]) -> dict: ...
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, Literal, TypeAlias, overload
 
-from fastapi import HTTPException, Request, Security
+from fastapi import HTTPException, Request, Response, Security
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from ostiary.errors import OstiaryError
+from ostiary.errors import OstiaryError, RequestError, Unavailable
 from ostiary.verifier import Authenticator, Principal, Requirement, refusal
+from ostiary.verifier.challenge import MEDIA_TYPE, Refusal
+
+_LOG: Final = logging.getLogger("ostiary.guard")
+
+_STATUSES: Final = frozenset({400, 401, 403, 503})
+"""With which a guard refuses."""
 
 # Adds the scheme to the app's OpenAPI document, so that the docs pages have an Authorize button. It checks nothing.
 _IN_THE_DOCUMENT: Final = HTTPBearer(auto_error=False, scheme_name="Ostiary", description="An access token.")
@@ -76,12 +86,60 @@ class Guard:
         return caller
 
     async def _admit(self, request: Request, requirement: Requirement) -> Principal | None:
+        _install(request)
         try:
             principal = await self._authenticator.authenticate_async(request.scope["headers"], method=request.method)
             requirement.check(principal, now=self._authenticator.now())
         except OstiaryError as error:
-            refused = refusal(error)
-            # raised as an HTTPException, so that the app's own handlers for it apply
-            headers = {name: value for name, value in refused.headers if name != "content-type"}
-            raise HTTPException(refused.status, detail=refused.body, headers=headers) from None
+            _log(error, request)
+            raise GuardRefused(refusal(error)) from None
         return principal
+
+
+class GuardRefused(HTTPException):
+    """A guard's refusal. It is answered as `/auth/*` answers: the problem itself, as ``application/problem+json``.
+
+    Register a handler for it, or for `HTTPException`, to answer in another way. ``detail`` is the problem object.
+    """
+
+    def __init__(self, refused: Refusal) -> None:
+        headers = {name: value for name, value in refused.headers if name != "content-type"}
+        super().__init__(refused.status, detail=refused.body, headers=headers)
+
+
+async def _answer(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, GuardRefused):
+        raise error
+    return JSONResponse(error.detail, error.status_code, error.headers, media_type=MEDIA_TYPE)
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, OstiaryError):
+        raise error
+    _log(error, request)
+    refused = refusal(error)
+    return JSONResponse(refused.body, refused.status, dict(refused.headers))
+
+
+def _install(request: Request) -> None:
+    """Has the app answer refusals with `_answer`, unless it has a handler of its own for them. The same goes for errors
+    of the Python API that a guarded route lets through, such as Forbidden from ``auth.acting_as(me)``.
+
+    A guard does not know the app before a request comes. Starlette hands the app's handlers to each request, so that
+    routers and sub-applications find them; without them the refusal is answered as any other HTTPException.
+    """
+    handlers, by_status = request.scope.get("starlette.exception_handlers", ({}, {}))
+    is_usual = handlers.get(StarletteHTTPException) in {http_exception_handler, None} and HTTPException not in handlers
+    if is_usual and not by_status.keys() & _STATUSES:
+        handlers.setdefault(GuardRefused, _answer)
+    handlers.setdefault(RequestError, _answer_error)
+    handlers.setdefault(Unavailable, _answer_error)
+
+
+def _log(error: OstiaryError, request: Request) -> None:
+    """One line, by which expired, foreign and junk tokens can be told apart. Never the token. The path is the route's:
+    the one that was sent may hold ids."""
+    route = getattr(request.scope.get("route"), "path", None)
+    level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
+    fields = {"status": error.status, "code": error.code, "reason": error.kind, "detail": ascii(error.detail)[1:-1]}
+    _LOG.log(level, "guard.refused", extra={**fields, "method": request.method, "path": route})

@@ -191,7 +191,7 @@ class Follower:
                 await asyncio.sleep(BREATH_SECONDS)
                 await self._database.wait_for_change(POLL_SECONDS - BREATH_SECONDS)
             except Exception as problem:  # noqa: BLE001 — a follower that stopped would stay stale for ever
-                _log.warning("the change feed could not be read: %s", trace(problem))
+                _log.warning("feed.read_failed", extra={"error": trace(problem)})
                 await asyncio.sleep(POLL_SECONDS)
 
     async def end(self, run: "asyncio.Task[NoReturn]") -> None:

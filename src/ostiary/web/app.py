@@ -2,14 +2,14 @@
 
 import logging
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
 from ostiary.core.entropy import SystemRandom
-from ostiary.core.plug import Ambient, Place, Route, Speaks
+from ostiary.core.plug import Ambient, Place, Route, Source, Speaks
 from ostiary.core.settings import Settings
 from ostiary.errors import (
     InvalidBody,
@@ -25,7 +25,8 @@ from ostiary.web.edge import Edge, placed
 from ostiary.web.endpoint import Endpoint
 from ostiary.web.response import Renderer, Response
 from ostiary.web.routes import with_own
-from ostiary.web.source import is_from_proxy
+from ostiary.web.settings import WebSettings
+from ostiary.web.source import is_from_proxy, source_of
 from ostiary.web.stated import is_stated
 from ostiary.web.table import Found, Table, path_of
 
@@ -59,6 +60,7 @@ class Application:
         self._ambient = ambient
         self._edge = Edge.of(settings)
         self._renderer = Renderer(is_https=self._edge.is_https)
+        self._logs_access = settings.of(WebSettings).access_log
         self._random = SystemRandom()
         self._prefix = settings.prefix
         self._roots = frozenset(placed(route, settings) for route in routes if route.place is Place.ROOT)
@@ -71,42 +73,62 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            request_id = self._request_id(scope)
-            await _send(await self._respond(scope, receive, request_id), scope, send)
+            began = time.perf_counter()
+            request = _Request(
+                scope, self._table, self._request_id(scope), source_of(scope, proxies=self._edge.proxies)
+            )
+            response = await self._respond(scope, receive, request)
+            await _send(response, scope, send)
+            if self._logs_access and not request.is_logged:
+                request.log(
+                    logging.INFO,
+                    "request.served",
+                    status=response.status,
+                    milliseconds=round((time.perf_counter() - began) * 1000),
+                )
         else:
             await _decline(scope, send)
 
     async def refuse(self, error: OstiaryError, scope: Scope, send: Send) -> None:
-        """Answers with ``error``, for who stands in front."""
+        """Answers with ``error``, where the endpoint is not asked at all."""
         if scope["type"] == "http":
-            speaks = _spoken(self._table.find(path_of(scope)), _method(scope))
-            response = self._renderer.refusal(error, speaks=speaks, request_id=self._request_id(scope))
-            await _send(response, scope, send)
+            request = _Request(
+                scope, self._table, self._request_id(scope), source_of(scope, proxies=self._edge.proxies)
+            )
+            _log_refusal(error, request)
+            await _send(self._refusal(error, request), scope, send)
         else:
             await _decline(scope, send)
 
-    async def _respond(self, scope: Scope, receive: Receive, request_id: str) -> Response:
-        found, method = self._table.find(path_of(scope)), _method(scope)
-        refused = partial(self._renderer.refusal, speaks=_spoken(found, method), request_id=request_id)
-        if found is None:
-            return refused(NotFound())
-        endpoint = found.methods.get(method)
+    async def _respond(self, scope: Scope, receive: Receive, request: "_Request") -> Response:
+        if request.found is None:
+            return self._refused(NotFound("no such path"), request)
+        endpoint = request.found.methods.get(request.method)
         if endpoint is None:
-            return refused(MethodNotAllowed(), allow=_allowed(found.methods))
+            return self._refused(MethodNotAllowed("no such method"), request, allow=_allowed(request.found.methods))
         try:
             answer = await endpoint.answer(
-                scope, receive, ambient=self._ambient(), path=found.parameters, request_id=request_id
+                scope, receive, ambient=self._ambient(), path=request.found.parameters, request_id=request.id
             )
-            return self._renderer.answer(answer, may_be_kept=endpoint.is_public, request_id=request_id)
+            return self._renderer.answer(answer, may_be_kept=endpoint.is_public, request_id=request.id)
         except (RequestError, Unavailable) as error:
-            _log_refusal(error, endpoint.route, request_id)
-            return refused(error)
+            return self._refused(error, request, route=endpoint.route)
         except Exception as error:  # noqa: BLE001 - a caller learns nothing of it; the log, where it was
-            extra = {"request_id": request_id}
-            _LOG.error(
-                "%s %s failed, request %s: %s", method, endpoint.route.path, request_id, trace(error), extra=extra
-            )
-            return refused(OstiaryError())
+            request.log(logging.ERROR, "request.failed", status=OstiaryError.status, error=trace(error))
+            return self._refusal(OstiaryError(), request)
+
+    def _refused(
+        self, error: OstiaryError, request: "_Request", *, route: Route | None = None, allow: Sequence[str] = ()
+    ) -> Response:
+        _log_refusal(error, request, route)
+        return self._refusal(error, request, allow=allow)
+
+    def _refusal(self, error: OstiaryError, request: "_Request", *, allow: Sequence[str] = ()) -> Response:
+        return self._renderer.refusal(error, speaks=request.speaks, request_id=request.id, allow=allow)
+
+    def _request(self, scope: Scope) -> "_Request":
+        source = source_of(scope, proxies=self._edge.proxies)
+        return _Request(scope, self._table, self._request_id(scope), source)
 
     def _request_id(self, scope: Scope) -> str:
         """Our own, or the one that a trusted proxy gave; a caller's would let it forge lines in our logs."""
@@ -116,37 +138,52 @@ class Application:
         return self._random.token(_REQUEST_ID_SIZE).hex()
 
 
-def _method(scope: Scope) -> str:
-    method: str = scope["method"]
-    return "GET" if method == "HEAD" else method
+class _Request:
+    """What is known of a request before its endpoint is asked, and what its line in the log says."""
+
+    __slots__ = ("found", "id", "is_logged", "method", "source", "speaks")
+
+    def __init__(self, scope: Scope, table: Table[Endpoint], request_id: str, source: Source) -> None:
+        self.id: Final = request_id
+        self.source: Final = source
+        self.method: Final[str] = "GET" if scope["method"] == "HEAD" else scope["method"]
+        self.found: Final = table.find(path_of(scope))
+        self.speaks: Final = _spoken(self.found, self.method)
+        self.is_logged = False
+
+    def log(self, level: int, event: str, **fields: Any) -> None:
+        """One line. The path is the route's: the one that was sent may hold ids and tokens."""
+        self.is_logged = True
+        path = None if self.found is None else _endpoint_of(self.found, self.method).route.path
+        known = {"method": self.method, "path": path, "source": self.source.address, "request_id": self.id}
+        _LOG.log(level, event, extra={**fields, **known})
 
 
 def _spoken(found: Found[Endpoint] | None, method: str) -> Speaks:
     """How refusals are told: also of a method that the path does not have, as one of its routes would."""
-    if found is None:
-        return Speaks.JSON
-    endpoint = found.methods.get(method) or next(iter(found.methods.values()))
-    return endpoint.route.speaks
+    return Speaks.JSON if found is None else _endpoint_of(found, method).route.speaks
+
+
+def _endpoint_of(found: Found[Endpoint], method: str) -> Endpoint:
+    return found.methods.get(method) or next(iter(found.methods.values()))
 
 
 def _allowed(methods: Mapping[str, Endpoint]) -> list[str]:
     return sorted({*methods, "HEAD"} if "GET" in methods else methods)
 
 
-def _log_refusal(error: RequestError | Unavailable, route: Route, request_id: str) -> None:
-    """One line; the detail escaped, because parts of it may be the caller's words. Not that of a body
-    or query: it names fields, and where a field is unknown its name may be anything, a password too.
-
-    A refusal that is not in the document is answered all the same: it is right, and what the route states is wrong.
+def _log_refusal(error: OstiaryError, request: _Request, route: Route | None = None) -> None:
+    """One line. Of a body or query it has no detail: that names fields, and where a field is unknown its name may be
+    anything, a password too. A refusal that is not in the document is answered all the same: it is right, and what the
+    route states is wrong.
     """
-    level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
-    extra = {"request_id": request_id}
-    name = type(error).__name__
-    if not is_stated(error, route):
-        _LOG.error("%s %s: %s is not stated by the route", route.method, route.path, name, extra=extra)
-    detail = "" if isinstance(error, InvalidBody | InvalidQuery) else error.detail
-    said = (route.method, route.path, request_id, name, detail)
-    _LOG.log(level, "%s %s refused, request %s: %s %a", *said, extra=extra)
+    is_ours = route is not None and not is_stated(error, route)
+    level = logging.ERROR if is_ours else logging.WARNING if isinstance(error, Unavailable) else logging.INFO
+    detail = "" if isinstance(error, InvalidBody | InvalidQuery) else ascii(error.detail)[1:-1]
+    fields: dict[str, Any] = {"status": error.status, "code": error.code, "reason": error.kind, "detail": detail}
+    if is_ours:
+        fields["mistake"] = "the route does not state this refusal"
+    request.log(level, "request.refused", **fields)
 
 
 async def _send(response: Response, scope: Scope, send: Send) -> None:

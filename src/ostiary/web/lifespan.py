@@ -46,7 +46,7 @@ class Lifespan:
         except Exception as problem:
             if _SHUTDOWN in self._asked or _SHUTDOWN in self._answered:
                 raise
-            _LOG.info("the wrapped app has no lifespan, or its lifespan broke: %s", trace(problem))
+            _LOG.info("lifespan.app_failed", extra={"error": trace(problem)})
 
     async def _do_the_rest(self) -> None:
         """Answers in the place of an app that has ended, or never took part."""

@@ -39,6 +39,7 @@ class WebSettings(Section):
     trusted_origins: tuple[str, ...] = setting(
         "Other origins whose requests may carry cookies.", (), check=_check_origins
     )
+    access_log: bool = setting("Log every request, not only refusals and failures.", default=False)
     body_limit: int = setting("The largest request body, in bytes.", 64 * 1024, least=1024, most=1024 * 1024)
 
     @property

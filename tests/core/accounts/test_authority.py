@@ -1,4 +1,4 @@
-"""Who may change somebody's account, and that the change and its record are one."""
+"""Who may change accounts, and that a change and its audit event are one transaction."""
 
 import asyncio
 from functools import partial
@@ -26,7 +26,7 @@ VERBS = {
 
 
 async def state(house):
-    """Everything that a verb could have changed."""
+    """Everything that an operation could have changed."""
     tables = ("accounts", "account_roles", "sessions", "audit_events", "feed", "feed_head")
     return [sorted(map(str, await house.rows(f"select * from {table}"))) for table in tables]
 
@@ -36,7 +36,7 @@ async def roles_of(house, person):
 
 
 async def own_role(house, permissions):
-    """A role beside the three, as an installation may have it."""
+    """An additional role, as an installation may have it."""
     await house.ambient.database.execute("insert into roles (name, permissions) values ('helpdesk', $1)", permissions)
 
 
@@ -45,7 +45,7 @@ async def without_own_role(house):
     await house.ambient.database.execute("delete from roles where name = 'helpdesk'")
 
 
-async def test_everybody_may_sign_out_everywhere_but_who_is_disabled_or_gone(database_url):
+async def test_every_account_may_sign_out_everywhere_unless_it_is_disabled_or_deleted(database_url):
     async with installation(database_url) as house:
         person, gone = await house.person(), await house.person("gone@example.com", "admin")
         tokens = await house.session(person)
@@ -62,7 +62,7 @@ async def test_everybody_may_sign_out_everywhere_but_who_is_disabled_or_gone(dat
 
 @pytest.mark.parametrize("verb", VERBS)
 async def test_who_may_do_what(database_url, verb):
-    """K1: anonymous, a user, a moderator, a stranger and a gone account may nothing; nothing of it stays."""
+    """K1: anonymous, a user, a moderator, another user and a deleted account may do nothing, and nothing changes."""
     do = VERBS[verb]
     async with installation(database_url) as house:
         people = {
@@ -81,7 +81,7 @@ async def test_who_may_do_what(database_url, verb):
         for actor in refused:
             with pytest.raises(Forbidden):
                 await do(house.ambient, actor, whom.id)
-            with pytest.raises(Forbidden):  # nor do they learn who exists
+            with pytest.raises(Forbidden):  # the error does not reveal which accounts exist
                 await do(house.ambient, actor, "acc_unknown")
             if actor.id and verb != "sign out everywhere":
                 with pytest.raises(Forbidden):
@@ -93,8 +93,8 @@ async def test_who_may_do_what(database_url, verb):
                 await do(house.ambient, actor, "acc_unknown")
 
 
-async def test_nobody_gives_a_role_that_they_do_not_hold(database_url):
-    """K2, S10: neither to themselves nor to others; whoever manages accounts is not above all roles by that."""
+async def test_an_account_cannot_grant_a_role_that_it_does_not_hold(database_url):
+    """K2, S10: neither to itself nor to others. The permission to manage accounts does not include all roles."""
     async with installation(database_url) as house:
         await own_role(house, '["users:write"]')
         try:
@@ -113,7 +113,7 @@ async def test_nobody_gives_a_role_that_they_do_not_hold(database_url):
 
 
 @pytest.mark.parametrize("roles", [{"superuser"}, {""}, {"Admin"}, {"admin "}, {"user", "nonsense"}, {"%"}])
-async def test_only_roles_that_exist_are_given_or_taken(sqlite_url, roles):
+async def test_only_existing_roles_can_be_granted_or_removed(sqlite_url, roles):
     """S10."""
     async with installation(sqlite_url) as house:
         admin, whom = await house.person("a@example.com", "admin"), await house.person("b@example.com")
@@ -134,8 +134,8 @@ LOSING = {
 
 
 @pytest.mark.parametrize("lose", LOSING.values(), ids=LOSING)
-async def test_the_last_admin_stays(database_url, lose):
-    """K2: not even by an operator's mistake; disabled admins do not count."""
+async def test_the_last_admin_cannot_be_removed(database_url, lose):
+    """K2: not even by mistake of an operator. Disabled admins do not count."""
     async with installation(database_url) as house:
         last, disabled = await house.person("a@example.com", "admin"), await house.person("b@example.com", "admin")
         await set_disabled(house.ambient, OPERATOR, disabled.id, disabled=True)
@@ -149,7 +149,7 @@ async def test_the_last_admin_stays(database_url, lose):
 
 
 @pytest.mark.parametrize("lose", LOSING.values(), ids=LOSING)
-async def test_two_admins_who_remove_each_other_at_once_leave_one(database_url, lose):
+async def test_two_admins_who_remove_each_other_concurrently_leave_one(database_url, lose):
     async with installation(database_url) as house:
         for number in range(4):
             pair = [await house.person(f"{name}{number}@example.com", "admin", "moderator") for name in "ab"]
@@ -167,8 +167,8 @@ async def test_two_admins_who_remove_each_other_at_once_leave_one(database_url, 
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_what_cannot_be_recorded_does_not_happen(database_url, verb):
-    """N5: audit and change are one transaction; and the same with the entry that tells other servers."""
+async def test_a_change_that_cannot_be_recorded_is_rolled_back(database_url, verb):
+    """N5: the audit event and the change are one transaction, and so is the feed entry for other servers."""
     do = VERBS[verb]
     async with installation(database_url) as house:
         admin = await house.person("admin@example.com", "admin", "moderator")
@@ -202,7 +202,7 @@ EVENTS = {
 
 
 @pytest.mark.parametrize("verb", EVENTS)
-async def test_every_change_says_who_did_what_to_whom_and_when(sqlite_url, verb):
+async def test_every_change_records_actor_action_account_and_time(sqlite_url, verb):
     """N2."""
     async with installation(sqlite_url) as house:
         admin = await house.person("admin@example.com", "admin", "moderator")

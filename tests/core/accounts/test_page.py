@@ -1,4 +1,4 @@
-"""The page of a registration mail, in a real browser."""
+"""The page that a registration mail links to, in a real browser."""
 
 import re
 import time
@@ -10,7 +10,7 @@ from tests.cli.program import PASSWORD, PATIENCE, Served
 
 
 def mailed_link(server):
-    """The console transport prints the mail after the answer."""
+    """The console transport prints the mail after the response."""
     deadline = time.monotonic() + PATIENCE
     while not (found := re.search(r"http://\S+/email/verify#\S+", server.out)):
         assert time.monotonic() < deadline, server.out
@@ -19,8 +19,8 @@ def mailed_link(server):
 
 
 @pytest.mark.slow
-def test_a_person_confirms_an_address_with_the_link_and_the_password(tmp_path):
-    """L14, R06, F7: opening does nothing, the token leaves the address bar, a wrong password leaves the link good."""
+def test_a_user_confirms_an_address_with_the_link_and_the_password(tmp_path):
+    """L14, R06, F7: opening changes nothing, the token leaves the address bar, the link survives a wrong password."""
     with (
         Served(tmp_path, environ={"OSTIARY_REGISTRATION_REQUIRE_VERIFIED_EMAIL": "true"}) as served,
         sync_playwright() as playwright,

@@ -1,4 +1,4 @@
-"""The password policy: length in code points, guessability, nothing about composition, and no way to keep it busy."""
+"""The password policy: length in code points, guessability, no composition rules, and no slow input."""
 
 import sys
 import time
@@ -38,13 +38,13 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("password", ACCEPTED.values(), ids=ACCEPTED)
-def test_what_is_hard_to_guess_is_accepted_whatever_it_is_made_of(password):
+def test_a_password_that_is_hard_to_guess_is_accepted_with_any_characters(password):
     """D2: no composition rule."""
     check_password(normalize(password[:256]), known=KNOWN)
 
 
 def test_the_length_is_counted_in_code_points_after_composition():
-    """D1: 7 and 8, 256 and 257; e with an accent is one however it is sent."""
+    """D1: 7 and 8, 256 and 257. An e with an accent counts as one in either form."""
     assert reasons("k7#Rq2!") == ("Use at least 8 characters.",)
     check_password(normalize("k7#Rq2!x"), known=KNOWN)
     assert reasons("🦊🚪🔑🎩🧭🪁🛶") == ("Use at least 8 characters.",)
@@ -62,15 +62,15 @@ def test_a_character_of_four_bytes_counts_as_one():
     check_password("🦊🚪🔑🎩🧭🪁🛶🥁" * 32, known=KNOWN)  # 256 of 4 bytes each
 
 
-def test_normalising_is_composing_and_nothing_else():
-    """D4: NFC, not NFKC; spaces and letter case are as sent."""
+def test_normalisation_is_nfc_only():
+    """D4: NFC, not NFKC. Spaces and letter case stay as sent."""
     assert normalize("e\u0301") == "\u00e9"
     assert normalize("\ufb01 \u2460 \uff21") == "\ufb01 \u2460 \uff21"
     assert normalize(" Aa ") == " Aa "
 
 
 def test_a_million_combining_characters_cost_nothing():
-    """L09: what is too long is not normalised."""
+    """L09: a password that is too long is not normalised."""
     began = time.process_time()
     assert reasons("a" + "\u0301" * 1_000_000) == ("Use at most 256 characters.",)
     assert time.process_time() - began < 0.5
@@ -99,13 +99,13 @@ GUESSED = {
 
 
 @pytest.mark.parametrize("password", GUESSED.values(), ids=GUESSED)
-def test_what_an_attacker_tries_first_is_refused_and_the_reason_told(password):
+def test_passwords_that_an_attacker_tries_first_are_refused_with_a_reason(password):
     """D3, L21."""
     assert reasons(password)[0] == "This password would be guessed quickly."
 
 
-def test_a_long_own_address_is_refused_as_a_whole():
-    """The estimate looks at a beginning only: the rest of the address must not make it strong."""
+def test_a_long_address_of_the_user_is_refused_as_a_password():
+    """The estimate covers only the beginning. The rest of the address must not make the password strong."""
     email = "a.rather.unusual.name.of.many.parts@subdomain.of.some.very-long-institution.example"
     assert reasons(email, words_about(email, "auth.example.com"))
     assert reasons(email.upper(), words_about(email, "auth.example.com"))
@@ -114,19 +114,19 @@ def test_a_long_own_address_is_refused_as_a_whole():
 @pytest.mark.parametrize(
     "text", ["4@8({[<369&#!1/|0$5+7%2", "1l|7", "({[<1!|7$5+@46902%", "1234567890", "aaaaaaab", "19901224", "p4$$w0rd"]
 )
-def test_no_chosen_text_keeps_the_estimate_busy(text):
-    """zxcvbn tries every reading of signs as letters: without a bound 64 characters took 4 seconds of one core."""
+def test_no_text_makes_the_estimate_slow(text):
+    """zxcvbn tries every reading of symbols as letters. Without a limit, 64 characters took 4 seconds of one core."""
     began = time.process_time()
     with suppress(PasswordRejected):
         check_password((text * 64)[:256], known=KNOWN)
     assert time.process_time() - began < 1.0
 
 
-def test_two_at_once_do_not_see_each_others_words():
-    """The estimator has one global for the words about a person: a race must not let somebody's own address through."""
+def test_concurrent_estimates_do_not_share_words():
+    """The estimator has one global for the words about a user. A race must not accept a user's own address."""
     people = [(f"kvothe-the-bloodless-{name}",) for name in ("arcanist", "musician", "student", "traveller")]
     for known in people:
-        check_password(f"{known[0]}1", known=("somebody-else",))  # good for anybody else
+        check_password(f"{known[0]}1", known=("somebody-else",))  # acceptable for any other user
 
     def is_accepted(known):
         with suppress(PasswordRejected):

@@ -1,4 +1,4 @@
-"""POST /auth/register: it says nothing about who has an account, and makes exactly one."""
+"""POST /auth/register: it does not reveal who has an account, and creates exactly one."""
 
 import asyncio
 import json
@@ -21,8 +21,8 @@ async def counted(house, table="accounts"):
 
 
 @pytest.mark.parametrize("verified", [True, False], ids=["verified addresses", "at once"])
-async def test_new_pending_and_taken_addresses_get_the_same_answer(database_url, verified):
-    """L01: status, body and headers, with the right password of the account or another."""
+async def test_new_pending_and_taken_addresses_get_the_same_response(database_url, verified):
+    """L01: the same status, body and headers, with the account's password or another one."""
     async with installation(database_url, RegistrationSettings(require_verified_email=verified)) as house:
         await house.person("taken@example.com")
         answers = [
@@ -36,8 +36,8 @@ async def test_new_pending_and_taken_addresses_get_the_same_answer(database_url,
         assert len({str(told(answer)) for answer in answers}) == 1
 
 
-async def test_where_addresses_are_verified_all_cost_the_same_statements_and_hashes(sqlite_url):
-    """L02: counted, because what is equal in work is equal in time; bench/enumeration.py measures."""
+async def test_with_verification_every_registration_costs_the_same_statements_and_hashes(sqlite_url):
+    """L02: the work is counted, because equal work takes equal time. bench/enumeration.py measures the time."""
     async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         await house.person("taken@example.com")
         await house.register("pending@example.com")
@@ -52,8 +52,8 @@ async def test_where_addresses_are_verified_all_cost_the_same_statements_and_has
         assert len(seen[0]) > 4
 
 
-async def test_who_is_registered_already_gets_a_mail_at_the_stored_address(sqlite_url):
-    """GHSA-7rqj-j65f-68wh: never at the spelling that somebody typed; and the account is as it was."""
+async def test_a_registered_user_gets_a_mail_at_the_stored_address(sqlite_url):
+    """GHSA-7rqj-j65f-68wh: never at the address in the request. The account does not change."""
     async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         await house.person("Ada@example.com")
         before = await house.rows("select * from accounts")
@@ -61,11 +61,11 @@ async def test_who_is_registered_already_gets_a_mail_at_the_stored_address(sqlit
         (mail,) = await house.mails()
         assert mail.to == "Ada@example.com"
         assert "already" in mail.subject
-        assert "#" not in mail.text, "a link would let the one who typed it in"
+        assert "#" not in mail.text, "a link would admit the sender of the request"
         assert await house.rows("select * from accounts") == before
 
 
-async def test_at_once_the_account_is_there_and_can_sign_in_but_its_address_is_not_verified(sqlite_url):
+async def test_without_verification_the_account_can_sign_in_at_once_and_is_unverified(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.register("Ada@Example.com")
         answer = await house.login("ada@example.COM")
@@ -75,10 +75,10 @@ async def test_at_once_the_account_is_there_and_can_sign_in_but_its_address_is_n
         assert me["roles"] == ["user"]
         assert me["permissions"] == []
         (mail,) = await house.mails()
-        assert "New device" in mail.subject, "of the sign-in; the registration sends none"
+        assert "New device" in mail.subject, "this is the mail of the sign-in; registration sends none"
 
 
-async def test_a_second_registration_leaves_the_first_password(sqlite_url):
+async def test_a_second_registration_does_not_change_the_password(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.register()
         await house.register(password=OTHER_PASSWORD)
@@ -86,7 +86,7 @@ async def test_a_second_registration_leaves_the_first_password(sqlite_url):
         assert (await house.login()).status_code == 200
 
 
-async def test_twenty_at_once_make_exactly_one_account(database_url):
+async def test_twenty_concurrent_registrations_create_one_account(database_url):
     """L20."""
     async with installation(database_url, HashingSettings(queue=1000)) as house:
         answers = await asyncio.gather(*(house.register() for _ in range(20)))
@@ -122,7 +122,7 @@ FORBIDDEN = {
 }
 
 
-async def test_fields_that_are_not_the_callers_to_set_are_refused_and_nothing_is_written(sqlite_url):
+async def test_fields_that_callers_must_not_set_are_refused_and_nothing_is_written(sqlite_url):
     """F1, L13."""
     async with installation(sqlite_url) as house:
         for name, value in FORBIDDEN.items():
@@ -138,7 +138,7 @@ BAD_TYPES = [None, 5, True, 1.5, [], ["user@example.com"], {}, {"$gt": ""}, {"em
 
 @pytest.mark.parametrize("path", ["/register", "/login"])
 async def test_values_of_other_types_are_refused(sqlite_url, path):
-    """L19, L03: no coercion, no operator objects, no lists of one, never a 500."""
+    """L19, L03: no coercion, no operator objects, no one-element lists, never a 500."""
     async with installation(sqlite_url, RegistrationSettings(limit="1000/second")) as house:
         for value in BAD_TYPES:
             for body in ({"email": value, "password": PASSWORD}, {"email": EMAIL, "password": value}):
@@ -152,7 +152,7 @@ async def test_values_of_other_types_are_refused(sqlite_url, path):
 
 
 @pytest.mark.parametrize("path", ["/register", "/login"])
-async def test_a_field_that_comes_twice_is_refused(sqlite_url, path):
+async def test_a_duplicate_field_is_refused(sqlite_url, path):
     """L03: two parsers could read two addresses."""
     async with installation(sqlite_url) as house:
         for body in (
@@ -170,7 +170,7 @@ async def raw(house, path, content, content_type="application/json"):
 
 
 async def test_only_json_is_read(sqlite_url):
-    """J3, L16: a form or text/plain can be sent by any page without asking."""
+    """J3, L16: any page can send a form or text/plain without a preflight request."""
     async with installation(sqlite_url) as house:
         body = json.dumps({"email": EMAIL, "password": PASSWORD})
         for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
@@ -178,7 +178,7 @@ async def test_only_json_is_read(sqlite_url):
         assert await counted(house) == 0
 
 
-async def test_what_is_wrong_with_address_or_password_is_told_whoever_has_an_account(sqlite_url):
+async def test_invalid_addresses_and_passwords_get_the_same_errors_with_or_without_an_account(sqlite_url):
     async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         await house.person()
         for email in (EMAIL, "new@example.com"):
@@ -193,8 +193,8 @@ async def test_what_is_wrong_with_address_or_password_is_told_whoever_has_an_acc
 
 
 @pytest.mark.parametrize("first", ["NFC", "NFD"])
-async def test_an_accent_may_be_sent_in_either_form_at_registration_and_sign_in(sqlite_url, first):
-    """D4: the same password on a Mac and a telephone."""
+async def test_accents_may_be_composed_or_decomposed_at_registration_and_sign_in(sqlite_url, first):
+    """D4: the same password on a Mac and a phone."""
     second = {"NFC": "NFD", "NFD": "NFC"}[first]
     password = "é à ü ñ naïve café"
     assert unicodedata.normalize(first, password) != unicodedata.normalize(second, password)
@@ -229,8 +229,8 @@ async def test_registrations_are_limited_by_source(sqlite_url):
 
 
 @pytest.mark.parametrize("taken", [True, False], ids=["taken", "new"])
-async def test_nobodys_inbox_is_flooded_and_nobody_is_told(sqlite_url, taken):
-    """R10: silently, per mailbox, whatever tag or letter case; the answers stay the same."""
+async def test_mails_to_one_inbox_are_limited_silently(sqlite_url, taken):
+    """R10: per mailbox, for any tag or letter case. The responses stay the same."""
     spellings = ["ada@example.com", "ADA@example.com", "ada@EXAMPLE.com", "Ada@example.com", "ada@example.com"]
     tagged = [] if taken else ["ada+1@example.com", "ada+2@example.com"]
     async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
@@ -246,8 +246,8 @@ async def test_nobodys_inbox_is_flooded_and_nobody_is_told(sqlite_url, taken):
         assert len(await house.mails()) == 8
 
 
-async def test_l14_a_stranger_cannot_use_up_the_mails_of_somebody_elses_address(sqlite_url):
-    """From one source: the owner's own registration mail would not arrive, and only the stranger's links would."""
+async def test_l14_one_source_cannot_use_up_the_mail_limit_of_an_address(sqlite_url):
+    """Otherwise the owner's own registration mail would not arrive, but only the links of the attacker."""
     async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         for _ in range(9):
             await house.register(source="198.51.100.1")
@@ -256,7 +256,7 @@ async def test_l14_a_stranger_cannot_use_up_the_mails_of_somebody_elses_address(
         assert len(await house.mails()) == 3
 
 
-async def test_an_operator_makes_an_account_at_once_with_roles(database_url):
+async def test_an_operator_creates_an_account_with_roles_at_once(database_url):
     async with installation(database_url) as house:
         made = await registration.create(
             house.ambient, Actor.operator("root"), email=EMAIL, password=PASSWORD, roles=("admin",)

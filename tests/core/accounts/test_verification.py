@@ -1,4 +1,4 @@
-"""The link of a registration mail: in production, only it makes the account."""
+"""The link of a registration mail: in production, only the link creates the account."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ def token_in(mail):
 
 
 async def pending(house, email=EMAIL, password=PASSWORD):
-    """Registers, and gives the token of the newest mail."""
+    """Registers and returns the token of the latest mail."""
     assert (await house.register(email, password)).status_code == 202
     return token_in((await house.mails())[-1])
 
@@ -33,21 +33,21 @@ async def count(house, table="accounts"):
     return (await house.rows(f"select count(*) from {table}"))[0][0]
 
 
-async def test_in_production_there_is_no_account_until_the_link_was_used(database_url):
+async def test_in_production_the_account_is_created_when_the_link_is_used(database_url):
     async with installation(database_url, SMTP, **PRODUCTION) as house:
         token = await pending(house)
         assert await count(house) == 0
         assert (await house.login()).status_code == 401
         answer = await verify(house, token)
         assert (answer.status_code, answer.content) == (204, b"")
-        assert "set-cookie" not in answer.headers, "confirming an address signs nobody in"
+        assert "set-cookie" not in answer.headers, "confirming an address does not sign in"
         signed_in = await house.login()
         me = (await house.get("/me", token=signed_in.json()["access_token"])).json()
         assert me["account"]["email_verified"] is True
         assert me["roles"] == ["user"]
 
 
-async def test_the_link_is_made_of_the_issuer_whatever_the_request_says_its_host_is(sqlite_url):
+async def test_the_link_uses_the_issuer_and_ignores_the_host_header(sqlite_url):
     """R01, F5: Host header poisoning."""
     forged = {
         "host": "evil.example",
@@ -82,7 +82,7 @@ async def test_an_issuer_with_a_path_is_in_the_link(sqlite_url):
         assert "within 30 minutes" in mail.text
 
 
-async def test_a_token_is_good_once_also_for_twenty_at_once(database_url):
+async def test_a_token_works_once_even_for_twenty_concurrent_requests(database_url):
     """R02, R03."""
     async with installation(database_url, SMTP, **PRODUCTION) as house:
         token = await pending(house)
@@ -93,7 +93,7 @@ async def test_a_token_is_good_once_also_for_twenty_at_once(database_url):
         assert (await verify(house, token)).status_code == 401
 
 
-async def test_a_token_expires_to_the_second(sqlite_url):
+async def test_a_token_expires_exactly_on_time(sqlite_url):
     async with installation(sqlite_url, RegistrationSettings(verification_lifetime=600), SMTP, **PRODUCTION) as house:
         token = await pending(house)
         house.clock.advance(600)
@@ -104,19 +104,19 @@ async def test_a_token_expires_to_the_second(sqlite_url):
         assert (await verify(house, other)).status_code == 204
 
 
-async def test_of_two_that_wait_for_one_address_the_one_whose_link_is_used_counts(database_url):
-    """Whoever registers a foreign address waits for a link they never see, and is not in its owner's way."""
+async def test_of_two_pending_registrations_the_one_whose_link_is_used_counts(database_url):
+    """An attacker who registers the address of another person never sees the link, and does not block the owner."""
     async with installation(database_url, SMTP, **PRODUCTION) as house:
         strangers = await pending(house, EMAIL.upper(), OTHER_PASSWORD)
         owners = await pending(house, EMAIL, PASSWORD)
         assert (await verify(house, owners)).status_code == 204
-        assert await count(house, "registrations") == 0, "R02: nothing that was asked for before is left"
+        assert await count(house, "registrations") == 0, "R02: no earlier registration is left"
         assert (await verify(house, strangers)).status_code == 401
         assert (await house.login(password=OTHER_PASSWORD)).status_code == 401
         assert (await house.login(password=PASSWORD)).status_code == 200
 
 
-async def test_two_links_of_one_address_used_at_once_make_one_account(database_url):
+async def test_two_links_of_one_address_used_concurrently_create_one_account(database_url):
     async with installation(database_url, SMTP, **PRODUCTION) as house:
         tokens = [await pending(house, EMAIL, password) for password in (PASSWORD, OTHER_PASSWORD)]
         answers = await asyncio.gather(*(verify(house, token) for token in tokens * 5))
@@ -124,7 +124,7 @@ async def test_two_links_of_one_address_used_at_once_make_one_account(database_u
         assert await count(house) == 1
 
 
-async def test_a_link_for_an_address_that_got_an_account_meanwhile_changes_nothing(sqlite_url):
+async def test_a_link_for_an_address_that_already_got_an_account_changes_nothing(sqlite_url):
     async with installation(sqlite_url, SMTP, **PRODUCTION) as house:
         token = await pending(house, EMAIL, OTHER_PASSWORD)
         await house.person()
@@ -133,8 +133,8 @@ async def test_a_link_for_an_address_that_got_an_account_meanwhile_changes_nothi
         assert (await house.login()).status_code == 200
 
 
-async def test_the_row_that_is_written_for_a_taken_address_opens_nothing(sqlite_url):
-    """It is there so that the work is the same; its token was never sent, and would be too late."""
+async def test_the_row_written_for_a_taken_address_is_useless(sqlite_url):
+    """The row exists so that the work is the same. Its token was never sent, and the address is already taken."""
     async with installation(sqlite_url, SMTP, **PRODUCTION) as house:
         await house.person()
         await house.register(password=OTHER_PASSWORD)
@@ -143,8 +143,8 @@ async def test_the_row_that_is_written_for_a_taken_address_opens_nothing(sqlite_
         assert all("#" not in mail.text for mail in await house.mails())
 
 
-async def test_wrong_tokens_are_told_apart_by_nobody_and_cost_no_statement(sqlite_url):
-    """J23: also tokens for other purposes, and an access token."""
+async def test_malformed_tokens_get_identical_responses_and_cost_no_statement(sqlite_url):
+    """J23: this includes tokens for other purposes and an access token."""
     async with installation(sqlite_url, SMTP, **PRODUCTION) as house:
         tokens = await house.session(await house.person())
         good = await pending(house, "new@example.com")
@@ -162,8 +162,8 @@ async def test_wrong_tokens_are_told_apart_by_nobody_and_cost_no_statement(sqlit
         assert (await verify(house, good)).status_code == 204, "none of it used it up"
 
 
-async def test_opening_the_link_does_nothing_and_the_page_does_not_have_the_token(sqlite_url):
-    """R06, F7: mail scanners open links. The token is in the fragment, which no server, log or Referer sees."""
+async def test_opening_the_link_changes_nothing_and_the_page_does_not_contain_the_token(sqlite_url):
+    """R06, F7: mail scanners open links. The token is in the fragment, which no server, log or Referer contains."""
     async with installation(sqlite_url, SMTP, **PRODUCTION) as house:
         token = await pending(house)
         for _ in range(3):
@@ -176,7 +176,7 @@ async def test_opening_the_link_does_nothing_and_the_page_does_not_have_the_toke
         assert (await verify(house, token)).status_code == 204
 
 
-async def test_the_page_runs_its_own_script_only_and_tells_nobody_where_it_was(sqlite_url):
+async def test_the_page_runs_only_its_own_script_and_sends_no_referrer(sqlite_url):
     """J6, F7."""
     async with installation(sqlite_url, SMTP, **PRODUCTION) as house:
         pages = [await house.get("/email/verify") for _ in range(2)]
@@ -192,12 +192,12 @@ async def test_the_page_runs_its_own_script_only_and_tells_nobody_where_it_was(s
             assert "frame-ancestors 'none'" in policy
             assert "unsafe" not in policy
             assert re.findall(r"<(?:script|style) nonce=\"([^\"]+)\"", page.text) == [nonce, nonce]
-            assert not re.search(r"\b(?:src|href|action|on[a-z]+)=", page.text), "nothing from elsewhere"
+            assert not re.search(r"\b(?:src|href|action|on[a-z]+)=", page.text), "nothing from other sites"
             assert "location.hash" in page.text
-        assert len(nonces) == 2, "each page has its own"
+        assert len(nonces) == 2, "each response has its own"
 
 
-async def test_expired_registrations_are_swept_and_others_stay(database_url):
+async def test_only_expired_registrations_are_swept(database_url):
     async with installation(database_url, RegistrationSettings(verification_lifetime=600), SMTP, **PRODUCTION) as house:
         await pending(house, "old@example.com")
         house.clock.advance(300)
@@ -208,8 +208,8 @@ async def test_expired_registrations_are_swept_and_others_stay(database_url):
         assert (await verify(house, token)).status_code == 204
 
 
-async def test_l14_with_the_password_a_strangers_registration_of_ones_address_is_not_confirmed(database_url):
-    """The stranger registered first, with a password of their own; our page asks the owner for the owner's."""
+async def test_l14_the_password_check_refuses_a_registration_made_by_a_stranger(database_url):
+    """The stranger registered first with their own password. Our page asks the owner for the owner's password."""
     async with installation(database_url, SMTP, **PRODUCTION) as house:
         strangers = await pending(house, password=OTHER_PASSWORD)
         own = await pending(house)
@@ -223,7 +223,7 @@ async def test_l14_with_the_password_a_strangers_registration_of_ones_address_is
         assert (late.status_code, late.json()["code"]) == (401, "invalid_token")
 
 
-async def test_passwords_at_a_link_are_counted_and_checked_as_they_were_chosen(sqlite_url):
+async def test_passwords_at_a_link_are_counted_and_normalised(sqlite_url):
     here = {"source": "198.51.100.1"}
     async with installation(sqlite_url, RegistrationSettings(limit="3/minute"), SMTP, **PRODUCTION) as house:
         token = await pending(house, password="Zoe\u0301 keeps nine otters")

@@ -1,4 +1,4 @@
-"""Audit events: what is recorded of which request, and what never is."""
+"""Audit events: what each request records, and what is never recorded."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ from ostiary.core.sessions.service import sign_out_everywhere
 from ostiary.errors import StoreUnavailable
 from ostiary.settings import RegistrationSettings
 from tests.core.installation import EMAIL, PASSWORD, installation, tokens_of
+from tests.logged import written
 
 WRONG = "a kettle that hums in winter"
 FROM = {"source": "203.0.113.9", "headers": {"user-agent": "Firefox/144"}}
@@ -24,8 +25,8 @@ async def the_one(house, type_):
     ("email", "known"),
     [(EMAIL, True), ("nobody@example.com", False), ("no address", False), ("bob@example.com", True)],
 )
-async def test_a_failed_sign_in_is_recorded_with_where_it_came_from(database_url, email, known):
-    """N1, N2: and committed, although the answer is an error."""
+async def test_a_failed_sign_in_is_recorded_with_its_source(database_url, email, known):
+    """N1, N2: the event is committed although the response is an error."""
     async with installation(database_url) as house:
         people = {each.email: each.id for each in (await house.person(), await house.person("bob@example.com"))}
         answer = await house.login(email, WRONG, **FROM)
@@ -36,7 +37,7 @@ async def test_a_failed_sign_in_is_recorded_with_where_it_came_from(database_url
         assert event["account_id"] == (people[email] if known else None)
         assert event["at"] == house.clock.now()
         assert json.loads(event["detail"]) == {"factor": "password"}
-        assert email not in str(event), "what somebody typed may have been their password"
+        assert email not in str(event), "the text in the e-mail field may be a password"
 
 
 async def test_a_sign_in_is_recorded_with_its_session(database_url):
@@ -50,8 +51,8 @@ async def test_a_sign_in_is_recorded_with_its_session(database_url):
         assert json.loads(event["detail"]) == {"amr": ["pwd"]}
 
 
-async def test_nothing_that_gives_access_is_in_any_event_or_log_line(sqlite_url, caplog):
-    """N3, P05: passwords, tokens, hashes, addresses that somebody typed."""
+async def test_no_event_or_log_line_contains_anything_that_gives_access(sqlite_url, caplog):
+    """N3, P05: passwords, tokens, hashes, addresses from requests."""
     caplog.set_level(logging.DEBUG)
     async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         person = await house.person()
@@ -68,15 +69,15 @@ async def test_nothing_that_gives_access_is_in_any_event_or_log_line(sqlite_url,
         await house.get("/me", token=renewed.access, headers={"cookie": f"__Host-ostiary_access={tokens.access}"})
         await house.post("/logout", {"refresh_token": renewed.refresh}, token=renewed.access)
         await sign_out_everywhere(house.ambient, Actor.operator("test"), person.id)
-        told = json.dumps(await house.events()) + caplog.text
+        told = json.dumps(await house.events()) + written(caplog)
     assert len(caplog.records) > 4
     for secret in (PASSWORD, WRONG, *tokens[:2], *renewed[:2], link, "$argon2", "typed-by-mistake"):
         assert secret not in told
         assert secret[-40:] not in told
 
 
-async def test_a_sign_in_that_cannot_be_recorded_does_not_happen(database_url):
-    """N5: a full disk does not let anybody in unseen."""
+async def test_a_sign_in_that_cannot_be_recorded_is_rolled_back(database_url):
+    """N5: a full disk must not allow unrecorded sign-ins."""
     async with installation(database_url) as house:
         await house.person()
 
@@ -92,8 +93,8 @@ async def test_a_sign_in_that_cannot_be_recorded_does_not_happen(database_url):
         assert await house.rows("select * from accounts where email = 'new@example.com'") == []
 
 
-async def test_words_of_the_caller_cannot_forge_an_entry(sqlite_url, caplog):
-    """N4, P04: line breaks, quotes and control characters in what callers send are no longer that."""
+async def test_text_from_a_caller_cannot_forge_an_entry(sqlite_url, caplog):
+    """N4, P04: line breaks, quotes and control characters from callers are neutralised."""
     caplog.set_level(logging.INFO)
     evil = 'x"}\r\n{"type":"sign_in.succeeded"}\x1b[2K\u2028'
     async with installation(sqlite_url) as house:
@@ -105,10 +106,10 @@ async def test_words_of_the_caller_cannot_forge_an_entry(sqlite_url, caplog):
         assert event["request_id"] == answer.headers["x-request-id"] != "forged-request-id"
         assert json.loads(event["detail"]) == {"factor": "password"}
         assert await house.events("sign_in.succeeded") == []
-    assert all("\n" not in record.getMessage() and "\x1b" not in record.getMessage() for record in caplog.records)
+    assert all(line.isprintable() for line in written(caplog).splitlines())
 
 
-async def test_what_a_caller_calls_itself_is_bounded(sqlite_url):
+async def test_the_user_agent_is_truncated(sqlite_url):
     """N6."""
     async with installation(sqlite_url) as house:
         await house.login(headers={"user-agent": "x" * 10_000})

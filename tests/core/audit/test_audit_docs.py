@@ -9,7 +9,7 @@ from tests.architecture.source import ROOT, modules
 PAGE = ROOT / "docs/core/audit.md"
 
 NAMED_FIRST = {"Event", "_event"}
-"""Calls whose first argument is an event's type: each slice has one of them."""
+"""Calls whose first argument is an event type. Each slice has one of them."""
 
 
 def literals(tree: ast.AST) -> Iterator[str]:
@@ -19,7 +19,7 @@ def literals(tree: ast.AST) -> Iterator[str]:
 
 
 def named_in_source() -> set[str]:
-    """Every text in the code that is like those: some go another way first, as `Proof.event` does."""
+    """Every string in the code that looks like an event type. Some are passed indirectly, such as `Proof.event`."""
     trees = [module.tree for module in modules()]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
     types = [text for call in calls if getattr(call.func, "id", "") in NAMED_FIRST for text in literals(call.args[0])]
@@ -27,10 +27,10 @@ def named_in_source() -> set[str]:
     return {text for tree in trees for text in literals(tree) if re.fullmatch(rf"({areas})\.[a-z_]+", text)}
 
 
-def test_the_page_names_every_event_that_the_code_can_record_and_no_other():
+def test_the_page_lists_exactly_the_events_that_the_code_can_record():
     table = [line.split("|")[1] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
     named = [name for cell in table for name in re.findall(r"`([^`]+)`", cell)]
     assert len(named) == len(set(named))
     found = named_in_source()
-    assert {"accounts.enabled", "keys.created", "totp.recovery_code_used"} <= found, "what is looked for is found"
+    assert {"accounts.enabled", "keys.created", "totp.recovery_code_used"} <= found, "the search works"
     assert set(named) == found

@@ -1,4 +1,4 @@
-"""Clients: who is one, who may make one, and which resources there are."""
+"""Service clients: authentication, permissions to manage them, and their resources."""
 
 import asyncio
 import hashlib
@@ -33,7 +33,7 @@ async def state(house):
 # --- authentication -----------------------------------------------------------------------------------------------
 
 
-async def test_a_client_is_whoever_shows_its_secret(database_url):
+async def test_a_client_authenticates_with_its_secret(database_url):
     async with installation(database_url) as house:
         one, other = await made(house), await made(house, "billing", "https://billing.example.com", ORDERS)
         clients = house.ambient.clients
@@ -72,8 +72,8 @@ async def test_l9_every_other_secret_is_refused(database_url):
             assert await house.ambient.clients.authenticate(client_id, secret) is None, (client_id[:40], secret)
 
 
-async def test_o07_an_unknown_client_costs_what_a_known_one_does(sqlite_url):
-    """One look-up for either, and none for what cannot be an id or a secret."""
+async def test_o07_an_unknown_client_costs_the_same_as_a_known_one(sqlite_url):
+    """Both cost one look-up. A malformed id or secret costs none."""
     async with installation(sqlite_url) as house:
         one = await made(house)
         never_given = new_token(Purpose.CLIENT, house.ambient.random).text
@@ -92,8 +92,8 @@ async def test_o07_an_unknown_client_costs_what_a_known_one_does(sqlite_url):
         assert await statements(one.client.id, "x") == await statements("client_x", never_given) == []
 
 
-async def test_a_secret_is_stored_as_its_hash_alone(sqlite_url):
-    """256 random bits: nobody guesses them, and nobody finds them by their SHA-256."""
+async def test_a_secret_is_stored_only_as_a_hash(sqlite_url):
+    """With 256 random bits, neither guessing nor reversing the SHA-256 hash is possible."""
     async with installation(sqlite_url) as house:
         one = await made(house)
         assert one.secret.startswith("ostiary_client_")
@@ -112,12 +112,12 @@ async def test_a_secret_that_was_replaced_is_refused_at_once(database_url):
         assert await house.ambient.clients.authenticate(one.client.id, secret) == one.client
 
 
-async def test_a_client_that_was_removed_is_refused_at_once_and_its_resources_are_none(database_url):
+async def test_a_deleted_client_and_its_resources_are_refused_at_once(database_url):
     async with installation(database_url) as house:
         one, other = await made(house, "orders", ORDERS, "https://stock.example.com"), await made(house, "billing")
         await service.delete(house.ambient, OPERATOR, one.client.id)
         assert await house.ambient.clients.authenticate(one.client.id, one.secret) is None
-        assert await house.ambient.clients.have_resource(ORDERS), "the other has it too"
+        assert await house.ambient.clients.have_resource(ORDERS), "another client has it too"
         assert not await house.ambient.clients.have_resource("https://stock.example.com")
         await service.delete(house.ambient, OPERATOR, other.client.id)
         assert not await house.ambient.clients.have_resource(ORDERS)
@@ -157,7 +157,7 @@ async def test_a_resource_is_a_url_of_a_service(sqlite_url, resource):
      "https://a b.example", "https://a.example/\n", "https://a.example\\@b.example", "https://a.example/\0",
      "https://bücher.example", "https://a.example/" + "x" * 300],
 )  # fmt: skip
-async def test_what_is_no_url_of_a_service_is_refused(sqlite_url, resource):
+async def test_a_resource_that_is_not_a_service_url_is_refused(sqlite_url, resource):
     async with installation(sqlite_url) as house:
         before = await state(house)
         with pytest.raises(InvalidBody):
@@ -170,14 +170,14 @@ async def test_what_is_no_url_of_a_service_is_refused(sqlite_url, resource):
     [ISSUER, f"{ISSUER}/", "https://AUTH.example.com", "https://auth.example.com:443", "HTTPS://auth.example.com",
      "https://auth.example.com///"],
 )  # fmt: skip
-async def test_the_issuer_is_nobodys_resource(sqlite_url, resource):
-    """Its own tokens open /auth: a client that stood for it would be told of every one of them."""
+async def test_the_issuer_cannot_be_a_resource(sqlite_url, resource):
+    """Tokens for the issuer give access to /auth. A client with this resource could introspect all of them."""
     async with installation(sqlite_url) as house:
         with pytest.raises(InvalidBody, match="issuer"):
             await made(house, "one", resource)
 
 
-async def test_an_issuer_with_a_path_is_nobodys_resource_and_its_host_may_have_others(sqlite_url):
+async def test_an_issuer_with_a_path_cannot_be_a_resource_but_its_host_can_have_others(sqlite_url):
     async with installation(sqlite_url, issuer="https://example.com/auth") as house:
         for same in ("https://example.com/auth", "https://example.com/auth/", "https://example.com/%61uth"):
             with pytest.raises(InvalidBody, match="issuer"):
@@ -185,7 +185,7 @@ async def test_an_issuer_with_a_path_is_nobodys_resource_and_its_host_may_have_o
         assert (await made(house, "one", "https://example.com/orders")).client.resources
 
 
-async def test_a_client_has_no_more_resources_than_can_be_read_at_once(sqlite_url):
+async def test_the_number_of_resources_per_client_is_limited(sqlite_url):
     async with installation(sqlite_url) as house:
         many = [f"https://s{number}.example" for number in range(MOST_RESOURCES + 1)]
         assert (await made(house, "one", *many[1:])).client.resources == set(many[1:])
@@ -197,7 +197,7 @@ async def test_a_client_has_no_more_resources_than_can_be_read_at_once(sqlite_ur
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\nb", "a\x1b[31mb", "\u202eabc", " a", "client_abc"])
-async def test_a_name_can_be_shown_and_is_not_taken_for_an_id(sqlite_url, name):
+async def test_a_name_must_be_printable_and_must_not_look_like_an_id(sqlite_url, name):
     async with installation(sqlite_url) as house:
         before = await state(house)
         with pytest.raises(InvalidBody):
@@ -205,7 +205,7 @@ async def test_a_name_can_be_shown_and_is_not_taken_for_an_id(sqlite_url, name):
         assert await state(house) == before
 
 
-async def test_a_name_is_given_once_however_many_ask_at_once(database_url):
+async def test_a_name_is_unique_even_for_concurrent_requests(database_url):
     async with installation(database_url) as house:
         asked = await asyncio.gather(*(made(house) for _ in range(20)), return_exceptions=True)
         assert sum(isinstance(answer, Conflict) for answer in asked) == 19
@@ -215,7 +215,7 @@ async def test_a_name_is_given_once_however_many_ask_at_once(database_url):
         assert await house.ambient.clients.authenticate(one.client.id, one.secret) == one.client
 
 
-async def test_the_list_is_by_name_and_knows_no_secret(database_url):
+async def test_the_list_is_ordered_by_name_and_contains_no_secret(database_url):
     async with installation(database_url) as house:
         for name in ("orders", "billing", "audit"):
             await made(house, name)
@@ -235,7 +235,7 @@ VERBS = {
 
 @pytest.mark.parametrize("verb", VERBS)
 async def test_k1_who_may_do_what(database_url, verb):
-    """No one without ``clients:write``; a client may not make others, nor change itself; and nothing of it stays."""
+    """It requires ``clients:write``. A client can neither create others nor change itself, and nothing changes."""
     do = VERBS[verb]
     async with installation(database_url) as house:
         one = await made(house)
@@ -255,7 +255,7 @@ async def test_k1_who_may_do_what(database_url, verb):
         await do(house.ambient, OPERATOR, one.client.id)
 
 
-async def test_an_account_with_the_permission_may(sqlite_url):
+async def test_an_account_with_the_permission_may_manage_clients(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.ambient.database.execute("insert into roles values ('integrator', '[\"clients:write\"]')")
         person = await house.person("admin@example.com", "integrator")
@@ -266,14 +266,14 @@ async def test_an_account_with_the_permission_may(sqlite_url):
 
 
 @pytest.mark.parametrize("verb", ["rotate", "delete"])
-async def test_what_is_not_there_cannot_be_changed(database_url, verb):
+async def test_an_unknown_client_cannot_be_changed(database_url, verb):
     async with installation(database_url) as house:
         with pytest.raises(NotFound):
             await VERBS[verb](house.ambient, OPERATOR, "client_unknown")
         assert await house.events() == []
 
 
-async def test_everything_that_is_done_to_a_client_is_recorded_without_its_secret(sqlite_url):
+async def test_every_change_of_a_client_is_recorded_without_its_secret(sqlite_url):
     async with installation(sqlite_url) as house:
         one = await made(house)
         secret = await service.rotate(house.ambient, OPERATOR, one.client.id)

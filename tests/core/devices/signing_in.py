@@ -1,4 +1,4 @@
-"""Signing in from devices, as a program does that keeps its device token."""
+"""Signing in from devices, like a client that keeps its device token."""
 
 import re
 from dataclasses import replace
@@ -21,7 +21,7 @@ class SignedIn(NamedTuple):
     tokens: Tokens
     device_id: str
     device_token: str | None
-    """Of a device that was new."""
+    """A sign-in from a new device."""
 
 
 async def sign_in(house: Installation, email: str = EMAIL, **options: Any) -> SignedIn:
@@ -32,7 +32,7 @@ async def sign_in(house: Installation, email: str = EMAIL, **options: Any) -> Si
 
 
 async def seen(house: Installation, person: Person, token: str | None = None, **changes: Any) -> Recognised:
-    """What a sign-in does about the device, without the rest of it."""
+    """Only the part of a sign-in that concerns the device."""
     shown = fingerprint(token, Purpose.DEVICE) if token else None
 
     async def body(tx: Transaction) -> Recognised:
@@ -44,11 +44,11 @@ async def seen(house: Installation, person: Person, token: str | None = None, **
 
 
 async def devices(house: Installation, person: Person | None = None) -> set[str]:
-    """The ids of all devices, or of one person's."""
+    """The ids of all devices, or of those of one person."""
     rows = await house.rows("select id, account_id from devices")
     return {device for device, account_id in rows if person is None or person.id == account_id}
 
 
 async def disown_tokens(house: Installation) -> list[str]:
-    """Those of all mails so far."""
+    """The disown tokens in all mails so far."""
     return [token for mail in await house.mails() for token in LINK.findall(mail.text)]

@@ -1,4 +1,4 @@
-"""The mail about a new device, and the link in it that ends what it tells of."""
+"""The mail about a new device, and its link that signs the device out."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ async def disowned_by_mail(house):
     return made, (await disown_tokens(house))[-1]
 
 
-async def test_the_owner_is_told_when_with_what_and_from_where_and_how_to_end_it(database_url):
+async def test_the_mail_has_time_device_address_and_a_link_to_sign_it_out(database_url):
     async with installation(database_url) as house:
         await house.person("Ada@example.com")
         await sign_in(house, headers={"user-agent": CHROME}, source="192.0.2.1")
@@ -37,7 +37,7 @@ async def test_the_owner_is_told_when_with_what_and_from_where_and_how_to_end_it
         assert "valid for 7 days" in mail.text
 
 
-async def test_the_link_is_made_of_the_issuer_whatever_the_request_says_its_host_is(sqlite_url):
+async def test_the_link_uses_the_issuer_and_ignores_the_host_header(sqlite_url):
     """R01, F5: Host header poisoning."""
     forged = {"host": "evil.example", "x-forwarded-host": "evil.example", "forwarded": "host=evil.example"}
     async with installation(sqlite_url, issuer=f"{ISSUER}/realm") as house:
@@ -62,8 +62,8 @@ async def test_the_link_is_made_of_the_issuer_whatever_the_request_says_its_host
         ("a\u2024b \uff0e \u3002 c", "a b c"),
     ],
 )
-async def test_a_thief_writes_no_link_into_our_mail(sqlite_url, name, shown):
-    """The device's name is the caller's own words, and mail programs make links of whatever looks like one."""
+async def test_a_thief_cannot_put_a_link_into_our_mail(sqlite_url, name, shown):
+    """The client chooses the device name, and mail programs turn text that looks like a link into one."""
     async with installation(sqlite_url) as house:
         await house.person()
         await sign_in(house, device_name=name)
@@ -71,7 +71,7 @@ async def test_a_thief_writes_no_link_into_our_mail(sqlite_url, name, shown):
         assert f"\nDevice: {shown}\n" in mail.text
 
 
-async def test_the_link_signs_the_device_out_at_once_and_nothing_else(database_url):
+async def test_the_link_signs_out_only_this_device_at_once(database_url):
     async with installation(database_url) as house:
         ada = await house.person()
         mine = await sign_in(house)
@@ -90,7 +90,7 @@ async def test_the_link_signs_the_device_out_at_once_and_nothing_else(database_u
         assert json.loads(event["detail"]) == {"device": thief.device_id}
 
 
-async def test_a_link_is_good_once_also_for_twenty_at_once(database_url):
+async def test_a_link_works_once_even_for_twenty_concurrent_requests(database_url):
     """R02, R03."""
     async with installation(database_url) as house:
         await house.person()
@@ -101,7 +101,7 @@ async def test_a_link_is_good_once_also_for_twenty_at_once(database_url):
         assert len(await house.events("sessions.ended")) == 1
 
 
-async def test_a_link_expires_to_the_second(sqlite_url):
+async def test_a_link_expires_exactly_on_time(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         made, token = await disowned_by_mail(house)
@@ -114,7 +114,7 @@ async def test_a_link_expires_to_the_second(sqlite_url):
         assert other.device_id not in await devices(house)
 
 
-async def test_what_is_wrong_used_or_of_a_forgotten_device_is_told_alike(sqlite_url):
+async def test_unknown_used_and_outdated_links_get_identical_responses(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         made, token = await disowned_by_mail(house)
@@ -129,7 +129,7 @@ async def test_what_is_wrong_used_or_of_a_forgotten_device_is_told_alike(sqlite_
         assert {told(answer)[1] for answer in answers} == {told(answers[0])[1]}
 
 
-async def test_opening_the_link_changes_nothing_and_its_page_leaks_nothing(sqlite_url):
+async def test_opening_the_link_changes_nothing_and_the_page_leaks_nothing(sqlite_url):
     """R06, F7: mail scanners open links, and the token is in the fragment, which no request carries."""
     async with installation(sqlite_url) as house:
         await house.person()
@@ -149,7 +149,7 @@ async def test_opening_the_link_changes_nothing_and_its_page_leaks_nothing(sqlit
         assert (await disown(house, token)).status_code == 204
 
 
-async def test_a_known_device_brings_no_mail(sqlite_url):
+async def test_a_known_device_causes_no_mail(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         made = await sign_in(house)
@@ -158,8 +158,8 @@ async def test_a_known_device_brings_no_mail(sqlite_url):
 
 
 @pytest.mark.parametrize("forgetting", [False, True])
-async def test_nobody_fills_the_owners_mailbox_by_signing_in(database_url, forgetting):
-    """R10: whoever has the password can sign in as often as they like, and forget the device each time."""
+async def test_repeated_sign_ins_do_not_flood_the_mailbox(database_url, forgetting):
+    """R10: an attacker with the password can sign in any number of times and forget the device each time."""
     async with installation(database_url) as house:
         await house.person()
         for _ in range(ANNOUNCED + 2):
@@ -174,7 +174,7 @@ async def test_nobody_fills_the_owners_mailbox_by_signing_in(database_url, forge
         assert len(await house.mails()) == ANNOUNCED + 1
 
 
-async def test_what_happens_to_one_account_keeps_no_mail_from_another(sqlite_url):
+async def test_the_mail_limit_of_one_account_does_not_affect_another(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person("ada@example.com")
         await house.person("bob@example.com")
@@ -184,7 +184,7 @@ async def test_what_happens_to_one_account_keeps_no_mail_from_another(sqlite_url
         assert [mail.to for mail in await house.mails()] == ["ada@example.com"] * ANNOUNCED + ["bob@example.com"]
 
 
-async def test_only_the_hash_of_the_links_token_is_stored_and_it_is_in_no_answer(sqlite_url):
+async def test_the_token_of_the_link_is_stored_only_as_a_hash_and_is_in_no_response(sqlite_url):
     async with installation(sqlite_url) as house:
         ada = await house.person()
         made, token = await disowned_by_mail(house)

@@ -1,4 +1,4 @@
-"""Forgetting a device: its sessions end at once, and it is a new one when it comes again."""
+"""Forgetting a device: its sessions end at once, and it counts as new at its next sign-in."""
 
 import asyncio
 import json
@@ -58,8 +58,8 @@ async def test_the_owner_sees_every_device_and_which_one_this_is(database_url):
         assert await devices(house, ada) == {first.device_id, second.device_id}
 
 
-async def test_forgetting_ends_the_sessions_of_the_device_and_no_other(database_url):
-    """I7: access tokens are refused at once, refresh tokens too."""
+async def test_forgetting_ends_only_the_sessions_of_the_device(database_url):
+    """I7: access tokens and refresh tokens are refused at once."""
     async with installation(database_url) as house:
         await house.person()
         here = await sign_in(house)
@@ -80,7 +80,7 @@ async def test_forgetting_ends_the_sessions_of_the_device_and_no_other(database_
         }
 
 
-async def test_a_forgotten_device_is_a_new_one_when_it_comes_again(database_url):
+async def test_a_forgotten_device_counts_as_new_at_its_next_sign_in(database_url):
     async with installation(database_url) as house:
         await house.person()
         made = await sign_in(house)
@@ -88,10 +88,10 @@ async def test_a_forgotten_device_is_a_new_one_when_it_comes_again(database_url)
         again = await sign_in(house, device_token=made.device_token)
         assert again.device_id != made.device_id
         assert again.device_token not in {None, made.device_token}
-        assert len(await house.mails()) == 2, "and its owner is told again"
+        assert len(await house.mails()) == 2, "the owner gets another mail"
 
 
-async def test_it_is_audited_with_every_session_it_ended(database_url):
+async def test_forgetting_is_audited_with_every_ended_session(database_url):
     async with installation(database_url) as house:
         ada = await house.person()
         made = await sign_in(house)
@@ -104,8 +104,8 @@ async def test_it_is_audited_with_every_session_it_ended(database_url):
         assert json.loads(ended["detail"]) == {"reason": "device_forgotten"}
 
 
-async def test_what_is_somebody_elses_is_not_there(database_url):
-    """S08: the same answer as for what never was, and nothing happens to it."""
+async def test_resources_of_another_account_are_not_found(database_url):
+    """S08: the response is the same as for an unknown id, and nothing changes."""
     async with installation(database_url) as house:
         ada, bob = await house.person("ada@example.com"), await house.person("bob@example.com")
         bobs = await seen(house, bob)
@@ -147,7 +147,7 @@ async def test_a_browser_that_forgets_another_device_keeps_its_own_cookies(sqlit
 
 
 @pytest.mark.parametrize("said", [{}, {"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}])
-async def test_no_other_site_makes_a_browser_forget_a_device(sqlite_url, said):
+async def test_another_site_cannot_make_a_browser_forget_a_device(sqlite_url, said):
     """S12."""
     async with installation(sqlite_url) as house:
         await house.person()
@@ -158,7 +158,7 @@ async def test_no_other_site_makes_a_browser_forget_a_device(sqlite_url, said):
         assert await devices(house) == {device_id}
 
 
-async def test_without_a_token_there_is_nothing_to_see_and_nothing_to_forget(sqlite_url):
+async def test_without_a_token_devices_can_neither_be_listed_nor_forgotten(sqlite_url):
     async with installation(sqlite_url) as house:
         made = await seen(house, await house.person())
         assert (await house.get("/devices")).status_code == 401
@@ -166,7 +166,7 @@ async def test_without_a_token_there_is_nothing_to_see_and_nothing_to_forget(sql
         assert await devices(house) == {made.device_id}
 
 
-async def test_somebody_else_may_with_the_permission_only(database_url):
+async def test_forgetting_the_device_of_another_account_requires_the_permission(database_url):
     async with installation(database_url) as house:
         ada, bob, eve = [await house.person(f"{name}@example.com") for name in ("ada", "bob", "eve")]
         await set_roles(house.ambient, Actor.operator("test"), bob.id, add={"admin"})
@@ -184,8 +184,8 @@ async def test_somebody_else_may_with_the_permission_only(database_url):
         assert (event["account_id"], event["actor_id"]) == (ada.id, bob.id)
 
 
-async def test_an_account_that_another_node_has_disabled_changes_nothing_more(database_url):
-    """L18: until this node has read of it, access tokens of the account are good here."""
+async def test_an_account_disabled_on_another_node_cannot_change_anything(database_url):
+    """L18: until this node has read the feed, it accepts access tokens of the account."""
     async with installation(database_url) as house:
         await house.person()
         made = await sign_in(house)
@@ -197,7 +197,7 @@ async def test_an_account_that_another_node_has_disabled_changes_nothing_more(da
         assert await end_reasons(house) == {made.tokens.session_id: None}
 
 
-async def test_of_twenty_who_forget_it_at_once_one_does(database_url):
+async def test_of_twenty_concurrent_requests_to_forget_a_device_one_succeeds(database_url):
     async with installation(database_url) as house:
         await house.person()
         here, there = await sign_in(house), await sign_in(house)
@@ -206,8 +206,8 @@ async def test_of_twenty_who_forget_it_at_once_one_does(database_url):
         assert len(await house.events("devices.forgotten")) == 1
 
 
-async def test_forgetting_races_refreshing_and_wins(database_url):
-    """Whichever comes first: once it has answered, no token of the device's sessions is good, however new."""
+async def test_no_refresh_survives_a_concurrent_forget(database_url):
+    """In either order, no token of the device's sessions is valid after the response, however new."""
     async with installation(database_url) as house:
         await house.person()
         here = await sign_in(house)
@@ -224,8 +224,8 @@ async def test_forgetting_races_refreshing_and_wins(database_url):
             assert (await house.refresh(there.tokens.refresh)).status_code == 401
 
 
-async def test_forgetting_races_signing_in_and_no_session_of_a_forgotten_device_lives(database_url):
-    """Either the sign-in is first, and its session ends; or it is from a device that is new."""
+async def test_no_session_of_a_forgotten_device_survives_a_concurrent_sign_in(database_url):
+    """Either the sign-in is first and its session ends, or it is from a new device."""
     async with installation(database_url) as house:
         await house.person()
         here = await sign_in(house)

@@ -1,4 +1,4 @@
-"""What a device is called, and that no user agent makes finding out slow."""
+"""Names of devices, and that no user agent is slow to parse."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ SAFARI = (
 )
 FIREFOX = "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
 
-# found by pumping every repetition of every expression, and then by mutating the slowest
+# found by repeating each quantified part of every expression, then mutating the slowest results
 HOSTILE = [
     "Luminary" + "S" * 248,
     "S" * 127 + "w" + "S" * 128,
@@ -45,23 +45,23 @@ HOSTILE = [
         ("\x1b[31m�", "Unknown device"),
     ],
 )
-async def test_a_device_is_called_by_what_its_user_agent_names(user_agent, name):
+async def test_a_device_is_named_after_its_user_agent(user_agent, name):
     assert await device_name(None, user_agent) == name
 
 
 @pytest.mark.parametrize(
     ("wanted", "name"), [("Ada's loom", "Ada's loom"), ("  loom ", "loom"), ("x" * 300, "x" * 100)]
 )
-async def test_a_name_that_is_wanted_comes_first(wanted, name):
+async def test_a_name_chosen_by_the_client_takes_precedence(wanted, name):
     assert await device_name(wanted, CHROME) == name
 
 
 @pytest.mark.parametrize("wanted", ["", "   "])
-async def test_an_empty_name_is_none(wanted):
+async def test_an_empty_name_counts_as_missing(wanted):
     assert await device_name(wanted, CHROME) == "Chrome on Windows"
 
 
-async def test_the_name_that_a_sign_in_gives_is_the_devices(sqlite_url):
+async def test_the_device_name_of_a_sign_in_becomes_the_name_of_the_device(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         await sign_in(house, device_name="the kitchen", headers={"user-agent": CHROME})
@@ -69,9 +69,9 @@ async def test_the_name_that_a_sign_in_gives_is_the_devices(sqlite_url):
 
 
 @pytest.mark.parametrize("user_agent", HOSTILE)
-def test_no_user_agent_takes_long(user_agent):
-    """P07: a few milliseconds at worst for the hundreds of expressions together. An exponential one would take hours, a
-    cubic one seconds."""
+def test_no_user_agent_is_slow_to_parse(user_agent):
+    """P07: a few milliseconds at worst for all expressions together. An exponential one would take hours, a cubic one
+    seconds."""
     assert len(user_agent) <= 256
     described(user_agent)
     taken = []
@@ -83,8 +83,8 @@ def test_no_user_agent_takes_long(user_agent):
     assert len(name) <= LONGEST_NAME
 
 
-async def test_the_loop_goes_on_while_a_name_is_looked_for(monkeypatch):
-    """What compiles hundreds of expressions at its first use must not do it on the event loop."""
+async def test_the_event_loop_keeps_running_while_a_user_agent_is_parsed(monkeypatch):
+    """The first use compiles hundreds of expressions, which must not happen on the event loop."""
     loop = asyncio.get_running_loop()
     going_on = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""The page of the mail about a new device, in a real browser."""
+"""The page that the mail about a new device links to, in a real browser."""
 
 import re
 import time
@@ -12,7 +12,7 @@ ADA = {"email": "ada@example.com", "password": PASSWORD}
 
 
 def mailed_link(server):
-    """The console transport prints the mail after the answer."""
+    """The console transport prints the mail after the response."""
     deadline = time.monotonic() + PATIENCE
     while not (found := re.search(r"http://\S+/devices/disown#\S+", server.out)):
         assert time.monotonic() < deadline, server.out
@@ -21,8 +21,8 @@ def mailed_link(server):
 
 
 @pytest.mark.slow
-def test_a_person_signs_a_device_out_with_the_button_and_only_with_it(tmp_path):
-    """R06, F7: opening does nothing, the token leaves the address bar, and the second time the page says so."""
+def test_only_the_button_on_the_page_signs_the_device_out(tmp_path):
+    """R06, F7: opening changes nothing, the token leaves the address bar, and the page reports a second use."""
     with Served(tmp_path) as served, sync_playwright() as playwright:
         server = served.ready()
         with server.client() as client:
@@ -58,8 +58,8 @@ FETCH = """async ([method, path, body]) => {
 
 
 @pytest.mark.slow
-def test_a_browser_that_signs_itself_out_everywhere_keeps_nothing_but_its_device(tmp_path):
-    """I13: a Clear-Site-Data of cookies would take the device along, and the next sign-in would be from a new one."""
+def test_a_browser_that_signs_out_everywhere_keeps_only_its_device_cookie(tmp_path):
+    """I13: clearing all cookies would delete the device cookie, and the next sign-in would be from a new device."""
     with Served(tmp_path) as served, sync_playwright() as playwright:
         server = served.ready()
         with server.client() as client:
@@ -75,5 +75,5 @@ def test_a_browser_that_signs_itself_out_everywhere_keeps_nothing_but_its_device
             (device,) = context.cookies()
             assert device["name"] == "__Host-ostiary_device"
             assert page.evaluate(FETCH, login) == 200
-            assert device["value"] in [cookie["value"] for cookie in context.cookies()], "it was recognised"
+            assert device["value"] in [cookie["value"] for cookie in context.cookies()], "the device was recognised"
             browser.close()

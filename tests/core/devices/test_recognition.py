@@ -1,4 +1,4 @@
-"""Which device a sign-in comes from: by a random token, never by what the caller says of itself."""
+"""Recognising devices by a random token, never by what the client says about itself."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from tests.core.sign_in.test_cookies import cookies_of, sent
 DEVICE_COOKIE = "__Host-ostiary_device"
 
 
-async def test_a_first_sign_in_makes_a_device_and_the_next_one_with_its_token_knows_it(database_url):
+async def test_a_first_sign_in_creates_a_device_and_its_token_identifies_it_later(database_url):
     async with installation(database_url) as house:
         await house.person()
         first = await sign_in(house, headers={"user-agent": CHROME}, source="192.0.2.1")
@@ -45,14 +45,14 @@ async def test_only_the_hash_of_a_device_token_is_stored(database_url):
         assert made.device_token not in everything
 
 
-@pytest.mark.parametrize("shown", ["", "x", "ostiary_device_" + "0" * 72, "a refresh token", "one nobody issued"])
-async def test_a_token_that_was_shown_and_is_unknown_is_never_adopted(sqlite_url, shown):
-    """L17: whoever plants a token in somebody's browser would be known on their device from then on."""
+@pytest.mark.parametrize("shown", ["", "x", "ostiary_device_" + "0" * 72, "a refresh token", "never issued"])
+async def test_an_unknown_device_token_is_never_adopted(sqlite_url, shown):
+    """L17: an attacker who plants a token in a browser could otherwise use it later."""
     async with installation(sqlite_url) as house:
         await house.person()
         if shown == "a refresh token":
             shown = (await sign_in(house)).tokens.refresh
-        if shown == "one nobody issued":
+        if shown == "never issued":
             shown = new_token(Purpose.DEVICE, house.ambient.random).text
         made = await sign_in(house, device_token=shown)
         assert made.device_token not in {None, shown}
@@ -60,8 +60,8 @@ async def test_a_token_that_was_shown_and_is_unknown_is_never_adopted(sqlite_url
         assert planted is None or not await house.rows("select id from devices where token_hash = $1", planted)
 
 
-async def test_another_accounts_device_is_not_ones_own(database_url):
-    """The token of a device says who has signed in there, and makes nobody else known."""
+async def test_the_device_of_another_account_is_not_recognised(database_url):
+    """A device token identifies the device of one account only."""
     async with installation(database_url) as house:
         ada, bob = await house.person("ada@example.com"), await house.person("bob@example.com")
         adas = await seen(house, ada)
@@ -70,12 +70,12 @@ async def test_another_accounts_device_is_not_ones_own(database_url):
         assert bobs.token not in {None, adas.token}
         assert bobs.device_id != adas.device_id
         assert await house.rows("select * from devices where account_id = $1", ada.id) == before, (
-            "and hers is unchanged"
+            "her device is unchanged"
         )
         assert (await seen(house, ada, adas.token)).device_id == adas.device_id
 
 
-async def test_a_device_that_was_not_seen_for_longer_than_any_cookie_lives_is_a_new_one(sqlite_url):
+async def test_a_device_not_seen_for_longer_than_a_cookie_lasts_is_new(sqlite_url):
     async with installation(sqlite_url) as house:
         ada = await house.person()
         device = await seen(house, ada)
@@ -87,7 +87,7 @@ async def test_a_device_that_was_not_seen_for_longer_than_any_cookie_lives_is_a_
         assert later.token is not None
 
 
-async def test_what_is_added_is_audited_and_what_is_known_is_not(database_url):
+async def test_a_new_device_is_audited_and_a_known_one_is_not(database_url):
     async with installation(database_url) as house:
         ada = await house.person()
         device = await seen(house, ada)
@@ -97,8 +97,8 @@ async def test_what_is_added_is_audited_and_what_is_known_is_not(database_url):
         assert json.loads(event["detail"]) == {"device": device.device_id, "name": "a loom"}
 
 
-async def test_an_account_keeps_so_many_devices_and_forgets_those_seen_longest_ago(database_url):
-    """A caller that never shows its token leaves no row for ever."""
+async def test_an_account_keeps_a_limited_number_of_devices_and_forgets_the_oldest(database_url):
+    """Devices of a client that never sends its token are not kept without limit."""
     async with installation(database_url) as house:
         ada, bob = await house.person("ada@example.com"), await house.person("bob@example.com")
         others = await seen(house, bob)
@@ -113,7 +113,7 @@ async def test_an_account_keeps_so_many_devices_and_forgets_those_seen_longest_a
         assert await devices(house, bob) == {others.device_id}
 
 
-async def test_a_device_with_a_session_that_lives_is_kept_however_long_ago_it_was_seen(database_url):
+async def test_a_device_with_a_live_session_is_kept_however_long_ago_it_was_seen(database_url):
     async with installation(database_url) as house:
         ada = await house.person()
         made = [await seen(house, ada)]
@@ -127,7 +127,7 @@ async def test_a_device_with_a_session_that_lives_is_kept_however_long_ago_it_wa
         assert made[0].device_id not in await devices(house, ada), "until the session has ended"
 
 
-async def test_sign_ins_at_once_pass_the_limit_by_none(database_url):
+async def test_concurrent_sign_ins_do_not_exceed_the_device_limit(database_url):
     async with installation(database_url) as house:
         ada = await house.person()
         for _ in range(MOST_DEVICES - 2):
@@ -136,7 +136,7 @@ async def test_sign_ins_at_once_pass_the_limit_by_none(database_url):
         assert len(await devices(house, ada)) == MOST_DEVICES
 
 
-async def test_sign_ins_at_once_with_one_token_are_all_from_one_device(database_url):
+async def test_concurrent_sign_ins_with_one_token_are_from_one_device(database_url):
     async with installation(database_url) as house:
         ada = await house.person()
         device = await seen(house, ada)
@@ -144,8 +144,8 @@ async def test_sign_ins_at_once_with_one_token_are_all_from_one_device(database_
         assert {(each.device_id, each.token, each.disown) for each in again} == {(device.device_id, None, None)}
 
 
-async def test_a_browser_gets_the_cookie_once_and_is_known_by_it_after_logging_out(database_url):
-    """I9: HttpOnly, Secure, __Host-, for 400 days; and one mail for one new device."""
+async def test_a_browser_gets_the_cookie_once_and_is_recognised_after_logging_out(database_url):
+    """I9: HttpOnly, Secure, __Host-, for 400 days, and one mail for one new device."""
     async with installation(database_url) as house:
         await house.person()
         first = await house.login(transport="cookie", headers=SAME_ORIGIN)
@@ -162,7 +162,7 @@ async def test_a_browser_gets_the_cookie_once_and_is_known_by_it_after_logging_o
         assert len(await house.mails()) == 1
 
 
-async def test_the_cookie_is_not_looked_at_when_tokens_are_wanted_in_the_body(sqlite_url):
+async def test_the_cookie_is_ignored_when_tokens_are_returned_in_the_body(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         browser = await house.login(transport="cookie", headers=SAME_ORIGIN)
@@ -171,7 +171,7 @@ async def test_the_cookie_is_not_looked_at_when_tokens_are_wanted_in_the_body(sq
 
 
 async def test_a_field_and_a_cookie_together_are_refused(sqlite_url):
-    """S14: which of the two counts is not guessed."""
+    """S14: the server does not guess which of the two to use."""
     async with installation(sqlite_url) as house:
         await house.person()
         browser = await house.login(transport="cookie", headers=SAME_ORIGIN)
@@ -181,7 +181,7 @@ async def test_a_field_and_a_cookie_together_are_refused(sqlite_url):
         assert (answer.status_code, answer.json()["code"]) == (400, "multiple_credentials")
 
 
-async def test_a_wrong_password_makes_no_device_and_refreshes_none(sqlite_url):
+async def test_a_wrong_password_neither_creates_nor_updates_a_device(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         made = await sign_in(house)
@@ -192,7 +192,7 @@ async def test_a_wrong_password_makes_no_device_and_refreshes_none(sqlite_url):
         assert await house.rows("select * from devices") == before
 
 
-async def test_a_refresh_does_not_need_the_device_and_an_account_takes_its_devices_along(database_url):
+async def test_a_refresh_works_without_the_device_and_deleting_an_account_deletes_its_devices(database_url):
     async with installation(database_url) as house:
         ada = await house.person()
         made = await sign_in(house)
@@ -201,7 +201,7 @@ async def test_a_refresh_does_not_need_the_device_and_an_account_takes_its_devic
         assert await devices(house) == set()
 
 
-async def test_devices_not_seen_for_long_are_swept_unless_a_session_is_of_them(database_url):
+async def test_old_devices_are_swept_unless_they_have_a_session(database_url):
     async with installation(database_url, SessionSettings(lifetime=400 * 86400, idle=400 * 86400)) as house:
         ada = await house.person()
         old, with_session = await seen(house, ada), await seen(house, ada)
@@ -215,4 +215,4 @@ async def test_devices_not_seen_for_long_are_swept_unless_a_session_is_of_them(d
         house.clock.advance(2)
         await house.tidy()
         await house.tidy()
-        assert await devices(house) == set(), "the session has expired and went first"
+        assert await devices(house) == set(), "the session has expired and was deleted first"

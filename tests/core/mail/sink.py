@@ -1,4 +1,4 @@
-"""A real SMTP server that keeps what it is sent, and the certificate that it may show."""
+"""A real SMTP server that stores the mails that it receives, and a certificate for it."""
 
 import asyncio
 import datetime as dt
@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 ELSEWHERE = "127.0.0.2"
-"""An address of this machine that the transport does not know as such: for it, it is another machine."""
+"""An address of this machine that the transport treats as another machine."""
 
 
 class Sink:
-    """``replies``: what it answers to the next mails, before it accepts all others."""
+    """``replies``: the responses to the next mails. After those it accepts all mails."""
 
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []
@@ -86,7 +86,7 @@ async def _ended(connection: SMTP) -> None:
 
 
 def certificate(folder: Path, host: str) -> Path:
-    """Key and certificate for an address, signed by itself, in one file."""
+    """A key and a self-signed certificate for an address, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

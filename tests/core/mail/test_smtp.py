@@ -1,4 +1,4 @@
-"""Mails as they leave: their headers, and that links travel encrypted or not at all."""
+"""Mails over SMTP: their headers, and that mails are sent encrypted or not at all."""
 
 import io
 
@@ -34,7 +34,7 @@ async def test_a_mail_arrives_with_the_headers_it_needs_and_one_recipient():
     assert message.get_content().splitlines() == MAIL.text.splitlines()
 
 
-async def test_no_two_mails_have_one_message_id():
+async def test_every_mail_has_a_unique_message_id():
     async with sink() as server:
         transport = SmtpTransport(server.url, sender=SENDER)
         for _ in range(2):
@@ -56,8 +56,8 @@ async def test_no_two_mails_have_one_message_id():
     ],
     ids=repr,
 )
-async def test_no_address_and_no_subject_adds_a_header_or_recipient(mail):
-    """L12: refused before anything is sent, whatever came through the checks in front."""
+async def test_no_address_or_subject_can_add_a_header_or_recipient(mail):
+    """L12: it is refused before anything is sent, even if earlier checks let it pass."""
     async with sink() as server:
         with pytest.raises((ValueError, IndexError)):
             await SmtpTransport(server.url, sender=SENDER).send(mail)
@@ -72,8 +72,8 @@ async def test_a_line_with_a_dot_does_not_end_the_mail():
         assert message.get_content().splitlines() == text.splitlines()
 
 
-async def test_to_another_machine_nothing_is_sent_in_clear():
-    """A server, or somebody in between, that offers no STARTTLS gets neither mail nor password."""
+async def test_nothing_is_sent_unencrypted_to_another_machine():
+    """A server, or an attacker in between, that offers no STARTTLS gets neither mail nor password."""
     async with sink(ELSEWHERE) as server:
         url = server.url.replace("://", "://me:hunter2@")
         with pytest.raises(aiosmtplib.SMTPException):
@@ -81,7 +81,7 @@ async def test_to_another_machine_nothing_is_sent_in_clear():
         assert server.envelopes == []
 
 
-async def test_to_another_machine_it_goes_encrypted(tmp_path, monkeypatch):
+async def test_mail_to_another_machine_is_encrypted(tmp_path, monkeypatch):
     pem = certificate(tmp_path, ELSEWHERE)
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     async with sink(ELSEWHERE, certificate=pem) as server:
@@ -91,7 +91,7 @@ async def test_to_another_machine_it_goes_encrypted(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", ["not trusted", "of another host"])
-async def test_a_certificate_that_proves_nothing_gets_nothing(tmp_path, monkeypatch, wrong):
+async def test_nothing_is_sent_to_a_server_with_an_invalid_certificate(tmp_path, monkeypatch, wrong):
     pem = certificate(tmp_path, ELSEWHERE if wrong == "not trusted" else "127.0.0.9")
     if wrong == "of another host":
         monkeypatch.setenv("SSL_CERT_FILE", str(pem))
@@ -104,19 +104,19 @@ async def test_a_certificate_that_proves_nothing_gets_nothing(tmp_path, monkeypa
 @pytest.mark.parametrize(
     "url", ["http://h", "smtp://", "smtps://", "h:25", "smtp://h:99999", "smtp://h:x", "smtp://[::1", "", "//h"]
 )
-def test_a_url_that_leads_nowhere_is_refused_at_start_without_being_quoted(url):
+def test_an_invalid_url_is_refused_at_start_without_being_quoted(url):
     with pytest.raises(ConfigurationError, match=r"^mail\.smtp must be like") as refused:
         given(MailSettings(smtp=url.replace("://", "://me:hunter2@")))
     assert "hunter2" not in str(refused.value)
 
 
-def test_the_setting_decides_how_mails_leave():
+def test_the_setting_selects_the_transport():
     assert isinstance(transport_from(given().of(MailSettings)), ConsoleTransport)
     settings = given(MailSettings(smtp="smtps://mail.example.com"))
     assert isinstance(transport_from(settings.of(MailSettings)), SmtpTransport)
 
 
-async def test_while_developing_a_mail_is_printed_with_its_link():
+async def test_in_development_a_mail_is_printed_with_its_link():
     written = io.StringIO()
     await ConsoleTransport(written).send(MAIL)
     assert "  | To: ada@example.com\n  | Subject: Confirm your address\n" in written.getvalue()
@@ -124,13 +124,13 @@ async def test_while_developing_a_mail_is_printed_with_its_link():
     assert "OSTIARY_MAIL_SMTP" in written.getvalue()
 
 
-async def test_what_is_printed_goes_to_where_stdout_is_at_that_moment(capsys):
+async def test_mails_are_printed_to_the_current_stdout(capsys):
     await ConsoleTransport().send(MAIL)
     assert "Confirm your address" in capsys.readouterr().out
 
 
-async def test_from_registration_to_the_mailbox(sqlite_url):
-    """The whole way: the link in the mail that a real server was sent makes the account."""
+async def test_registration_sends_a_mail_through_a_real_server(sqlite_url):
+    """From end to end: the link in a mail that a real server received creates the account."""
     async with sink() as server, installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         house.auth.ambient.mail._transport = SmtpTransport(server.url, sender=SENDER)
         await house.register("Ada@example.com")

@@ -1,4 +1,4 @@
-"""Signing everybody out: one row is changed, and nobody who was in before is in after it."""
+"""Signing everybody out: one row changes, and no earlier session survives."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ async def least(house):
     return number
 
 
-async def test_every_token_of_every_account_is_refused_here_at_once_and_elsewhere_soon(database_url):
+async def test_all_tokens_of_all_accounts_are_refused_here_at_once_and_elsewhere_soon(database_url):
     """I7, S05."""
     async with two(database_url) as (house, other):
         people = [await house.person(f"{name}@example.com") for name in ("ada", "bob", "eve")]
@@ -33,11 +33,11 @@ async def test_every_token_of_every_account_is_refused_here_at_once_and_elsewher
         assert not any([await house.is_let_in(tokens.access) for tokens in everything])
         for tokens in everything:
             assert (await house.refresh(tokens.refresh)).status_code == 401
-            assert (await other.refresh(tokens.refresh)).status_code == 401, "no feed is needed for that"
+            assert (await other.refresh(tokens.refresh)).status_code == 401, "this does not need the feed"
             await eventually(lambda tokens=tokens: other.get("/me", token=tokens.access), 401)
 
 
-async def test_who_signs_in_afterwards_is_in_everywhere(database_url):
+async def test_a_later_sign_in_works_everywhere(database_url):
     async with two(database_url) as (house, other):
         person = await house.person()
         before = await house.session(person)
@@ -52,7 +52,7 @@ async def test_who_signs_in_afterwards_is_in_everywhere(database_url):
         assert [session["id"] for session in listed] == [after.session_id]
 
 
-async def test_a_server_that_opens_later_knows_it(database_url):
+async def test_a_server_that_starts_later_refuses_the_old_tokens(database_url):
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
         await sign_out_everybody(house.ambient, OPERATOR)
@@ -61,8 +61,8 @@ async def test_a_server_that_opens_later_knows_it(database_url):
             assert not await other.is_let_in(tokens.access)
 
 
-async def test_a_refresh_token_that_was_spent_is_no_theft_then(database_url):
-    """Within its grace or after it: the owner is not mailed that a token was stolen, and nothing is recorded so."""
+async def test_a_spent_refresh_token_does_not_count_as_theft_afterwards(database_url):
+    """Within or after its grace period: the owner gets no mail about theft, and none is recorded."""
     async with installation(database_url) as house:
         first = await house.session(await house.person())
         second = tokens_of(await house.refresh(first.refresh))
@@ -75,8 +75,8 @@ async def test_a_refresh_token_that_was_spent_is_no_theft_then(database_url):
         assert await house.mails() == []
 
 
-async def test_no_row_of_an_account_or_session_is_touched(database_url):
-    """So that it is done at once for millions. It is recorded once, in the name of who did it."""
+async def test_no_row_of_an_account_or_session_changes(database_url):
+    """So it is immediate even for millions of sessions. It is recorded once, with the actor."""
     async with installation(database_url) as house:
         ada = await house.person("ada@example.com", "admin")
         for _ in range(3):
@@ -90,7 +90,7 @@ async def test_no_row_of_an_account_or_session_is_touched(database_url):
         assert len(await house.rows("select * from feed where kind = 'everything'")) == 1
 
 
-async def test_sign_ins_under_way_have_ended(database_url, monkeypatch):
+async def test_open_sign_ins_end(database_url, monkeypatch):
     async with plugged(database_url, monkeypatch) as house:
         attempt = await begin(house)
         await sign_out_everybody(house.ambient, OPERATOR)
@@ -100,7 +100,7 @@ async def test_sign_ins_under_way_have_ended(database_url, monkeypatch):
         assert await house.is_let_in(tokens_of(await finish(house, await begin(house))).access)
 
 
-async def test_twice_in_a_minute_it_works_twice(database_url):
+async def test_it_works_twice_within_a_minute(database_url):
     async with installation(database_url) as house:
         person, seen = await house.person(), [await least(house)]
         for _ in range(3):
@@ -109,10 +109,10 @@ async def test_twice_in_a_minute_it_works_twice(database_url):
             assert not await house.is_let_in(tokens.access)
             assert (await house.refresh(tokens.refresh)).status_code == 401
             seen.append(await least(house))
-        assert seen == sorted(set(seen)), "each is above the one before"
+        assert seen == sorted(set(seen)), "each is higher than the one before"
 
 
-async def test_the_least_epoch_is_above_what_any_account_has_counted_and_exact_in_json(database_url):
+async def test_the_minimum_epoch_is_above_every_account_epoch_and_exact_in_json(database_url):
     async with installation(database_url) as house:
         person = await house.person()
         await sign_out_everybody(house.ambient, OPERATOR)
@@ -125,9 +125,9 @@ async def test_the_least_epoch_is_above_what_any_account_has_counted_and_exact_i
             assert before.claims["ver"] < await least(house) < EXACT
 
 
-async def test_who_signs_in_while_it_happens_is_in_after_it_or_not_at_all(database_url):
-    """Each round has a sign-in that is surely before, two in a race, and one that is surely after. Nobody has an access
-    token that is good, and a session that is not."""
+async def test_a_concurrent_sign_in_is_either_fully_valid_or_not_at_all(database_url):
+    """Each round has one sign-in before, two concurrent ones and one after. No one ends up with a valid access token
+    for a session that has ended."""
     async with installation(database_url) as house:
         await house.person()
         for _ in range(4):
@@ -145,8 +145,8 @@ async def test_who_signs_in_while_it_happens_is_in_after_it_or_not_at_all(databa
             assert await house.is_let_in(tokens_of(answers[-1]).access)
 
 
-async def test_a_refresh_that_overlaps_it_gives_no_token_that_is_good_after_it(shared_postgres_url, monkeypatch):
-    """The session was found alive, then everybody was signed out, and only then the epoch is read: the new one."""
+async def test_a_concurrent_refresh_issues_no_token_that_stays_valid(shared_postgres_url, monkeypatch):
+    """The session is read as alive, then everybody is signed out, and only then is the new epoch read."""
     async with installation(shared_postgres_url) as house:
         tokens = await house.session(await house.person())
         standing, waiting = queries.standing, [True]
@@ -154,7 +154,7 @@ async def test_a_refresh_that_overlaps_it_gives_no_token_that_is_good_after_it(s
         def after_everybody_is_signed_out(reader, account_id):
             if waiting:
                 waiting.clear()
-                # a body may await nothing but its transaction, so it happens in a thread with a loop of its own
+                # a body may only await its transaction, so this runs in a thread with its own event loop
                 elsewhere = threading.Thread(target=asyncio.run, args=(signing_out(shared_postgres_url, house.clock),))
                 elsewhere.start()
                 elsewhere.join()
@@ -173,7 +173,7 @@ async def signing_out(url, clock):
         await sign_out_everybody(house.ambient, OPERATOR)
 
 
-async def test_it_takes_the_permission_to_change_users(sqlite_url):
+async def test_signing_everybody_out_requires_users_write(sqlite_url):
     async with installation(sqlite_url) as house:
         moderator, nobody = await house.person("mo@example.com", "moderator"), await house.person()
         tokens = await house.session(nobody)

@@ -1,4 +1,4 @@
-"""An account has at most so many sessions at once: the next sign-in ends the oldest, or is refused."""
+"""The session limit per account: the next sign-in ends the oldest session or is refused."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ OPERATOR = Actor.operator("test")
 
 
 async def sign_in(house, count=1, **options):
-    """One after the other, a second apart."""
+    """Sign-ins one after the other, a second apart."""
     several = []
     for _ in range(count):
         house.clock.advance(1)
@@ -41,7 +41,7 @@ async def test_the_sixth_sign_in_ends_the_oldest_session_at_once(database_url):
         assert "too_many_sessions" in event["detail"]
 
 
-async def test_by_the_other_policy_it_is_refused_and_leaves_nothing_but_the_audit_event(database_url):
+async def test_with_the_refuse_policy_the_sign_in_fails_and_leaves_only_an_audit_event(database_url):
     async with installation(database_url, SessionSettings(limit=2, limit_policy="refuse")) as house:
         await house.person()
         first, second = await sign_in(house, 2)
@@ -53,14 +53,14 @@ async def test_by_the_other_policy_it_is_refused_and_leaves_nothing_but_the_audi
         assert await house.rows("select id from devices order by id") == devices
         assert len(await house.mails()) == mails
         assert len(await house.events("sign_in.refused")) == 1
-        assert (await house.login(password="wrong")).status_code == 401, "only who has proved who it is learns of it"
+        assert (await house.login(password="wrong")).status_code == 401, "only after the right password"
         await house.post("/logout", {"refresh_token": first.refresh})
         assert (await house.login()).status_code == 200
 
 
 @pytest.mark.parametrize("policy", ["end-oldest", "refuse"])
-async def test_twenty_sign_ins_at_once_do_not_pass_it_together(database_url, policy):
-    """On two servers: the account's row is the lock."""
+async def test_twenty_concurrent_sign_ins_do_not_exceed_the_limit(database_url, policy):
+    """On two servers: the account row is the lock."""
     settings = SessionSettings(limit=3, limit_policy=policy)
     async with installation(database_url, settings) as house:
         await house.person()
@@ -72,7 +72,7 @@ async def test_twenty_sign_ins_at_once_do_not_pass_it_together(database_url, pol
         assert len(await live(house)) == 3
 
 
-async def test_sessions_that_are_over_take_no_place(sqlite_url):
+async def test_ended_sessions_do_not_count(sqlite_url):
     async with installation(sqlite_url, SessionSettings(limit=2, limit_policy="refuse", idle=100)) as house:
         person = await house.person()
         await sign_in(house, 2)
@@ -86,7 +86,7 @@ async def test_sessions_that_are_over_take_no_place(sqlite_url):
         assert (await house.login()).status_code == 409
 
 
-async def test_accounts_do_not_share_it(sqlite_url):
+async def test_each_account_has_its_own_limit(sqlite_url):
     async with installation(sqlite_url, SessionSettings(limit=1)) as house:
         await house.person()
         await house.person("bob@example.com")

@@ -1,4 +1,4 @@
-"""Sessions as their owner sees them, and ends them: one by one, or all."""
+"""Sessions as their owner sees and ends them: one by one, or all."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ async def end_all(house, token, **options):
     return await house.ask("DELETE", "/auth/sessions", token=token, **options)
 
 
-async def test_the_owner_sees_every_session_that_lives_newest_first(database_url):
+async def test_the_owner_sees_every_live_session_newest_first(database_url):
     async with installation(database_url) as house:
         ada, bob = await house.person("ada@example.com"), await house.person("bob@example.com")
         await house.session(bob)
@@ -67,7 +67,7 @@ async def test_the_owner_sees_every_session_that_lives_newest_first(database_url
         }
 
 
-async def test_what_has_expired_is_not_shown_and_cannot_be_ended(database_url):
+async def test_expired_sessions_are_not_shown_and_cannot_be_ended(database_url):
     async with installation(database_url, SessionSettings(lifetime=600), TokenSettings(access_lifetime=300)) as house:
         ada = await house.person()
         old = await house.session(ada)
@@ -79,7 +79,7 @@ async def test_what_has_expired_is_not_shown_and_cannot_be_ended(database_url):
         assert (await end(house, old.session_id, new.access)).status_code == 404
 
 
-async def test_one_session_is_ended_at_once_and_no_other(database_url):
+async def test_ending_one_session_is_immediate_and_ends_no_other(database_url):
     async with installation(database_url) as house:
         ada = await house.person()
         here, there = await house.session(ada), await house.session(ada)
@@ -91,11 +91,11 @@ async def test_one_session_is_ended_at_once_and_no_other(database_url):
         (event,) = await house.events("sessions.ended")
         assert (event["account_id"], event["session_id"], event["actor_id"]) == (ada.id, there.session_id, ada.id)
         assert json.loads(event["detail"]) == {"reason": "ended_by_owner"}
-        assert (await end(house, there.session_id, here.access)).status_code == 404, "and is there no more"
+        assert (await end(house, there.session_id, here.access)).status_code == 404, "it no longer exists"
 
 
-async def test_what_is_somebody_elses_is_not_there(database_url):
-    """S08: the same answer as for what never was, and nothing happens to it."""
+async def test_resources_of_another_account_are_not_found(database_url):
+    """S08: the response is the same as for an unknown id, and nothing changes."""
     async with installation(database_url) as house:
         ada, bob = await house.person("ada@example.com"), await house.person("bob@example.com")
         mine, bobs, ended = await house.session(ada), await house.session(bob), await house.session(ada)
@@ -131,7 +131,7 @@ async def test_signing_out_everywhere_leaves_no_session_and_no_token(database_ur
 
 
 @pytest.mark.parametrize("path", ["/auth/sessions", "/auth/sessions/{}"])
-async def test_a_browser_that_ends_its_own_session_loses_its_tokens_and_stays_known(database_url, path):
+async def test_a_browser_that_ends_its_own_session_loses_its_tokens_and_keeps_its_device(database_url, path):
     async with installation(database_url) as house:
         await house.person()
         browser = await house.login(transport="cookie", headers=SAME_ORIGIN)
@@ -140,7 +140,7 @@ async def test_a_browser_that_ends_its_own_session_loses_its_tokens_and_stays_kn
         assert answer.status_code == 204
         assert {name: value for name, (value, _) in cookies_of(answer).items()} == {ACCESS: "", REFRESH: ""}
         assert all("max-age=0" in attributes for _, attributes in cookies_of(answer).values())
-        assert answer.headers["clear-site-data"] == '"cache", "storage"', "cookies would take the device's along"
+        assert answer.headers["clear-site-data"] == '"cache", "storage"', "the device cookie is kept"
 
 
 async def test_a_browser_that_ends_another_session_keeps_its_own(sqlite_url):
@@ -154,7 +154,7 @@ async def test_a_browser_that_ends_another_session_keeps_its_own(sqlite_url):
 
 
 @pytest.mark.parametrize("said", [{}, {"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}])
-async def test_no_other_site_ends_a_browsers_sessions(sqlite_url, said):
+async def test_another_site_cannot_end_the_sessions_of_a_browser(sqlite_url, said):
     """S12."""
     async with installation(sqlite_url) as house:
         await house.person()
@@ -168,7 +168,7 @@ async def test_no_other_site_ends_a_browsers_sessions(sqlite_url, said):
         assert await house.rows("select id from sessions where ended_at is not null") == []
 
 
-async def test_a_token_of_an_ended_session_ends_and_sees_nothing(database_url):
+async def test_a_token_of_an_ended_session_can_neither_list_nor_end_sessions(database_url):
     async with installation(database_url) as house:
         ada = await house.person()
         here, there = await house.session(ada), await house.session(ada)
@@ -180,19 +180,19 @@ async def test_a_token_of_an_ended_session_ends_and_sees_nothing(database_url):
         assert await house.is_let_in(here.access)
 
 
-async def test_twenty_who_end_it_at_once_end_it_once(database_url):
+async def test_twenty_concurrent_requests_end_a_session_once(database_url):
     async with installation(database_url) as house:
         ada = await house.person()
         here, there = await house.session(ada), await house.session(ada)
         answers = await asyncio.gather(*(end(house, there.session_id, here.access) for _ in range(20)))
         statuses = {answer.status_code for answer in answers}
-        assert 204 in statuses <= {204, 404}, "who comes while it ends is told that it has, or that it is gone"
+        assert 204 in statuses <= {204, 404}, "a concurrent request gets either 204 or 404"
         assert len(await house.events("sessions.ended")) == 1
         assert not await house.is_let_in(there.access)
 
 
-async def test_ending_races_refreshing_and_wins(database_url):
-    """Once it has answered, no refresh token of the session is good, however new."""
+async def test_no_refresh_survives_a_concurrent_end(database_url):
+    """After the response, no refresh token of the session is valid, however new."""
     async with installation(database_url) as house:
         ada = await house.person()
         here = await house.session(ada)

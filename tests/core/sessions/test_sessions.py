@@ -1,4 +1,4 @@
-"""Sessions: what GET /auth/me says of one, and what ends them."""
+"""Sessions: what GET /auth/me returns, and what ends a session."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from tests.core.installation import installation, tokens_of
 OPERATOR = Actor.operator("test")
 
 
-async def test_me_says_who_is_calling_and_with_what(database_url):
+async def test_me_returns_the_account_and_the_session(database_url):
     async with installation(database_url) as house:
         person = await house.person("Ada@example.com", "admin")
         tokens = tokens_of(await house.login(device_name="a telephone"))
@@ -38,7 +38,7 @@ async def test_me_says_who_is_calling_and_with_what(database_url):
         }
 
 
-async def test_me_tells_nobody_elses_and_no_secret(sqlite_url):
+async def test_me_returns_no_data_of_other_accounts_and_no_secrets(sqlite_url):
     async with installation(sqlite_url) as house:
         ada, bob = await house.person("ada@example.com"), await house.person("bob@example.com")
         mine, others = await house.session(ada), await house.session(bob)
@@ -49,8 +49,8 @@ async def test_me_tells_nobody_elses_and_no_secret(sqlite_url):
 
 
 @pytest.mark.parametrize("gone", ["account", "session"])
-async def test_a_token_whose_rows_are_gone_is_a_token_no_more(database_url, gone):
-    """B7: a subject that exists and is active."""
+async def test_a_token_whose_rows_were_deleted_is_refused(database_url, gone):
+    """B7: the subject must exist and be active."""
     async with installation(database_url) as house:
         person = await house.person()
         tokens = await house.session(person)
@@ -59,7 +59,7 @@ async def test_a_token_whose_rows_are_gone_is_a_token_no_more(database_url, gone
         assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
 
 
-async def test_signing_out_everywhere_ends_all_sessions_of_one_account_and_counts_them(database_url):
+async def test_signing_out_everywhere_ends_and_counts_all_sessions_of_one_account(database_url):
     async with installation(database_url) as house:
         ada, bob = await house.person("ada@example.com"), await house.person("bob@example.com")
         mine = [await house.session(ada) for _ in range(3)]
@@ -72,18 +72,18 @@ async def test_signing_out_everywhere_ends_all_sessions_of_one_account_and_count
         assert await house.is_let_in(others.access)
         assert await sign_out_everywhere(house.ambient, OPERATOR, ada.id) == 0
         fresh = await house.session(ada)
-        assert await house.is_let_in(fresh.access), "and they can sign in again"
+        assert await house.is_let_in(fresh.access), "the account can sign in again"
 
 
-async def test_disabling_ends_sessions_and_keeps_out_and_enabling_lets_in_anew(database_url):
-    """I7, L18: whoever stole a session before the account was closed must not be back when it is opened."""
+async def test_disabling_ends_sessions_and_enabling_allows_only_new_sign_ins(database_url):
+    """I7, L18: a session stolen before the account was disabled must not work after it is enabled again."""
     async with installation(database_url) as house:
         ada = await house.person()
         stolen = await house.session(ada)
         await set_disabled(house.ambient, OPERATOR, ada.id, disabled=True)
         assert not await house.is_let_in(stolen.access)
         assert (await house.login()).status_code == 401
-        await set_disabled(house.ambient, OPERATOR, ada.id, disabled=True)  # again: nothing more happens
+        await set_disabled(house.ambient, OPERATOR, ada.id, disabled=True)  # a second call has no further effect
         await set_disabled(house.ambient, OPERATOR, ada.id, disabled=False)
         assert not await house.is_let_in(stolen.access)
         assert (await house.refresh(stolen.refresh)).status_code == 401
@@ -92,8 +92,8 @@ async def test_disabling_ends_sessions_and_keeps_out_and_enabling_lets_in_anew(d
         assert row[0] == "account_disabled"
 
 
-async def test_disabling_races_refreshing_and_wins(database_url):
-    """Whichever comes first: in the first round the refresh does, in the last one disabling, in between either."""
+async def test_no_refresh_survives_a_concurrent_disable(database_url):
+    """In the first round the refresh comes first, in the last round disabling does, and in between either may."""
     seen, rounds = [], 6
     async with installation(database_url) as house:
         for number in range(rounds):
@@ -110,14 +110,14 @@ async def test_disabling_races_refreshing_and_wins(database_url):
     assert set(seen) == {200, 401}
 
 
-async def test_a_session_keeps_where_it_came_from(sqlite_url):
+async def test_a_session_stores_its_source_and_user_agent(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         tokens = tokens_of(await house.login(source="203.0.113.9", headers={"user-agent": "Firefox\x1b[31m\x7f"}))
         (row,) = await house.rows("select source, user_agent, last_seen_at from sessions")
         assert row[0] == "203.0.113.9"
         assert row[1].startswith("Firefox")
-        assert row[1].isprintable(), "P04: nothing in it moves a terminal's cursor"
+        assert row[1].isprintable(), "P04: no character in it controls a terminal"
         house.clock.advance(60)
         await house.refresh(tokens.refresh)
         (later,) = await house.rows("select last_seen_at from sessions")

@@ -1,4 +1,4 @@
-"""Merging and checking: which source counts, what is refused, and in which words."""
+"""Merging and checking: which source takes precedence, what is refused, and the error messages."""
 
 import dataclasses
 from typing import ClassVar
@@ -93,7 +93,7 @@ def test_the_environment_is_read_by_those_who_hand_it_over(monkeypatch):
     assert Ostiary(config=None, environ={}).settings.of(SessionSettings).limit == 5
 
 
-def test_one_name_everywhere(tmp_path):
+def test_a_setting_has_the_same_name_everywhere(tmp_path):
     toml = tmp_path / "ostiary.toml"
     toml.write_text("[sessions]\nlimit = 7\n")
     environ = {"OSTIARY_SESSIONS_LIMIT": "7"}
@@ -114,7 +114,7 @@ def test_a_default_may_follow_a_top_level_setting():
     assert lamp(environ={"OSTIARY_PRODUCTION": "yes"}, **SAFE).is_loud is True
 
 
-def test_a_type_is_read_from_text_and_as_it_is():
+def test_every_type_is_read_from_text_and_from_python_values():
     texts = {"POWER": "3", "ON": "off", "ROOMS": " hall  cellar ", "LIMIT": "7/hour", "KEY": "k"}
     from_text = lamp(environ={f"OSTIARY_LAMP_{name}": text for name, text in texts.items()})
     as_it_is = lamp(LampSettings(power=3, on=False, rooms=["hall", "cellar"], limit=Rate(7, 3600), key="k"))
@@ -142,7 +142,7 @@ def test_every_setting_is_documented_and_can_come_from_the_environment():
 
 # --- what is refused --------------------------------------------------------------------------------------------------
 
-# what is given, and what the one line must say
+# the input, and what the line must contain
 PROBLEMS = [
     ({"issuer": "auth.example.com"}, "issuer must be an http(s) URL"),
     ({"issuer": ""}, "issuer must be an http(s) URL"),
@@ -215,7 +215,7 @@ PROBLEMS = [
 
 
 @pytest.mark.parametrize(("wrong", "said"), PROBLEMS, ids=[str(wrong) for wrong, _ in PROBLEMS])
-def test_what_makes_no_safe_installation_is_refused_in_one_line(wrong, said):
+def test_an_unsafe_installation_is_refused_in_one_line(wrong, said):
     top, sections = (wrong, []) if isinstance(wrong, dict) else ({}, [wrong])
     assert refused(*sections, **top).startswith(said)
 
@@ -225,8 +225,8 @@ def test_what_makes_no_safe_installation_is_refused_in_one_line(wrong, said):
     "https://user@orders.example.com", "https://auth.example.com", "https://auth.example.com/", "https://AUTH.example.com:443",
     "https://orders.example.com/" + "x" * 256, "",
 ])  # fmt: skip
-def test_what_cannot_be_a_resource_is_refused_at_start(resource):
-    """As for service clients: http elsewhere than on this machine, and the issuer in any spelling."""
+def test_an_invalid_resource_is_refused_at_start(resource):
+    """The same rules as for service clients: no http to other machines, and not the issuer in any spelling."""
     section = TokenSettings(resources=("https://orders.example.com", resource))
     assert refused(section, issuer=ISSUER).startswith(f"tokens.resources must hold valid resources, not {resource!r}. ")
 
@@ -246,7 +246,7 @@ def test_the_line_names_the_variable_or_file_that_is_wrong(tmp_path):
 
 
 def test_a_misspelt_variable_is_refused_and_the_right_one_named():
-    """Otherwise OSTIARY_PRODUCTON=1 would start a development server without a word."""
+    """Otherwise OSTIARY_PRODUCTON=1 would silently start a development server."""
     said = refused(environ={"OSTIARY_PRODUCTON": "1"})
     assert said == "OSTIARY_PRODUCTON: there is no such setting; did you mean OSTIARY_PRODUCTION?"
     assert refused(environ={"OSTIARY_QQQQQQQQ": "1"}) == "OSTIARY_QQQQQQQQ: there is no such setting"
@@ -296,7 +296,7 @@ def test_a_rule_that_spans_sections_is_applied_to_the_merged_values():
     assert load(STATED, [LampSettings(power=10)], config=None, rules=[rule]).settings
 
 
-# --- mistakes of ours -------------------------------------------------------------------------------------------------
+# --- programming errors -----------------------------------------------------------------------------------------------
 
 
 def with_field(name, section="lamp"):
@@ -317,11 +317,11 @@ def with_field(name, section="lamp"):
         ("secret", "size", "no section can be called secret"),
     ],
 )
-def test_two_settings_with_one_name_and_names_that_others_use_fail_when_settings_are_loaded(section, field, said):
+def test_duplicate_and_reserved_names_fail_when_settings_are_loaded(section, field, said):
     with pytest.raises(TypeError, match=said):
         load([*STATED, with_field(field, section)], config=None)
 
 
-def test_other_names_of_that_kind_are_free():
-    """`brand.name`: Docker would set it only for a linked container of that very name."""
+def test_similar_names_are_allowed():
+    """`brand.name`: Docker would set it only for a linked container with exactly that name."""
     assert load([with_field("name", "brand")], environ={"OSTIARY_BRAND_NAME": "3"}, config=None).settings

@@ -1,4 +1,4 @@
-"""Settings classes: they remember what was passed, cannot be changed, and show no secret."""
+"""Settings classes: they remember which fields were passed, are immutable, and show no secret."""
 
 import copy
 import dataclasses
@@ -29,7 +29,7 @@ def test_a_copy_remembers_which_fields_were_passed(again):
 
 
 def test_settings_cannot_be_changed_and_survive_pickling():
-    """Worker processes get them pickled."""
+    """Worker processes receive them pickled."""
     settings = given(MailSettings(smtp="smtp://me:hunter2@mail.example.com"), secret=HIDDEN)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.production = True
@@ -47,12 +47,12 @@ def test_fields_are_passed_by_name_and_unknown_ones_refused():
         LampSettings(watts=5)
 
 
-def test_settings_of_a_slice_that_is_not_enabled_are_not_there():
+def test_settings_of_a_slice_that_is_not_enabled_do_not_exist():
     with pytest.raises(LookupError):
         given().of(LampSettings)
 
 
-def test_every_settings_class_is_one_and_has_a_section_of_its_own():
+def test_every_settings_class_has_its_own_section():
     sections = stated(enabled())
     assert len({section.section for section in sections}) == len(sections)
     for section in (Settings, *sections):
@@ -73,7 +73,7 @@ def test_an_origin_is_written_as_browsers_write_it():
 # --- secrets ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_must_not_be_printed_is_in_no_text_that_python_makes_of_it():
+def test_a_secret_appears_in_no_text_representation():
     """N3: logs, tracebacks and f-strings."""
     secret = Secret(HIDDEN)
     shown = [repr(secret), str(secret), f"{secret}", f"{secret:>80}", "%s" % secret, f"{secret!r}", f"{[secret]}"]  # noqa: UP031
@@ -83,7 +83,7 @@ def test_what_must_not_be_printed_is_in_no_text_that_python_makes_of_it():
     assert copy.deepcopy(secret).reveal() == HIDDEN
 
 
-def test_a_secret_that_is_passed_as_a_plain_text_is_hidden_from_there_on():
+def test_a_secret_passed_as_plain_text_is_hidden_afterwards():
     section = MailSettings(smtp="smtp://me:hunter2@mail.example.com")
     shown = [repr(section), str(section), repr(Settings(secret=HIDDEN)), repr(dict(section.given()))]
     assert "hunter2" not in "".join(shown)

@@ -39,7 +39,7 @@ def toml(folder):
 # --- ostiary.toml -----------------------------------------------------------------------------------------------------
 
 
-def test_a_file_has_sections_lists_numbers_and_texts_of_its_own(toml):
+def test_a_file_can_have_sections_lists_numbers_and_strings(toml):
     path = toml(
         'prefix = "/id"\n'
         '[web]\ntrusted_origins = ["https://a.example.com", "https://b.example.com"]\nbody_limit = 2048\n'
@@ -79,7 +79,7 @@ def test_a_mistake_in_a_file_is_one_line_that_names_the_file(toml, text, said):
     assert refused(config=ConfigFile.IF_PRESENT) == refused(config="ostiary.toml")
 
 
-def test_a_named_file_must_be_there_and_be_a_text_file(folder):
+def test_a_named_file_must_exist_and_be_a_text_file(folder):
     missing = folder / "missing.toml"
     assert refused(config=missing) == f"{missing}: No such file or directory"
     assert refused(config=folder) == f"{folder}: Is a directory"
@@ -89,8 +89,8 @@ def test_a_named_file_must_be_there_and_be_a_text_file(folder):
 
 
 @pytest.mark.parametrize("config", [ConfigFile.IF_PRESENT, "ostiary.toml"])
-def test_a_file_that_everybody_can_write_is_refused(toml, config):
-    """Whoever writes it decides which database, secret and proxies count."""
+def test_a_world_writable_file_is_refused(toml, config):
+    """The file decides which database, secret and proxies are used."""
     toml("production = false\n", mode=0o666)
     assert refused(config=config) == "ostiary.toml: everybody can write it. Run: chmod o-w ostiary.toml"
     toml("production = false\n", mode=0o664)
@@ -98,8 +98,8 @@ def test_a_file_that_everybody_can_write_is_refused(toml, config):
 
 
 @needs_root
-def test_a_file_of_another_user_is_read_only_where_it_is_named(toml):
-    """Otherwise a command in a folder such as /tmp would take its settings from somebody else."""
+def test_a_file_of_another_user_is_read_only_if_it_is_named(toml):
+    """Otherwise a command in a folder such as /tmp would use the settings of another user."""
     os.chown(toml("prefix = '/id'\n"), NOBODY, -1)
     said = refused(config=ConfigFile.IF_PRESENT)
     assert said.startswith("ostiary.toml: it belongs to another user (uid 65534). Name it with --config")
@@ -107,7 +107,7 @@ def test_a_file_of_another_user_is_read_only_where_it_is_named(toml):
 
 
 @needs_root
-def test_a_file_of_root_is_read_by_everybody(toml, folder, monkeypatch):
+def test_a_file_of_root_is_accepted_for_every_user(toml, folder, monkeypatch):
     toml("prefix = '/id'\n", mode=0o644)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert read_settings({}, config=ConfigFile.IF_PRESENT, environ={}).settings.prefix == "/id"
@@ -128,7 +128,7 @@ def test_a_secret_is_read_from_a_file_that_others_may_read(folder, mode):
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_any_setting_may_come_from_a_file_and_the_line_end_does_not_count(folder, end):
+def test_any_setting_can_come_from_a_file_and_its_line_end_is_ignored(folder, end):
     (folder / "origins").write_text(f"https://a.example.com https://b.example.com{end}", newline="")
     (folder / "limit").write_text(f"7{end}", newline="")
     environ = {"OSTIARY_WEB_TRUSTED_ORIGINS_FILE": "origins", "OSTIARY_SESSIONS_LIMIT_FILE": "limit"}
@@ -137,7 +137,7 @@ def test_any_setting_may_come_from_a_file_and_the_line_end_does_not_count(folder
     assert settings.of(SessionSettings).limit == 7
 
 
-def test_a_file_that_cannot_be_used_is_one_line_without_its_content(folder):
+def test_an_unusable_file_is_reported_in_one_line_without_its_content(folder):
     file = folder / "secret"
     file.write_text(HIDDEN)
     file.chmod(0o602)
@@ -166,8 +166,8 @@ def test_a_variable_and_its_file_together_are_refused(folder):
     "issuer", "prefix", "production", "sessions.limit", "sessions.limit_policy", "sign_in.limit", "web.trusted_proxies",
     "web.trusted_origins", "tokens.resources", "mail.smtp", "mail.sender", "keys.algorithm",
 ])  # fmt: skip
-def test_what_is_wrong_in_a_file_is_told_without_its_content(folder, name):
-    """A variable may name the wrong file: that of the secret."""
+def test_a_wrong_value_in_a_file_is_reported_without_its_content(folder, name):
+    """A variable may name the wrong file, such as the one with the secret."""
     (folder / "wrong").write_text(f"{HIDDEN}\n{HIDDEN}\n")
     variable = f"OSTIARY_{name.replace('.', '_').upper()}_FILE"
     loaded = read_settings({}, config=None, environ={variable: "wrong"})
@@ -184,7 +184,7 @@ def test_a_number_from_a_file_that_is_out_of_bounds_is_not_quoted_either(folder)
     assert said == "OSTIARY_SESSIONS_LIMIT_FILE: sessions.limit must be between 1 and 10000"
 
 
-def test_an_empty_file_of_a_secret_is_no_development_default(folder):
+def test_an_empty_secret_file_does_not_fall_back_to_the_development_default(folder):
     (folder / "secret").touch()
     loaded = read_settings({}, config=None, environ={"OSTIARY_SECRET_FILE": "secret"})
     assert loaded.settings.secret is not None
@@ -230,7 +230,7 @@ DOCKER = {
 
 
 @pytest.mark.parametrize("links", [KUBERNETES, DOCKER], ids=["Kubernetes", "Docker"])
-def test_what_a_platform_sets_for_a_service_of_this_name_is_passed_over(links):
+def test_variables_that_a_platform_sets_for_a_service_of_this_name_are_ignored(links):
     loaded = read_settings({}, config=None, environ=links)
     assert loaded.ignored == tuple(sorted(links))
     assert {finding.problem for finding in loaded.findings} == {None}
@@ -250,11 +250,11 @@ def test_what_a_platform_sets_for_a_service_of_this_name_is_passed_over(links):
         ("OSTIARY_ISUER_FILE", "/run/secrets/issuer"),
     ],
 )
-def test_what_only_looks_like_it_is_an_unknown_setting(variable, value):
+def test_similar_variables_are_unknown_settings(variable, value):
     assert refused(environ={variable: value}).startswith(f"{variable}: there is no such setting")
 
 
-async def test_what_was_passed_over_is_logged_once_when_it_opens(folder, caplog):
+async def test_ignored_variables_are_logged_once_when_it_opens(folder, caplog):
     auth = Ostiary("sqlite:///app.db", config=None, environ=KUBERNETES | DOCKER)
     with caplog.at_level(logging.INFO, logger="ostiary"):
         async with auth.opened(), auth.opened():
@@ -264,7 +264,7 @@ async def test_what_was_passed_over_is_logged_once_when_it_opens(folder, caplog)
     assert "hunter2" not in str(vars(record))
 
 
-def test_a_setting_is_never_taken_for_a_link():
+def test_a_setting_is_never_mistaken_for_a_link_variable():
     """Its name is looked up first."""
     environ = {"OSTIARY_LAMP_NAME": "/attic", "OSTIARY_PORT": "tcp://10.0.0.1:8000"}
     loaded = load(STATED, environ=environ, config=None)

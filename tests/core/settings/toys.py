@@ -49,7 +49,7 @@ def lamp(*sections, environ=None, config=None, **arguments):
 
 
 def refused(*sections, environ=None, config=None, **top):
-    """The one line with which an installation is refused."""
+    """The line with which an installation is refused."""
     with pytest.raises(ConfigurationError) as problem:
         _ = read_settings(top, sections, config=config, environ=environ or {}).settings
     assert "\n" not in str(problem.value), "one line for the operator"

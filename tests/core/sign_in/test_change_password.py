@@ -1,4 +1,4 @@
-"""POST /auth/password/change: the current password is asked for, and everybody but the caller is signed out."""
+"""POST /auth/password/change: it requires the current password and ends all other sessions."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ async def change(house, token, current=PASSWORD, new=NEW, **more):
 
 
 async def test_it_ends_the_other_sessions_and_refuses_every_access_token(database_url):
-    """D9, I7, S05: at once, here and on another node; this session goes on with a refresh."""
+    """D9, I7, S05: at once, here and on another node. This session continues with a refresh."""
     async with installation(database_url) as house:
         person = await house.person()
         mine, other = await house.session(person), await house.session(person)
@@ -44,7 +44,7 @@ async def test_it_ends_the_other_sessions_and_refuses_every_access_token(databas
     (PASSWORD, "password", 422, "password_rejected"),
     (PASSWORD, "short", 422, "password_rejected"),
 ])  # fmt: skip
-async def test_what_is_refused_changes_nothing(sqlite_url, current, new, status, code):
+async def test_a_refused_request_changes_nothing(sqlite_url, current, new, status, code):
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         answer = await change(house, tokens.access, current, new)
@@ -55,8 +55,8 @@ async def test_what_is_refused_changes_nothing(sqlite_url, current, new, status,
         assert [mail for mail in await house.mails() if "password" in mail.subject] == []
 
 
-async def test_a_stolen_access_token_does_not_find_out_the_password(sqlite_url):
-    """Counted for the account, from wherever."""
+async def test_a_stolen_access_token_cannot_be_used_to_guess_the_password(sqlite_url):
+    """Attempts are counted per account, from any source."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         statuses = [(await change(house, tokens.access, f"guess {number}")).status_code for number in range(11)]
@@ -67,8 +67,8 @@ async def test_a_stolen_access_token_does_not_find_out_the_password(sqlite_url):
 
 
 @pytest.mark.parametrize("is_accepted", [True, False], ids=["accepted", "refused by the policy"])
-async def test_who_knows_the_password_keeps_neither_the_hashing_nor_the_mail_busy(sqlite_url, is_accepted):
-    """Whoever has an account of their own could otherwise have two hashes and a mail for each request."""
+async def test_repeated_changes_overload_neither_hashing_nor_mail(sqlite_url, is_accepted):
+    """Otherwise each request of a user with their own account would cost two hashes and a mail."""
     async with installation(sqlite_url) as house:
         tokens, current = await house.session(await house.person()), PASSWORD
         for number in range(11):
@@ -80,7 +80,7 @@ async def test_who_knows_the_password_keeps_neither_the_hashing_nor_the_mail_bus
         assert len(await house.mails()) == (10 if is_accepted else 0)
 
 
-async def test_of_five_changes_at_once_one_wins(database_url):
+async def test_of_five_concurrent_changes_one_succeeds(database_url):
     async with installation(database_url) as house:
         person = await house.person()
         several = [await house.session(person) for _ in range(5)]

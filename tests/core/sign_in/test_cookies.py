@@ -1,4 +1,4 @@
-"""Tokens in cookies: nowhere else, for our own site only, from the first sign-in to logging out."""
+"""Tokens in cookies: only in cookies, only for our own site, from sign-in to logout."""
 
 import re
 
@@ -59,8 +59,8 @@ async def sign_in(house, **headers):
     return answer
 
 
-async def test_signing_in_for_cookies_sets_three_and_says_no_token(database_url):
-    """I9, I10: HttpOnly, Secure, __Host-, and each as far-reaching as it must be."""
+async def test_a_cookie_sign_in_sets_three_cookies_and_returns_no_token(database_url):
+    """I9, I10: HttpOnly, Secure, __Host-, and each with the scope that it needs."""
     async with installation(database_url) as house:
         await house.person()
         answer = await sign_in(house)
@@ -79,8 +79,8 @@ async def test_signing_in_for_cookies_sets_three_and_says_no_token(database_url)
 
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE, ids=str)
-async def test_from_elsewhere_nobody_is_signed_in_for_cookies(sqlite_url, headers):
-    """L16, J1: login CSRF, a request that says nothing included; before anything is looked up or counted."""
+async def test_a_cookie_sign_in_from_another_site_is_refused(sqlite_url, headers):
+    """L16, J1: login CSRF. It is refused before anything is looked up or counted, also without any origin header."""
     async with installation(sqlite_url) as house:
         await house.person()
         statements = []
@@ -91,21 +91,21 @@ async def test_from_elsewhere_nobody_is_signed_in_for_cookies(sqlite_url, header
         assert statements == []
 
 
-async def test_from_here_and_from_trusted_origins_one_is(sqlite_url):
+async def test_a_cookie_sign_in_from_our_own_or_a_trusted_origin_succeeds(sqlite_url):
     async with installation(sqlite_url, WebSettings(trusted_origins=(TRUSTED,))) as house:
         await house.person()
         for headers in FROM_HERE:
             await sign_in(house, **headers)
 
 
-async def test_another_word_for_the_transport_is_refused(sqlite_url):
+async def test_an_unknown_transport_is_refused(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         for transport in ("cookies", "Cookie", "", None, True):
             assert (await house.login(transport=transport, headers=SAME_ORIGIN)).status_code == 422
 
 
-async def test_refreshing_with_the_cookie_sets_both_anew_and_says_no_token(database_url):
+async def test_a_cookie_refresh_sets_both_cookies_again_and_returns_no_token(database_url):
     async with installation(database_url, SessionSettings(idle=30 * 86400), TokenSettings(refresh_grace=0)) as house:
         await house.person()
         first = await sign_in(house)
@@ -115,7 +115,7 @@ async def test_refreshing_with_the_cookie_sets_both_anew_and_says_no_token(datab
         assert set(second.json()) == {"expires_in", "session_id"}
         cookies = cookies_of(second)
         assert set(cookies) == {ACCESS, REFRESH}
-        assert "max-age=2588400" in cookies[REFRESH][1], "the session's end stays where it was"
+        assert "max-age=2588400" in cookies[REFRESH][1], "the end of the session does not move"
         assert cookies[REFRESH][0] != cookies_of(first)[REFRESH][0]
         again = await house.post("/refresh", headers=sent(first) | SAME_ORIGIN)
         assert again.status_code == 401
@@ -123,8 +123,8 @@ async def test_refreshing_with_the_cookie_sets_both_anew_and_says_no_token(datab
 
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE, ids=str)
-async def test_from_elsewhere_nobodys_cookies_refresh_or_log_out(sqlite_url, headers):
-    """S12, S15: and it is refused before the token is spent."""
+async def test_cookies_from_another_site_neither_refresh_nor_log_out(sqlite_url, headers):
+    """S12, S15: the request is refused before the token is spent."""
     async with installation(sqlite_url) as house:
         await house.person()
         first = await sign_in(house)
@@ -135,7 +135,7 @@ async def test_from_elsewhere_nobodys_cookies_refresh_or_log_out(sqlite_url, hea
         assert (await house.post("/refresh", headers=sent(first) | SAME_ORIGIN)).status_code == 200
 
 
-async def test_other_methods_do_not_get_around_it(sqlite_url):
+async def test_other_methods_do_not_bypass_the_origin_check(sqlite_url):
     """S04, S12, P12: GET and HEAD refresh nothing, and no header or field changes the method."""
     async with installation(sqlite_url) as house:
         await house.person()
@@ -162,12 +162,12 @@ async def test_logging_out_with_cookies_clears_them_and_ends_the_session(databas
         assert {name: value for name, (value, _) in cookies.items()} == {ACCESS: "", REFRESH: ""}
         for _, attributes in cookies.values():
             assert {"max-age=0", "path=/", "secure", "httponly"} <= set(attributes)
-        assert answer.headers["clear-site-data"] == '"cache", "storage"', "the device stays known"
+        assert answer.headers["clear-site-data"] == '"cache", "storage"', "the device cookie is kept"
         assert (await house.get("/me", headers=sent(first))).status_code == 401
         assert (await house.post("/refresh", headers=sent(first) | SAME_ORIGIN)).status_code == 401
 
 
-async def test_logging_out_with_tokens_clears_nothing(sqlite_url):
+async def test_logging_out_with_tokens_clears_no_cookies(sqlite_url):
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         answer = await house.post("/logout", {"refresh_token": tokens.refresh})
@@ -175,7 +175,7 @@ async def test_logging_out_with_tokens_clears_nothing(sqlite_url):
         assert {"set-cookie", "clear-site-data"}.isdisjoint(answer.headers)
 
 
-async def test_a_wrong_password_sets_nothing(sqlite_url):
+async def test_a_wrong_password_sets_no_cookies(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         answers = [
@@ -196,7 +196,7 @@ TOSSED = {
 
 
 @pytest.mark.parametrize("made", TOSSED.values(), ids=TOSSED)
-async def test_a_cookie_that_comes_twice_is_refused_and_not_guessed(sqlite_url, made):
+async def test_a_duplicate_cookie_is_refused(sqlite_url, made):
     """S11, I12: cookie tossing from a sibling host."""
     async with installation(sqlite_url) as house:
         await house.person()
@@ -216,8 +216,8 @@ async def test_a_cookie_that_comes_twice_is_refused_and_not_guessed(sqlite_url, 
         "__host-ostiary_refresh", "ostiary_refresh", "__Secure-ostiary_refresh", REFRESH + " ", "$" + REFRESH,
     ],
 )  # fmt: skip
-async def test_a_cookie_with_nearly_the_name_is_not_ours(sqlite_url, name):
-    """S11: what other parsers fold away would let a sibling host plant a cookie in spite of the __Host- prefix."""
+async def test_a_cookie_with_a_similar_name_is_ignored(sqlite_url, name):
+    """S11: lenient name matching would let a sibling host plant a cookie despite the __Host- prefix."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         cookie = f"{name}={tokens.refresh}".encode("latin-1")
@@ -225,7 +225,7 @@ async def test_a_cookie_with_nearly_the_name_is_not_ours(sqlite_url, name):
         assert (answer.status_code, answer.json()["code"]) == (400, "missing_token")
 
 
-async def test_two_hundred_other_cookies_are_no_trouble(sqlite_url):
+async def test_two_hundred_other_cookies_do_no_harm(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         first = await sign_in(house)
@@ -260,7 +260,7 @@ async def test_a_token_in_the_url_is_not_read(sqlite_url):
         assert (await house.refresh(tokens.refresh)).status_code == 200
 
 
-async def test_a_refresh_by_body_answers_with_a_body_wherever_it_comes_from(sqlite_url):
+async def test_a_refresh_with_a_body_token_answers_in_the_body_for_any_origin(sqlite_url):
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         answer = await house.refresh(tokens.refresh, headers={"origin": "https://elsewhere.example"})

@@ -1,4 +1,4 @@
-"""What comes after a proof: the table, exhaustively; and, with a toy factor plugged in, the attempts between steps."""
+"""The dispatcher: every row of its table, and the attempts between steps with a toy factor."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ GATE = 4711
 
 @pytest.mark.parametrize("offered", [(), ("a",), ("a", "b"), ("b", "a", "c")])
 def test_the_table(offered):
-    """Every row: a session is issued when nothing else is asked for, or something else was proved."""
+    """Every row: a session is issued if no other factor is needed, or another factor was proved."""
     assert decide(second_proved=False, offered=offered) == (Ask(offered) if offered else Issue())
     assert decide(second_proved=True, offered=offered) == Issue()
 
@@ -34,7 +34,7 @@ class WordBody(FactorBody, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Word:
-    """A toy: everybody in ``who`` has the factor, and the word is always the same."""
+    """A toy factor. All accounts in ``who`` have it, and the word is always the same."""
 
     body = WordBody
 
@@ -61,7 +61,7 @@ class Word:
 
 
 class Noticing:
-    """A check that keeps what it is told, and refuses when it is told to."""
+    """A check that records its calls and refuses when the test wants it to."""
 
     def __init__(self):
         self.told = []
@@ -98,8 +98,8 @@ async def finish(house, attempt, word=RIGHT, **options):
     return await house.post("/login/word", {"attempt": attempt, "word": word}, **options)
 
 
-async def test_what_was_wanted_of_the_session_is_kept_until_the_last_step(database_url, monkeypatch):
-    """Its device, its name and its audience; and a device becomes known only with the last factor."""
+async def test_the_session_options_are_kept_until_the_last_step(database_url, monkeypatch):
+    """The device, its name and the audience are kept, and a device is added only with the last factor."""
     orders = "https://orders.example.com"
     async with plugged(database_url, monkeypatch, TokenSettings(resources=(orders,))) as house:
         attempt = await begin(house, device_name="Ada's telephone", resource=orders)
@@ -114,7 +114,7 @@ async def test_what_was_wanted_of_the_session_is_kept_until_the_last_step(databa
         assert len(await house.mails()) == 1
 
 
-async def test_a_second_factor_is_asked_for_and_then_there_is_a_session_of_both(database_url, monkeypatch):
+async def test_a_second_factor_is_required_and_the_session_has_both(database_url, monkeypatch):
     async with plugged(database_url, monkeypatch) as house:
         answer = await house.login()
         attempt = answer.json()["attempt"]
@@ -135,13 +135,13 @@ async def test_a_second_factor_is_asked_for_and_then_there_is_a_session_of_both(
         ]  # fmt: skip
 
 
-async def test_whoever_does_not_have_the_factor_is_not_asked(sqlite_url, monkeypatch):
+async def test_an_account_without_the_factor_is_not_asked_for_it(sqlite_url, monkeypatch):
     async with plugged(sqlite_url, monkeypatch) as house:
         await house.person("bob@example.com")
         assert tokens_of(await house.login("bob@example.com")).claims["amr"] == ["pwd"]
 
 
-async def test_without_the_password_nobody_learns_who_has_a_second_factor(sqlite_url, monkeypatch):
+async def test_without_the_password_no_one_learns_which_accounts_have_a_second_factor(sqlite_url, monkeypatch):
     """L01."""
     async with plugged(sqlite_url, monkeypatch) as house:
         await house.person("bob@example.com")
@@ -151,7 +151,7 @@ async def test_without_the_password_nobody_learns_who_has_a_second_factor(sqlite
 
 
 async def test_an_attempt_has_five_tries(database_url, monkeypatch):
-    """M02: then the password is asked for again; and the right word comes too late."""
+    """M02: after that the password is required again, and the correct word is refused."""
     async with plugged(database_url, monkeypatch) as house:
         attempt = await begin(house)
         for _ in range(5):
@@ -162,7 +162,7 @@ async def test_an_attempt_has_five_tries(database_url, monkeypatch):
         assert (await finish(house, await begin(house))).status_code == 200
 
 
-async def test_tries_at_once_are_counted_each(database_url, monkeypatch):
+async def test_concurrent_tries_are_all_counted(database_url, monkeypatch):
     async with plugged(database_url, monkeypatch) as house:
         attempt = await begin(house)
         words = [WRONG] * 15
@@ -172,7 +172,7 @@ async def test_tries_at_once_are_counted_each(database_url, monkeypatch):
         assert (await finish(house, attempt)).status_code == 401
 
 
-async def test_twenty_right_answers_at_once_make_one_session(database_url, monkeypatch):
+async def test_twenty_concurrent_correct_answers_create_one_session(database_url, monkeypatch):
     async with plugged(database_url, monkeypatch) as house:
         attempt = await begin(house)
         answers = await asyncio.gather(*(finish(house, attempt) for _ in range(20)))
@@ -181,7 +181,7 @@ async def test_twenty_right_answers_at_once_make_one_session(database_url, monke
         assert len(await house.events("sign_in.succeeded")) == 1
 
 
-async def test_an_attempt_ends_with_its_success(sqlite_url, monkeypatch):
+async def test_an_attempt_ends_when_it_succeeds(sqlite_url, monkeypatch):
     async with plugged(sqlite_url, monkeypatch) as house:
         attempt = await begin(house)
         assert (await finish(house, attempt)).status_code == 200
@@ -189,7 +189,7 @@ async def test_an_attempt_ends_with_its_success(sqlite_url, monkeypatch):
         assert await house.rows("select * from sign_in_attempts") == []
 
 
-async def test_an_attempt_expires_to_the_second(database_url, monkeypatch):
+async def test_an_attempt_expires_exactly_on_time(database_url, monkeypatch):
     async with plugged(database_url, monkeypatch, SignInSettings(attempt_lifetime=60)) as house:
         early, late = await begin(house), await begin(house)
         house.clock.advance(59.999)
@@ -201,7 +201,7 @@ async def test_an_attempt_expires_to_the_second(database_url, monkeypatch):
 
 
 @pytest.mark.parametrize("change", ["roles", "everywhere", "disabled", "disabled and enabled", "factor", "deleted"])
-async def test_what_changes_between_the_steps_ends_the_attempt(database_url, monkeypatch, change):
+async def test_a_change_between_the_steps_ends_the_attempt(database_url, monkeypatch, change):
     """The attempt is bound to the account as it was when the password was checked."""
     async with plugged(database_url, monkeypatch) as house:
         attempt = await begin(house)
@@ -225,7 +225,7 @@ async def test_what_changes_between_the_steps_ends_the_attempt(database_url, mon
 
 @asynccontextmanager
 async def gate(database_url):
-    """Holds the advisory lock `GATE`: gives who waits until somebody is queued for a lock of a kind, and opens it."""
+    """Holds the advisory lock `GATE`. Yields functions to wait until a session is queued for a lock, and to open it."""
     connection = await asyncpg.connect(database_url)
 
     async def someone_waits(kind):
@@ -244,11 +244,11 @@ async def gate(database_url):
         await connection.close()
 
 
-async def test_signing_out_everywhere_waits_for_a_step_and_ends_what_it_made(monkeypatch, shared_postgres_url):
-    """The step has looked at the account and not committed yet: its session must not survive the other's commit."""
+async def test_signing_out_everywhere_waits_for_a_step_and_ends_its_session(monkeypatch, shared_postgres_url):
+    """The step has read the account but has not committed. Its session must not survive the other commit."""
     async with plugged(shared_postgres_url, monkeypatch) as house:
         attempt = await begin(house)
-        house.word.while_offering = f"select pg_advisory_xact_lock({GATE})"  # after the look, before the session
+        house.word.while_offering = f"select pg_advisory_xact_lock({GATE})"  # after the read, before the session
         async with gate(shared_postgres_url) as (someone_waits, open_it):
             step = asyncio.ensure_future(finish(house, attempt))
             await someone_waits("advisory")
@@ -262,8 +262,8 @@ async def test_signing_out_everywhere_waits_for_a_step_and_ends_what_it_made(mon
         assert (await house.refresh(tokens.refresh)).status_code == 401
 
 
-async def test_unknown_used_and_malformed_attempts_are_told_apart_by_nobody(sqlite_url, monkeypatch):
-    """M03, J23: other kinds of tokens are no attempts; and none of it costs the real one a try."""
+async def test_unknown_used_and_malformed_attempts_get_identical_responses(sqlite_url, monkeypatch):
+    """M03, J23: tokens of other kinds are not attempts, and they do not use up a try of the real one."""
     async with plugged(sqlite_url, monkeypatch) as house:
         attempt = await begin(house)
         tokens = await house.session(await house.person("bob@example.com"))
@@ -278,8 +278,8 @@ async def test_unknown_used_and_malformed_attempts_are_told_apart_by_nobody(sqli
         assert (await house.rows("select tries from sign_in_attempts"))[0][0] == 1
 
 
-async def test_an_attempt_opens_nothing_else(sqlite_url, monkeypatch):
-    """M03, G6: it is neither an access nor a refresh token, wherever it is put."""
+async def test_an_attempt_token_works_for_nothing_else(sqlite_url, monkeypatch):
+    """M03, G6: it is neither an access nor a refresh token, wherever it is sent."""
     async with plugged(sqlite_url, monkeypatch) as house:
         attempt = await begin(house)
         assert (await house.get("/me", token=attempt)).status_code == 401
@@ -289,7 +289,7 @@ async def test_an_attempt_opens_nothing_else(sqlite_url, monkeypatch):
         assert (await finish(house, attempt)).status_code == 200, "and none of it used it up"
 
 
-async def test_one_persons_attempt_is_not_finished_with_anothers_factor(sqlite_url, monkeypatch):
+async def test_an_attempt_cannot_be_finished_with_the_factor_of_another_account(sqlite_url, monkeypatch):
     async with plugged(sqlite_url, monkeypatch) as house:
         bob = await house.person("bob@example.com")
         house.word.who.add(bob.id)
@@ -299,7 +299,7 @@ async def test_one_persons_attempt_is_not_finished_with_anothers_factor(sqlite_u
 
 
 async def test_fields_that_would_skip_a_step_are_refused(sqlite_url, monkeypatch):
-    """M03: the caller does not say what was proved."""
+    """M03: the client cannot declare what was proved."""
     async with plugged(sqlite_url, monkeypatch) as house:
         attempt = await begin(house)
         for field in ("mfa", "amr", "account_id", "second_proved", "transport", "password"):
@@ -320,7 +320,7 @@ async def test_a_check_refuses_before_anything_is_computed(sqlite_url, monkeypat
         assert (await house.login()).status_code == 429
 
 
-async def test_a_check_is_told_the_outcome_of_what_it_let_through(sqlite_url, monkeypatch):
+async def test_a_check_gets_the_outcome_of_attempts_that_it_allowed(sqlite_url, monkeypatch):
     async with plugged(sqlite_url, monkeypatch) as house:
         attempt = await begin(house)
         house.check.told.clear()
@@ -332,8 +332,8 @@ async def test_a_check_is_told_the_outcome_of_what_it_let_through(sqlite_url, mo
         ]  # fmt: skip
 
 
-async def test_a_second_step_gives_the_first_steps_attempt_back_where_it_was_taken(sqlite_url, monkeypatch):
-    """A person who moves from Wi-Fi to the mobile network between the steps has not used up a sign-in of either."""
+async def test_a_completed_sign_in_returns_the_count_of_each_source(sqlite_url, monkeypatch):
+    """A user who moves from Wi-Fi to a mobile network between the steps uses up no attempt of either source."""
     async with plugged(sqlite_url, monkeypatch, SignInSettings(limit="1/minute")) as house:
         for _ in range(3):
             attempt = await begin(house, source="192.0.2.1")
@@ -341,8 +341,8 @@ async def test_a_second_step_gives_the_first_steps_attempt_back_where_it_was_tak
             assert (await finish(house, attempt, source="192.0.2.2")).status_code == 200
 
 
-async def test_second_steps_from_one_source_are_limited_of_their_own(sqlite_url, monkeypatch):
-    """M02: across attempts; ten a minute."""
+async def test_second_steps_have_their_own_limit_per_source(sqlite_url, monkeypatch):
+    """M02: ten per minute, across attempts."""
     async with plugged(sqlite_url, monkeypatch) as house:
         codes = []
         for _ in range(3):
@@ -362,8 +362,8 @@ FROM_ELSEWHERE = [
 
 
 @pytest.mark.parametrize("headers", [SAME_ORIGIN, {"origin": ISSUER}, *FROM_ELSEWHERE], ids=str)
-async def test_a_sign_in_for_cookies_is_finished_from_our_own_site_only(sqlite_url, monkeypatch, headers):
-    """L16: an attacker's half-finished sign-in must not be finished into somebody else's browser."""
+async def test_a_cookie_sign_in_can_only_be_finished_from_our_own_site(sqlite_url, monkeypatch, headers):
+    """L16: an attacker must not be able to finish their own sign-in in the browser of a victim."""
     async with plugged(sqlite_url, monkeypatch) as house:
         attempt = await begin(house, transport="cookie", headers=SAME_ORIGIN)
         answer = await finish(house, attempt, headers=headers)
@@ -378,14 +378,14 @@ async def test_a_sign_in_for_cookies_is_finished_from_our_own_site_only(sqlite_u
             assert (await finish(house, attempt, headers=SAME_ORIGIN)).status_code == 200
 
 
-async def test_a_sign_in_for_tokens_is_finished_from_anywhere(sqlite_url, monkeypatch):
+async def test_a_token_sign_in_can_be_finished_from_anywhere(sqlite_url, monkeypatch):
     async with plugged(sqlite_url, monkeypatch) as house:
         answer = await finish(house, await begin(house), headers={"origin": "https://elsewhere.example"})
         assert "refresh_token" in answer.json()
         assert "set-cookie" not in answer.headers
 
 
-async def test_several_factors_are_offered_and_one_of_them_suffices(sqlite_url, monkeypatch):
+async def test_several_factors_are_offered_and_one_is_sufficient(sqlite_url, monkeypatch):
     one, other = Word(), Word("other_word", ("hwk",))
     monkeypatch.setattr(slices, "FEATURES", (Feature(name="toy", factors=(one, other)),))
     async with installation(sqlite_url) as house:

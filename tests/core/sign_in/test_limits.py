@@ -1,4 +1,4 @@
-"""The limit per source: what counts, what gives back, and what nobody can get around."""
+"""The limit per source: what is counted, what is returned, and what cannot bypass it."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ async def fail(house, source=HERE, **options):
     return (await house.login(password=WRONG, source=source, **options)).status_code
 
 
-async def test_five_attempts_a_minute_then_429_with_a_retry_after_that_is_true(database_url):
+async def test_five_attempts_a_minute_then_429_with_a_correct_retry_after(database_url):
     async with installation(database_url, FIVE) as house:
         assert [await fail(house) for _ in range(5)] == [401] * 5
         answer = await house.login(source=HERE)
@@ -29,19 +29,19 @@ async def test_five_attempts_a_minute_then_429_with_a_retry_after_that_is_true(d
         assert await fail(house) == 429
         house.clock.advance(1)
         assert await fail(house) == 401
-        assert await fail(house) == 429, "one came back, and no more"
+        assert await fail(house) == 429, "exactly one attempt became available"
         house.clock.advance(60)
         assert [await fail(house) for _ in range(6)] == [401] * 5 + [429]
 
 
-async def test_another_source_has_its_own_five(sqlite_url):
+async def test_each_source_has_its_own_limit(sqlite_url):
     async with installation(sqlite_url, FIVE) as house:
         assert [await fail(house) for _ in range(6)][-1] == 429
         assert await fail(house, "192.0.2.2") == 401
 
 
-async def test_a_success_gives_its_own_attempt_back_and_resets_nothing(sqlite_url):
-    """E3: with an account of their own an attacker must not be able to clear the count of wrong guesses."""
+async def test_a_success_returns_its_own_count_and_resets_nothing(sqlite_url):
+    """E3: an attacker must not be able to clear the count of wrong guesses by signing in to their own account."""
     async with installation(sqlite_url, FIVE) as house:
         await house.person("attacker@example.com")
         await house.person()
@@ -54,7 +54,7 @@ async def test_a_success_gives_its_own_attempt_back_and_resets_nothing(sqlite_ur
         assert guesses == [401] * 5 + [429] * 2
 
 
-async def test_many_at_once_cannot_exceed_the_limit(database_url):
+async def test_concurrent_attempts_cannot_exceed_the_limit(database_url):
     """E9."""
     async with installation(database_url, HashingSettings(queue=1000), FIVE) as house:
         codes = await asyncio.gather(*(fail(house) for _ in range(20)))
@@ -80,14 +80,14 @@ async def test_two_servers_on_one_database_share_the_count(database_url):
     ],
     ids=["one /64", "one /64, other interfaces", "other /64s", "IPv4 each its own", "IPv4 mapped is IPv4"],
 )
-async def test_what_is_one_source(sqlite_url, sources, allowed):
-    """L05: an IPv6 network of one household is one source, however many addresses it has."""
+async def test_which_addresses_count_as_one_source(sqlite_url, sources, allowed):
+    """L05: the IPv6 network of a household is one source, however many addresses it has."""
     async with installation(sqlite_url, FIVE) as house:
         codes = [(await house.login("x", source=source)).status_code for source in sources]
         assert codes.count(401) == allowed
 
 
-async def test_headers_that_nobody_trusted_wrote_do_not_make_another_source(sqlite_url):
+async def test_untrusted_headers_do_not_change_the_source(sqlite_url):
     """L04."""
     names = ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x_forwarded_for")
     async with installation(sqlite_url, FIVE) as house:
@@ -95,8 +95,8 @@ async def test_headers_that_nobody_trusted_wrote_do_not_make_another_source(sqli
         assert codes == [401] * 5 + [429] * 3
 
 
-async def test_spellings_of_an_address_do_not_make_another_count(sqlite_url):
-    """L03: the count is by source, so that no spelling of anything starts another."""
+async def test_other_spellings_of_an_email_address_share_the_limit(sqlite_url):
+    """L03: attempts are counted per source, so that another spelling does not start a new count."""
     spellings = [
         EMAIL,
         EMAIL.upper(),
@@ -113,7 +113,7 @@ async def test_spellings_of_an_address_do_not_make_another_count(sqlite_url):
         assert codes[5] == 429
 
 
-async def test_over_the_limit_the_right_password_is_told_nothing_else_than_a_wrong_one(sqlite_url):
+async def test_over_the_limit_a_correct_password_gets_the_same_response_as_a_wrong_one(sqlite_url):
     async with installation(sqlite_url, FIVE) as house:
         await house.person()
         for _ in range(5):
@@ -124,8 +124,8 @@ async def test_over_the_limit_the_right_password_is_told_nothing_else_than_a_wro
         assert answers[0].status_code == 429
 
 
-async def test_beyond_the_limit_no_password_is_hashed(sqlite_url, monkeypatch):
-    """L09: what costs comes after what is counted."""
+async def test_over_the_limit_no_password_is_hashed(sqlite_url, monkeypatch):
+    """L09: expensive work happens only after counting."""
     async with installation(sqlite_url, FIVE) as house:
         await house.person()
         for _ in range(5):
@@ -138,7 +138,7 @@ async def test_beyond_the_limit_no_password_is_hashed(sqlite_url, monkeypatch):
         assert await fail(house) == 429
 
 
-async def test_when_the_counters_are_away_nobody_gets_in(sqlite_url):
+async def test_without_the_counters_no_one_can_sign_in(sqlite_url):
     """E7: the limit fails closed."""
     async with installation(sqlite_url, FIVE) as house:
         await house.person()

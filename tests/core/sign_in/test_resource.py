@@ -1,4 +1,4 @@
-"""``resource`` at sign-in: for whom the session's access tokens are (RFC 8707), out of an allow-list."""
+"""``resource`` at sign-in: the audience of the session's access tokens (RFC 8707), from an allow-list."""
 
 from ostiary.core.clients import service as clients
 from ostiary.core.plug import Actor
@@ -10,13 +10,13 @@ FILES = "https://files.example.com/v1"
 OPERATOR = Actor.operator("test")
 
 
-async def test_the_sessions_access_tokens_are_for_it_also_after_a_refresh(database_url):
-    """L27: bound to the session; another one may be named for a single token."""
+async def test_access_tokens_keep_the_resource_after_a_refresh(database_url):
+    """L27: the resource is bound to the session. A single token may be requested for another one."""
     async with installation(database_url, TokenSettings(resources=(ORDERS, FILES))) as house:
         await house.person()
         tokens = tokens_of(await house.login(resource=ORDERS))
         assert tokens.claims["aud"] == ORDERS
-        assert not await house.is_let_in(tokens.access), "only a token for the issuer opens /auth/*"
+        assert not await house.is_let_in(tokens.access), "only a token for the issuer is accepted at /auth/*"
         tokens = tokens_of(await house.refresh(tokens.refresh))
         assert tokens.claims["aud"] == ORDERS
         for named in (FILES, ISSUER):
@@ -26,20 +26,20 @@ async def test_the_sessions_access_tokens_are_for_it_also_after_a_refresh(databa
         assert tokens_of(await house.login(resource=ISSUER)).claims["aud"] == ISSUER
 
 
-async def test_one_that_is_not_allowed_is_refused_before_any_password_is_looked_at(sqlite_url):
+async def test_a_resource_that_is_not_allowed_is_refused_before_the_password_is_checked(sqlite_url):
     async with installation(sqlite_url, TokenSettings(resources=(ORDERS,))) as house:
         await house.person()
         for resource in ("https://evil.example.com", f"{ORDERS}/", "HTTPS://ORDERS.EXAMPLE.COM", ORDERS[:-1], ""):
             answer = await house.login(resource=resource)
             assert (answer.status_code, answer.json()["code"]) == (400, "invalid_target"), resource
         for resource in ([ORDERS], [ORDERS, FILES], {"aud": ORDERS}, 5):
-            assert (await house.login(resource=resource)).status_code == 422, "one audience for a token"
+            assert (await house.login(resource=resource)).status_code == 422, "a token has one audience"
         assert await house.rows("select id from sessions") == []
         assert await house.events("sign_in.failed") == []
 
 
-async def test_nobody_tries_names_of_services_without_being_counted(sqlite_url):
-    """E3: a refusal for the resource is one attempt of its source, as any other."""
+async def test_guessing_resources_is_counted(sqlite_url):
+    """E3: a refused resource counts as an attempt of its source like any other."""
     async with installation(sqlite_url, TokenSettings(resources=(ORDERS,)), SignInSettings(limit="5/minute")) as house:
         guesses = [
             await house.login(resource=f"https://guess{number}.example.com", source="192.0.2.1") for number in range(6)
@@ -48,7 +48,7 @@ async def test_nobody_tries_names_of_services_without_being_counted(sqlite_url):
 
 
 async def test_the_resources_of_a_client_are_allowed_until_it_is_deleted(database_url):
-    """S05: a session that is for it gets no further token then, and is not ended as if it were stolen."""
+    """S05: a session for that resource then gets no further tokens, but it does not end as if a token were stolen."""
     async with installation(database_url) as house:
         await house.person()
         assert (await house.login(resource=ORDERS)).status_code == 400

@@ -1,4 +1,4 @@
-"""POST /auth/login: one answer and one cost for whoever does not get in."""
+"""POST /auth/login: every failure has the same response and the same cost."""
 
 import asyncio
 from pathlib import Path
@@ -29,7 +29,7 @@ async def hash_of(house, person):
     return (await house.rows("select password_hash from accounts where id = $1", person.id))[0][0]
 
 
-async def test_the_right_password_gives_tokens_that_open_the_door(database_url):
+async def test_the_correct_password_returns_valid_tokens(database_url):
     async with installation(database_url) as house:
         person = await house.person("Ada@example.com")
         answer = await house.login("ADA@EXAMPLE.COM", device_name="Ada's telephone")
@@ -70,8 +70,8 @@ FAILING = {
 
 
 @pytest.mark.usefixtures("real_hashing")
-async def test_every_failure_has_the_same_answer_statements_and_hashes(database_url, monkeypatch):
-    """L01, L02, E1, E2: byte-identical answers; the work is counted, because equal work takes equal time."""
+async def test_every_failure_has_the_same_response_statements_and_hashes(database_url, monkeypatch):
+    """L01, L02, E1, E2: responses are byte-identical. The work is counted, because equal work takes equal time."""
     costs = []
     verify = argon2.PasswordHasher.verify
 
@@ -106,7 +106,7 @@ async def test_every_failure_has_the_same_answer_statements_and_hashes(database_
 
 @pytest.mark.usefixtures("real_hashing")
 async def test_a_hash_with_outdated_parameters_is_renewed_at_sign_in(database_url):
-    """D5: and only by the right password; the new one is then current and stays."""
+    """D5: only the correct password renews it. The new hash is current and is not renewed again."""
     old = argon2.PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=2, salt_len=8).hash(PASSWORD)
     async with installation(database_url) as house:
         person = await house.person()
@@ -121,7 +121,7 @@ async def test_a_hash_with_outdated_parameters_is_renewed_at_sign_in(database_ur
 
 
 class Between:
-    """Lets something happen while the password is being hashed: after the account was read, before the commit."""
+    """Runs something while the password is being hashed: after the account was read, before the commit."""
 
     def __init__(self, monkeypatch, happens):
         verify = Hashing.verify
@@ -135,8 +135,8 @@ class Between:
 
 
 @pytest.mark.parametrize("change", ["password", "disabled", "roles", "deleted"])
-async def test_what_changes_while_the_password_is_hashed_ends_the_sign_in(database_url, change, monkeypatch):
-    """Time of check, time of use: no session for a password that was replaced, or an account closed, meanwhile."""
+async def test_a_change_while_the_password_is_hashed_ends_the_sign_in(database_url, change, monkeypatch):
+    """Time of check, time of use: no session if the password or the account changes in the meantime."""
     async with installation(database_url) as house:
         person = await house.person()
 
@@ -157,8 +157,8 @@ async def test_what_changes_while_the_password_is_hashed_ends_the_sign_in(databa
 
 
 @pytest.mark.usefixtures("real_hashing")
-async def test_a_renewed_hash_never_replaces_a_password_that_was_changed_meanwhile(database_url, monkeypatch):
-    """Otherwise signing in with the old password would bring it back."""
+async def test_a_renewed_hash_never_replaces_a_password_that_was_changed_in_the_meantime(database_url, monkeypatch):
+    """Otherwise a sign-in with the old password would restore it."""
     old = argon2.PasswordHasher(time_cost=1, memory_cost=8 * 1024).hash(PASSWORD)
     new = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(WRONG)
     async with installation(database_url) as house:
@@ -169,8 +169,8 @@ async def test_a_renewed_hash_never_replaces_a_password_that_was_changed_meanwhi
         assert await hash_of(house, person) == new
 
 
-async def test_each_sign_in_has_a_session_of_its_own_that_nobody_can_choose(sqlite_url):
-    """L17, session fixation: what the caller brings along is neither read nor kept alive as somebody else's."""
+async def test_each_sign_in_gets_its_own_session_that_the_caller_cannot_choose(sqlite_url):
+    """L17, session fixation: tokens that the client sends are not read and do not become part of another session."""
     async with installation(sqlite_url) as house:
         await house.person()
         first = tokens_of(await house.login())
@@ -184,7 +184,7 @@ async def test_each_sign_in_has_a_session_of_its_own_that_nobody_can_choose(sqli
         assert await house.is_let_in(first.access), "another device stays signed in"
 
 
-async def test_a_name_for_the_device_is_bounded(sqlite_url):
+async def test_the_length_of_the_device_name_is_limited(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         assert (await house.login(device_name="x" * 100)).status_code == 200
@@ -193,8 +193,8 @@ async def test_a_name_for_the_device_is_bounded(sqlite_url):
 
 
 @pytest.mark.usefixtures("real_hashing")
-async def test_when_more_sign_ins_come_than_can_be_hashed_the_rest_is_told_to_come_back(sqlite_url):
-    """L09: 503 and Retry-After, and everybody who was let in gets an answer."""
+async def test_sign_ins_beyond_the_hashing_queue_get_503_with_retry_after(sqlite_url):
+    """L09: the rest get 503 and Retry-After, and every accepted request gets a response."""
     async with installation(sqlite_url, HashingSettings(threads=1, queue=3)) as house:
         await house.person()
         answers = await asyncio.gather(*(house.login() for _ in range(12)))
@@ -207,8 +207,8 @@ async def test_when_more_sign_ins_come_than_can_be_hashed_the_rest_is_told_to_co
 
 
 @pytest.mark.usefixtures("real_hashing")
-async def test_an_account_with_a_hash_for_two_tebibytes_neither_crashes_nor_gets_in(sqlite_url):
-    """D7: a planted row."""
+async def test_a_hash_that_requests_two_tebibytes_neither_crashes_nor_signs_in(sqlite_url):
+    """D7: the hash is in a planted row."""
     async with installation(sqlite_url) as house:
         person = await house.person()
         for cost in ("m=2147483648,t=2,p=1", "m=19456,t=4294967295,p=1", "m=19456,t=2,p=16777215"):
@@ -217,7 +217,7 @@ async def test_an_account_with_a_hash_for_two_tebibytes_neither_crashes_nor_gets
 
 
 async def test_no_password_and_no_token_is_stored_anywhere(sqlite_url):
-    """I2, N3: neither in a row nor in the log of the database."""
+    """I2, N3: they are neither in a row nor in the log of the database."""
     async with installation(sqlite_url) as house:
         await house.register("new@example.com")
         await house.person()
@@ -231,9 +231,9 @@ async def test_no_password_and_no_token_is_stored_anywhere(sqlite_url):
         assert secret.encode() not in content
 
 
-async def test_who_signs_in_while_everybody_is_signed_out_has_no_session_after_it(database_url):
-    """Whichever comes first: a session that survives was begun after. Each round has one sign-in that is surely before,
-    two in a race, and one that is surely after."""
+async def test_a_sign_in_concurrent_with_signing_everybody_out_leaves_no_old_session(database_url):
+    """In either order, a surviving session started afterwards. Each round has one sign-in before, two concurrent ones
+    and one after."""
     seen = []
     async with installation(database_url) as house:
         person = await house.person()
@@ -254,8 +254,8 @@ async def test_who_signs_in_while_everybody_is_signed_out_has_no_session_after_i
     assert seen.count(True) >= 4
 
 
-async def test_p04_a_device_name_that_cannot_be_shown_is_refused(sqlite_url):
-    """It will stand in lists of sessions and in mails."""
+async def test_p04_a_device_name_that_is_not_printable_is_refused(sqlite_url):
+    """It appears in lists of sessions and in mails."""
     async with installation(sqlite_url) as house:
         await house.person()
         for name in ["a\r\nb", "\x1b[2K", "abc\u202edef", "a\u2028b"]:

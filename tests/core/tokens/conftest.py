@@ -1,4 +1,4 @@
-"""Signing keys that nobody changes but the test."""
+"""A fixture for signing keys that only the test changes."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from ostiary.core.tokens.keys import keeper
 
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is done but by the test: what runs beside it only looks."""
+    """Only the test carries out key steps. Background tasks only read the keys."""
     monkeypatch.setattr(keeper, "tend", lambda ambient: ambient.keys.refresh())

@@ -1,4 +1,4 @@
-"""Nodes of one installation: a clock for all, keys of their own."""
+"""Nodes of one installation that share a clock and have their own keys in memory."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,7 +26,7 @@ async def nodes(url: str, *settings: Section, count: int = 1, **top) -> AsyncIte
 
 
 class SlowNode:
-    """A node that hears of changes when it is told to."""
+    """A node that reads changes only when the test calls it."""
 
     def __init__(self, house: Installation, vault=None):
         ambient = house.ambient
@@ -62,7 +62,7 @@ async def pass_time(house: Installation, microseconds: int) -> None:
 
 
 async def rotated(house: Installation) -> None:
-    """Through one whole switch, as the schedule has it."""
+    """Runs one complete scheduled switch."""
     await pass_time(house, timing(house).lifetime - timing(house).notice)
     await pass_time(house, timing(house).notice)
 

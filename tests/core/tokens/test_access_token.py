@@ -1,4 +1,4 @@
-"""The access token: exactly these claims, verified by another library, and never beyond its session."""
+"""Access tokens: their exact claims, verification by another library, and expiry with the session."""
 
 import jwt
 import pytest
@@ -48,7 +48,7 @@ async def test_the_claims_are_exactly_those_of_rfc_9068_and_of_the_session(datab
         assert header == {"alg": "ES256", "typ": "at+jwt", "kid": house.ambient.keys.current.kid}
 
 
-async def test_another_library_verifies_it_with_the_published_keys(database_url):
+async def test_another_library_verifies_the_token_with_the_published_keys(database_url):
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
         published = jwt.PyJWKSet.from_dict((await keys_of(house)).json())
@@ -70,7 +70,7 @@ async def test_the_published_keys_have_public_members_only(sqlite_url):
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
-async def test_every_token_has_an_id_of_its_own(sqlite_url):
+async def test_every_token_has_a_unique_id(sqlite_url):
     async with installation(sqlite_url) as house:
         person = await house.person()
         tokens = [await house.session(person) for _ in range(20)]
@@ -78,8 +78,8 @@ async def test_every_token_has_an_id_of_its_own(sqlite_url):
         assert all(len(each.claims["jti"]) == 32 for each in tokens), "128 random bits as hexadecimal digits"
 
 
-async def test_no_token_outlives_its_session(database_url):
-    """I5, S16: the last access token of a session ends with it."""
+async def test_no_access_token_outlives_its_session(database_url):
+    """I5, S16: the last access token of a session expires with it."""
     async with installation(database_url, SessionSettings(lifetime=1000), TokenSettings(access_lifetime=600)) as house:
         tokens = await house.session(await house.person())
         assert tokens.claims["exp"] == NOW + 600
@@ -89,7 +89,7 @@ async def test_no_token_outlives_its_session(database_url):
         assert claims_of(answer.json()["access_token"])["exp"] == NOW + 1000
 
 
-async def test_a_refresh_renews_neither_the_time_nor_the_way_of_the_sign_in(sqlite_url):
+async def test_a_refresh_changes_neither_the_time_nor_the_method_of_the_sign_in(sqlite_url):
     """B13: RFC 9068 §2.2.1."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
@@ -101,8 +101,8 @@ async def test_a_refresh_renews_neither_the_time_nor_the_way_of_the_sign_in(sqli
             assert renewed[name] == tokens.claims[name]
 
 
-async def test_roles_come_from_the_database_when_it_is_issued(sqlite_url):
-    """B15, S09: a role that was taken is in no token that comes after, one that was given in the next."""
+async def test_roles_are_read_from_the_database_when_the_token_is_issued(sqlite_url):
+    """B15, S09: later tokens do not have a removed role, and the next token has a granted one."""
     async with installation(sqlite_url) as house:
         await house.person("root@example.com", "admin")
         person = await house.person("ada@example.com", "admin")
@@ -117,7 +117,7 @@ async def test_roles_come_from_the_database_when_it_is_issued(sqlite_url):
         assert (me["roles"], me["permissions"]) == (["moderator", "user"], ["users:read"])
 
 
-async def test_it_expires_to_the_second_plus_leeway(sqlite_url):
+async def test_the_token_expires_exactly_after_its_lifetime_plus_leeway(sqlite_url):
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         house.clock.advance(900 + 29.999)
@@ -126,7 +126,7 @@ async def test_it_expires_to_the_second_plus_leeway(sqlite_url):
         assert not await house.is_let_in(tokens.access)
 
 
-async def test_what_is_refused_is_told_as_rfc_6750_says_and_no_more(sqlite_url):
+async def test_refusals_follow_rfc_6750_and_reveal_nothing_more(sqlite_url):
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         nothing = await house.get("/me")

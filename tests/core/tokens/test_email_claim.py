@@ -30,7 +30,7 @@ async def test_a_verified_address_is_in_the_token_and_in_the_principal(database_
         assert await house.is_let_in(refreshed["access_token"])
 
 
-async def test_an_address_that_was_not_verified_is_not(database_url):
+async def test_an_unverified_address_is_not_in_the_token(database_url):
     async with installation(database_url, ON) as house:
         person = await house.person()
         await house.ambient.database.execute("update accounts set verified_at = null")
@@ -38,7 +38,7 @@ async def test_an_address_that_was_not_verified_is_not(database_url):
 
 
 @pytest.mark.parametrize("resource", [ORDERS])
-async def test_another_service_does_not_learn_it(database_url, resource):
+async def test_another_service_does_not_get_the_address(database_url, resource):
     async with installation(database_url, ON) as house:
         tokens = await house.session(await house.person(), SessionOptions(resource=resource))
         assert tokens.claims["aud"] == resource

@@ -1,4 +1,4 @@
-"""The grace: who lost the answer of a refresh gets the same successor again, and a thief gains no second family."""
+"""The grace period: a client that lost the response gets the same successor, and a thief gets no second family."""
 
 import asyncio
 
@@ -21,8 +21,8 @@ async def ended_by_reuse(house):
     return len(await house.events("tokens.refresh_token_reused"))
 
 
-async def test_a_client_that_never_saw_the_answer_gets_the_same_successor(database_url):
-    """zitadel#9631, keycloak#16081, hydra#1831: the answer is lost, the client tries again, nobody is signed out."""
+async def test_a_client_that_lost_the_response_gets_the_same_successor(database_url):
+    """zitadel#9631, keycloak#16081, hydra#1831: the response is lost, the client retries, no session ends."""
     async with installation(database_url) as house:
         person = await house.person()
         first = await house.session(person)
@@ -43,7 +43,7 @@ async def test_a_client_that_never_saw_the_answer_gets_the_same_successor(databa
         assert await house.mails() == []
 
 
-async def test_the_grace_counts_from_the_first_use_and_never_again(database_url):
+async def test_the_grace_period_starts_at_the_first_use_and_is_never_extended(database_url):
     async with installation(database_url) as house:
         first = await house.session(await house.person())
         await house.refresh(first.refresh)
@@ -55,7 +55,7 @@ async def test_the_grace_counts_from_the_first_use_and_never_again(database_url)
         assert await ended_by_reuse(house) == 1
 
 
-async def test_a_use_after_the_grace_ends_the_family_and_tells_its_owner(database_url):
+async def test_a_use_after_the_grace_period_ends_the_family_and_mails_the_owner(database_url):
     """I4, S01: the end, the audit event and the feed entry are committed before the refusal, and a mail follows."""
     async with installation(database_url) as house:
         person = await house.person()
@@ -73,15 +73,15 @@ async def test_a_use_after_the_grace_ends_the_family_and_tells_its_owner(databas
         assert "Ada's laptop" in mail.text
         assert "203.0.113.9" in mail.text
         assert (await house.refresh(first.refresh)).status_code == 401
-        assert (len(await house.mails()), await ended_by_reuse(house)) == (1, 1), "an ended family is a plain 401"
+        assert (len(await house.mails()), await ended_by_reuse(house)) == (1, 1), "an ended family gets a plain 401"
 
 
 @pytest.mark.parametrize(
     ("name", "shown"),
     [("Call https://evil.example/?a", "Call https evil example a"), ("...", "a device without a name")],
 )
-async def test_a_thief_writes_no_link_into_the_mail_about_a_reuse(sqlite_url, name, shown):
-    """The name is the words of whoever signed in, and a mail about theft is one that people act on."""
+async def test_a_thief_cannot_put_a_link_into_the_mail_about_a_reuse(sqlite_url, name, shown):
+    """The client chooses the device name, and people act on a mail about theft."""
     async with installation(sqlite_url, TokenSettings(refresh_grace=0)) as house:
         first = await house.session(await house.person(), SessionOptions(device_name=name))
         await house.refresh(first.refresh)
@@ -91,8 +91,8 @@ async def test_a_thief_writes_no_link_into_the_mail_about_a_reuse(sqlite_url, na
         assert "evil.example" not in mail.text
 
 
-async def test_whoever_lets_each_of_his_sessions_be_reused_fills_no_mailbox(sqlite_url):
-    """Ten mails in an hour say it; every reuse is audited all the same."""
+async def test_many_reuses_do_not_flood_the_mailbox(sqlite_url):
+    """At most ten mails per hour are sent. Every reuse is still audited."""
     async with installation(sqlite_url, TokenSettings(refresh_grace=0)) as house:
         person = await house.person()
         for _ in range(12):
@@ -107,7 +107,7 @@ async def test_whoever_lets_each_of_his_sessions_be_reused_fills_no_mailbox(sqli
         assert len(await house.mails()) == 11
 
 
-async def test_the_chain_is_followed_to_the_token_that_is_not_spent(database_url):
+async def test_the_chain_is_followed_to_the_unspent_token(database_url):
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
         chain = [tokens.refresh]
@@ -121,8 +121,8 @@ async def test_the_chain_is_followed_to_the_token_that_is_not_spent(database_url
         assert await ended_by_reuse(house) == 0
 
 
-async def test_a_link_whose_grace_is_over_ends_the_chain(database_url):
-    """Not the newest link's grace counts, but that of the token which is shown."""
+async def test_a_token_whose_grace_period_is_over_ends_the_chain(database_url):
+    """The grace period of the token that is sent counts, not that of the newest one."""
     async with installation(database_url) as house:
         first = await house.session(await house.person())
         second = tokens_of(await house.refresh(first.refresh))
@@ -134,8 +134,8 @@ async def test_a_link_whose_grace_is_over_ends_the_chain(database_url):
         assert (await house.refresh(third.refresh)).status_code == 401
 
 
-async def test_a_chain_is_not_followed_for_ever(sqlite_url):
-    """Each request would be dearer than the one before."""
+async def test_the_length_of_a_followed_chain_is_limited(sqlite_url):
+    """Otherwise each request would be more expensive than the one before."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         chain = [tokens.refresh]
@@ -146,7 +146,7 @@ async def test_a_chain_is_not_followed_for_ever(sqlite_url):
         assert await ended_by_reuse(house) == 1
 
 
-async def test_fifty_at_once_get_one_successor(database_url):
+async def test_fifty_concurrent_refreshes_get_one_successor(database_url):
     """S02: duplicate tabs, one family, one child."""
     async with installation(database_url) as house:
         first = await house.session(await house.person())
@@ -159,7 +159,7 @@ async def test_fifty_at_once_get_one_successor(database_url):
         assert await ended_by_reuse(house) == 0
 
 
-async def test_fifty_at_once_on_two_servers_get_one_successor(database_url):
+async def test_fifty_concurrent_refreshes_on_two_servers_get_one_successor(database_url):
     async with installation(database_url) as house:
         first = await house.session(await house.person())
         second = ostiary(database_url, house.clock, house.outbox)
@@ -171,8 +171,8 @@ async def test_fifty_at_once_on_two_servers_get_one_successor(database_url):
 
 
 @pytest.mark.parametrize("change", ["logged out", "disabled", "expired", "idle"])
-async def test_the_grace_skips_no_check(database_url, change):
-    """I6: account, session and its ends, as at every refresh; an ended family is a plain 401, told to nobody."""
+async def test_a_repeated_refresh_runs_all_checks(database_url, change):
+    """I6: account, session and expiry are checked as in every refresh; an ended family gets a plain 401 and no mail."""
     async with installation(database_url, SessionSettings(lifetime=70, idle=65)) as house:
         person = await house.person()
         first = await house.session(person)
@@ -191,7 +191,7 @@ async def test_the_grace_skips_no_check(database_url, change):
         assert await house.mails() == []
 
 
-async def test_the_grace_gives_the_roles_of_now(database_url):
+async def test_a_repeated_refresh_returns_the_current_roles(database_url):
     async with installation(database_url) as house:
         person = await house.person()
         first = await house.session(person)
@@ -205,7 +205,7 @@ async def test_the_grace_gives_the_roles_of_now(database_url):
 
 
 @pytest.mark.parametrize("ending", ["logout", "reuse", "disabled", "by its owner", "limit"])
-async def test_whatever_ends_a_session_deletes_its_sealed_successors(database_url, ending):
+async def test_every_way_to_end_a_session_deletes_its_sealed_successors(database_url, ending):
     async with installation(database_url, SessionSettings(limit=1)) as house:
         person = await house.person()
         first = await house.session(person)
@@ -228,7 +228,7 @@ async def test_whatever_ends_a_session_deletes_its_sealed_successors(database_ur
         assert (await house.refresh(second.refresh)).status_code == 401
 
 
-async def test_sealed_successors_leave_when_their_grace_is_over(database_url):
+async def test_sealed_successors_are_deleted_after_their_grace_period(database_url):
     async with installation(database_url) as house:
         first = await house.session(await house.person())
         tokens_of(await house.refresh(first.refresh))
@@ -239,8 +239,8 @@ async def test_sealed_successors_leave_when_their_grace_is_over(database_url):
         assert await house.rows(SEALS) == []
 
 
-async def test_neither_the_database_nor_the_server_alone_has_the_successor(sqlite_url, tmp_path):
-    """The key is made of the spent token, which is stored nowhere, and the master secret."""
+async def test_neither_the_database_nor_the_server_alone_can_read_the_successor(sqlite_url, tmp_path):
+    """The key is derived from the spent token, which is not stored anywhere, and the master secret."""
     async with installation(sqlite_url) as house:
         first = await house.session(await house.person())
         lost = tokens_of(await house.refresh(first.refresh))
@@ -260,8 +260,8 @@ async def test_neither_the_database_nor_the_server_alone_has_the_successor(sqlit
                 vault.open_for(bearer.encode(), sealed, purpose="grace/1", row=place)
 
 
-async def test_a_server_without_the_secret_that_sealed_ends_no_session(sqlite_url):
-    """The master secret is being replaced: it answers 503, and the next server that has both answers."""
+async def test_a_server_without_the_sealing_secret_does_not_end_the_session(sqlite_url):
+    """During a rotation of the master secret it returns 503. A server that has both secrets returns the successor."""
     other = "pQ3vX9mZ7tB5nK1cW8yL4rD6hJ2gF0sA-uE_iO5xT3k"
     async with installation(sqlite_url, secret=f"{other} {SECRET}") as house:
         first = await house.session(await house.person())
@@ -272,8 +272,8 @@ async def test_a_server_without_the_secret_that_sealed_ends_no_session(sqlite_ur
         assert await ended_by_reuse(house) == 0
 
 
-async def test_only_the_device_that_the_session_is_bound_to_comes_again(database_url):
-    """Whoever copied the refresh token alone is a thief, inside the grace too."""
+async def test_only_the_bound_device_can_repeat_a_refresh(database_url):
+    """A caller with only the refresh token counts as a thief, even within the grace period."""
     async with installation(database_url) as house:
         await house.person()
         known = (await house.login()).json()["device_token"]
@@ -290,7 +290,7 @@ async def test_only_the_device_that_the_session_is_bound_to_comes_again(database
         assert await ended_by_reuse(house) == 1
 
 
-async def test_a_browser_shows_its_device_by_itself(sqlite_url):
+async def test_a_browser_sends_its_device_cookie_automatically(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         answer = await house.login(transport="cookie", headers=SAME_ORIGIN)
@@ -308,7 +308,7 @@ async def test_a_browser_shows_its_device_by_itself(sqlite_url):
         assert await ended_by_reuse(house) == 1
 
 
-async def test_a_refused_resource_spends_nothing(sqlite_url):
+async def test_a_refused_resource_does_not_spend_the_token(sqlite_url):
     async with installation(sqlite_url, TokenSettings(resources=("https://orders.example.com",))) as house:
         first = await house.session(await house.person())
         for resource in ("https://evil.example.com", "https://orders.example.com/", "HTTPS://orders.example.com", ""):
@@ -318,5 +318,5 @@ async def test_a_refused_resource_spends_nothing(sqlite_url):
         asked = {"refresh_token": first.refresh, "resource": "https://orders.example.com"}
         renewed = tokens_of(await house.post("/refresh", asked))
         assert renewed.claims["aud"] == "https://orders.example.com"
-        assert not await house.is_let_in(renewed.access), "it opens the service that it is for, and no other"
+        assert not await house.is_let_in(renewed.access), "it is valid only for the service that it was issued for"
         assert tokens_of(await house.refresh(renewed.refresh)).claims["aud"] == "https://auth.example.com"

@@ -1,4 +1,4 @@
-"""The life of signing keys, on real databases: nobody is ever refused for a switch, and nothing happens twice."""
+"""The life cycle of signing keys on real databases: no switch causes a refusal, and nothing happens twice."""
 
 import asyncio
 import itertools
@@ -29,14 +29,15 @@ from ostiary.verifier import ACCESS_TOKEN_TYPE, LEEWAY, Verifier
 from tests.core.installation import ISSUER, SECRET, by, claims_of, eventually, opened, ostiary
 from tests.core.tokens.key_life import SECOND, SlowNode, key_events, keys, nodes, one, pass_time, rotated, timing
 from tests.core.watching import WatchedDatabase
+from tests.logged import written
 
 OPERATOR = Actor.operator("test")
 OTHER_SECRET = "Hq8vN2rT6wZ0bC4dF7gJ9kL1mP3sU5xY8aE2iO6qR4t"
 
 
 class Simulation:
-    """One node that does everything at once, one that hears of it as late as it may, and somebody who keeps a copy of
-    the published keys for as long as that is allowed."""
+    """One node that acts at once, one that lags as far as allowed, and a verifier that caches the published keys for as
+    long as allowed."""
 
     def __init__(self, house):
         self.house = house
@@ -83,9 +84,9 @@ class Simulation:
             self.refused.append((self.now, token))
 
 
-async def test_through_whole_cycles_every_good_token_is_verified_everywhere(sqlite_url):
-    """Also by a node that lags, and with a copy of the keys as old as it may be; so nobody signs with a key that is not
-    known everywhere, and none goes while a token of it is good."""
+async def test_every_valid_token_verifies_everywhere_through_many_key_rotations(sqlite_url):
+    """This includes a lagging node and a verifier with the oldest allowed copy of the keys. So no node signs with a key
+    that is not known everywhere, and no key is removed while a token signed by it is valid."""
     async with nodes(sqlite_url, KeySettings(lifetime=3 * 3600), TokenSettings(access_lifetime=86400)) as [house]:
         access = (await house.session(await house.person())).access
         template = house.ambient.verifier.verify(access)
@@ -103,12 +104,12 @@ async def test_through_whole_cycles_every_good_token_is_verified_everywhere(sqli
             for _ in range(70):
                 await simulation.step(6, payload_of)
         assert simulation.refused == []
-        assert len(simulation.kids) >= 10, "there were whole cycles"
+        assert len(simulation.kids) >= 10, "several full cycles took place"
         removed = [detail for type_, detail in await key_events(house) if type_ == "keys.removed"]
         assert len(removed) >= 2
 
 
-async def test_the_schedule_is_told_in_the_audit_log(own_url, by_hand):
+async def test_the_audit_log_records_scheduled_key_changes(own_url, by_hand):
     async with nodes(own_url) as [house]:
         first = await one(house, State.CURRENT)
         assert await keys(house) == [(first, State.CURRENT)]
@@ -124,14 +125,14 @@ async def test_the_schedule_is_told_in_the_audit_log(own_url, by_hand):
         assert await keys(house) == [(second, State.CURRENT)]
         assert first not in house.ambient.keys.published
         told = [(type_, json.loads(detail)["kid"]) for type_, detail in await key_events(house)]
-        # those of one moment are in no order
+        # events of the same time are in no order
         assert set(told[:2]) == {("keys.created", first), ("keys.activated", first)}
         assert told[2] == ("keys.created", second)
         assert set(told[3:5]) == {("keys.retired", first), ("keys.activated", second)}
         assert told[5:] == [("keys.removed", first)]
 
 
-async def test_the_private_part_of_a_retired_key_is_nowhere_any_more(sqlite_url):
+async def test_the_private_part_of_a_retired_key_is_deleted_everywhere(sqlite_url):
     async with nodes(sqlite_url) as [house]:
         first = house.ambient.keys.current
         await rotated(house)
@@ -142,7 +143,7 @@ async def test_the_private_part_of_a_retired_key_is_nowhere_any_more(sqlite_url)
             house.ambient.vault.open(row.sealed, purpose="signing-key", row=first.kid)
 
 
-async def test_two_nodes_that_rotate_at_once_make_one_key_and_switch_once(own_url):
+async def test_two_nodes_that_rotate_concurrently_create_one_key_and_switch_once(own_url):
     async with nodes(own_url, count=2) as [one_house, other]:
         first = await one(one_house, State.CURRENT)
         one_house.clock.advance((timing(one_house).lifetime - timing(one_house).notice) / SECOND)
@@ -156,21 +157,21 @@ async def test_two_nodes_that_rotate_at_once_make_one_key_and_switch_once(own_ur
         assert {house.ambient.keys.current.kid for house in (one_house, other)} == {second}
 
 
-async def test_nodes_that_open_an_empty_database_at_once_make_one_key(own_url):
+async def test_nodes_that_open_an_empty_database_concurrently_create_one_key(own_url):
     async with nodes(own_url, count=1) as [house]:
         await house.ambient.database.execute("delete from signing_keys")
         await asyncio.gather(*(tend(house.ambient) for _ in range(6)))
         assert len(await keys(house)) == 1
 
 
-async def test_operators_who_rotate_at_once_get_one_next_key(own_url):
+async def test_operators_who_rotate_concurrently_get_one_next_key(own_url):
     async with nodes(own_url, count=2) as houses:
         asked = await asyncio.gather(*(service.rotate(house.ambient, OPERATOR) for house in houses * 3))
         assert len({upcoming.kid for upcoming in asked}) == 1
         assert len(await keys(houses[0])) == 2
 
 
-async def test_rotate_switches_as_soon_as_everybody_can_know_the_key(sqlite_url, by_hand):
+async def test_rotate_switches_as_soon_as_all_verifiers_can_have_the_key(sqlite_url, by_hand):
     async with nodes(sqlite_url) as [house]:
         first, overlap = await one(house, State.CURRENT), timing(house).overlap
         upcoming = await service.rotate(house.ambient, OPERATOR)
@@ -181,7 +182,7 @@ async def test_rotate_switches_as_soon_as_everybody_can_know_the_key(sqlite_url,
         assert house.ambient.keys.current.kid == upcoming.kid
 
 
-async def test_rotate_uses_a_next_key_that_is_known_already(sqlite_url):
+async def test_rotate_uses_an_existing_next_key(sqlite_url):
     async with nodes(sqlite_url) as [house]:
         await pass_time(house, timing(house).lifetime - timing(house).notice)
         following = await one(house, State.NEXT)
@@ -191,7 +192,7 @@ async def test_rotate_uses_a_next_key_that_is_known_already(sqlite_url):
         assert house.ambient.keys.current.kid == following
 
 
-async def test_rotating_without_end_is_refused_before_the_jwks_is_full(sqlite_url):
+async def test_rotating_too_often_is_refused_before_the_jwks_is_full(sqlite_url):
     async with nodes(sqlite_url) as [house]:
         for _ in range(19):
             await service.rotate(house.ambient, OPERATOR)
@@ -201,7 +202,7 @@ async def test_rotating_without_end_is_refused_before_the_jwks_is_full(sqlite_ur
         assert len(house.ambient.keys.published) == 20
 
 
-async def test_only_who_may_change_keys_does(sqlite_url):
+async def test_changing_keys_requires_the_permission(sqlite_url):
     async with nodes(sqlite_url) as [house]:
         anybody, admin = await house.person(), await house.person("admin@example.com", "admin")
         kid = await one(house, State.CURRENT)
@@ -215,19 +216,19 @@ async def test_only_who_may_change_keys_does(sqlite_url):
         assert [(actor_id, json.loads(detail)) for actor_id, detail in told] == [(admin.id, {"kid": kid})]
 
 
-async def test_a_revoked_key_is_refused_at_once_here_and_elsewhere_as_soon_as_the_feed_is_heard(own_url, monkeypatch):
-    """The feed alone tells: nobody looks at the rows by themselves meanwhile."""
+async def test_a_revoked_key_is_refused_at_once_here_and_elsewhere_through_the_feed(own_url, monkeypatch):
+    """Only the feed carries the news: no node reads the rows regularly during this test."""
     monkeypatch.setattr(keeper, "TEND_SECONDS", 3600.0)
     async with nodes(own_url, count=2) as [here, elsewhere]:
         access = (await here.session(await here.person())).access
         assert await here.is_let_in(access)
-        assert await elsewhere.is_let_in(access)  # it is in the caches of both
+        assert await elsewhere.is_let_in(access)  # the token is in the caches of both nodes
         stolen = here.ambient.keys.current
         revoked = await service.revoke(here.ambient, OPERATOR, stolen.kid)
         assert not await here.is_let_in(access)
         await eventually(lambda: elsewhere.get("/me", token=access), 401)
         async with asyncio.timeout(20):
-            while elsewhere.ambient.keys._signing is None:  # noqa: ASYNC110 — no event tells of it
+            while elsewhere.ambient.keys._signing is None:  # noqa: ASYNC110 — no event exists for it
                 await asyncio.sleep(0.01)
         for house in (here, elsewhere):
             assert house.ambient.keys.current.kid == revoked.successor
@@ -237,8 +238,8 @@ async def test_a_revoked_key_is_refused_at_once_here_and_elsewhere_as_soon_as_th
         assert await here.is_let_in(fresh)
 
 
-async def test_all_keys_are_revoked_here_at_once_and_elsewhere_as_soon_as_the_feed_is_heard(own_url):
-    """The next one and the retired one too. Tokens of each are refused, and one new key signs."""
+async def test_all_keys_are_revoked_at_once_here_and_elsewhere_through_the_feed(own_url):
+    """The next and the retired key are revoked too. Tokens of all keys are refused, and one new key signs."""
     async with nodes(own_url, count=2) as [here, elsewhere]:
         person = await here.person()
         first = (await here.session(person)).access
@@ -261,7 +262,7 @@ async def test_all_keys_are_revoked_here_at_once_and_elsewhere_as_soon_as_the_fe
 
 
 @pytest.mark.parametrize("verb", ["revoke", "revoke_all"])
-async def test_a_key_that_was_revoked_is_dropped_though_the_others_cannot_be_read_again(sqlite_url, monkeypatch, verb):
+async def test_a_revoked_key_is_dropped_even_if_the_keys_cannot_be_read_again(sqlite_url, monkeypatch, verb):
     async with nodes(sqlite_url) as [house]:
         access = (await house.session(await house.person())).access
         stolen = house.ambient.keys.current.kid
@@ -276,7 +277,7 @@ async def test_a_key_that_was_revoked_is_dropped_though_the_others_cannot_be_rea
         assert not await house.is_let_in(access)
 
 
-async def test_a_revoked_key_stays_revoked_for_who_opens_later(sqlite_url):
+async def test_a_revoked_key_stays_revoked_for_a_node_that_opens_later(sqlite_url):
     async with nodes(sqlite_url) as [house]:
         access = (await house.session(await house.person())).access
         stolen = house.ambient.keys.current.kid
@@ -286,7 +287,7 @@ async def test_a_revoked_key_stays_revoked_for_who_opens_later(sqlite_url):
             assert stolen not in later.ambient.keys.published
 
 
-async def test_rows_that_were_read_before_the_revocation_bring_nothing_back(sqlite_url):
+async def test_rows_read_before_the_revocation_do_not_restore_the_key(sqlite_url):
     async with nodes(sqlite_url) as [house]:
         late, kid = SlowNode(house), await one(house, State.CURRENT)
         await late.keys.refresh()
@@ -313,7 +314,7 @@ async def test_a_next_and_a_retired_key_can_be_revoked_and_the_current_one_stays
 
 
 @pytest.mark.parametrize("kid", ["", "unknown", "' or 1=1 --", "x" * 5000])
-async def test_what_is_no_key_cannot_be_revoked(sqlite_url, kid):
+async def test_an_unknown_key_cannot_be_revoked(sqlite_url, kid):
     async with nodes(sqlite_url) as [house]:
         before = await keys(house)
         with pytest.raises(NotFound):
@@ -322,7 +323,7 @@ async def test_what_is_no_key_cannot_be_revoked(sqlite_url, kid):
         assert "keys.revoked" not in dict(await key_events(house))
 
 
-async def test_a_key_is_revoked_once(sqlite_url):
+async def test_a_key_can_be_revoked_only_once(sqlite_url):
     async with nodes(sqlite_url) as [house]:
         kid = await one(house, State.CURRENT)
         await service.revoke(house.ambient, OPERATOR, kid)
@@ -333,7 +334,7 @@ async def test_a_key_is_revoked_once(sqlite_url):
 @pytest.mark.parametrize(
     "killed_at", ["set state = 'retired'", "set state = 'current'", "insert into audit", "feed_head"]
 )
-async def test_who_is_killed_within_a_switch_leaves_it_undone_and_the_next_one_does_it(own_url, killed_at, by_hand):
+async def test_a_switch_that_is_killed_midway_is_rolled_back_and_done_by_the_next_node(own_url, killed_at, by_hand):
     async with nodes(own_url, count=2) as [killed, other]:
         first = await one(other, State.CURRENT)
         await pass_time(other, timing(other).lifetime - timing(other).notice)
@@ -352,8 +353,8 @@ async def test_who_is_killed_within_a_switch_leaves_it_undone_and_the_next_one_d
         assert dict(await keys(other)) == {second: State.CURRENT, first: State.RETIRED}
 
 
-async def test_who_is_killed_before_a_switch_is_confirmed_makes_no_wait_shorter(own_url, by_hand):
-    """The time of a state begins when somebody sees it."""
+async def test_a_crash_before_a_switch_is_confirmed_does_not_shorten_a_wait(own_url, by_hand):
+    """The waiting time of a state starts when a node sees it committed."""
     async with nodes(own_url, count=1) as [house]:
         first = await one(house, State.CURRENT)
         await pass_time(house, timing(house).lifetime - timing(house).notice)
@@ -361,7 +362,7 @@ async def test_who_is_killed_before_a_switch_is_confirmed_makes_no_wait_shorter(
         steps = plan(await every(house.ambient.database), house.clock.now(), timing(house))
         await advance(house.ambient, steps)
     clock, outbox = house.clock, house.outbox
-    clock.advance(2 * 86400)  # nobody was there to see it
+    clock.advance(2 * 86400)  # no node was running to see it
     async with opened(ostiary(own_url, clock, outbox), clock, outbox) as later:
         (row,) = [key for key in await every(later.ambient.database) if key.kid == first]
         assert (row.state, row.since) == (State.RETIRED, clock.now())
@@ -371,7 +372,7 @@ async def test_who_is_killed_before_a_switch_is_confirmed_makes_no_wait_shorter(
         assert first not in later.ambient.keys.published
 
 
-async def test_who_was_away_for_long_goes_on_with_the_old_key_until_the_new_one_is_known(sqlite_url):
+async def test_after_a_long_downtime_the_old_key_signs_until_the_new_one_is_published_long_enough(sqlite_url):
     async with nodes(sqlite_url) as [house]:
         first = await one(house, State.CURRENT)
     house.clock.advance(400 * 86400)
@@ -383,7 +384,7 @@ async def test_who_was_away_for_long_goes_on_with_the_old_key_until_the_new_one_
         assert later.ambient.keys.current.kid == following
 
 
-async def test_another_algorithm_begins_with_the_next_key(sqlite_url):
+async def test_a_new_algorithm_takes_effect_with_the_next_key(sqlite_url):
     async with nodes(sqlite_url) as [house]:
         access = (await house.session(await house.person())).access
     clock, outbox = house.clock, house.outbox
@@ -405,9 +406,7 @@ async def test_another_master_secret_refuses_to_start(own_url):
         await other.open()
 
 
-async def test_a_node_without_the_newest_secret_serves_with_what_it_has_for_as_long_as_it_is_believed(
-    sqlite_url, caplog
-):
+async def test_a_node_without_the_newest_secret_keeps_working_while_its_key_is_accepted(sqlite_url, caplog):
     async with nodes(sqlite_url, secret=f"{OTHER_SECRET} {SECRET}") as [house]:
         # the first key is sealed with the newer one: the old node must have it in memory
         old = SlowNode(house)
@@ -418,7 +417,7 @@ async def test_a_node_without_the_newest_secret_serves_with_what_it_has_for_as_l
         await service.rotate(house.ambient, OPERATOR)
         await old.keys.refresh()
         await old.keys.refresh()
-        assert caplog.text.count("cannot be read") == 1
+        assert [record.getMessage() for record in caplog.records].count("signing_keys.unreadable") == 1
         await pass_time(house, timing(house).overlap)
         await old.keys.refresh()
         assert old.keys.current.kid == first
@@ -430,7 +429,7 @@ async def test_a_node_without_the_newest_secret_serves_with_what_it_has_for_as_l
             _ = old.keys.current
 
 
-async def test_a_node_that_cannot_read_the_keys_changes_none(sqlite_url, by_hand):
+async def test_a_node_that_cannot_read_the_keys_does_not_change_them(sqlite_url, by_hand):
     async with nodes(sqlite_url, secret=f"{OTHER_SECRET} {SECRET}") as [house]:
         await service.rotate(house.ambient, OPERATOR)
         house.clock.advance(timing(house).overlap / SECOND)
@@ -441,8 +440,8 @@ async def test_a_node_that_cannot_read_the_keys_changes_none(sqlite_url, by_hand
         assert await keys(house) == before
 
 
-async def test_a_key_that_is_put_into_the_database_without_the_secret_is_not_believed(sqlite_url):
-    """Whoever can write rows must not be able to sign for everybody: neither as retired nor in another's place."""
+async def test_a_key_inserted_into_the_database_without_the_secret_is_not_trusted(sqlite_url):
+    """Write access to the rows must not allow signing: neither with a retired key nor by replacing another key."""
     async with nodes(sqlite_url) as [house]:
         await rotated(house)
         (current, retired) = await every(house.ambient.database)
@@ -481,13 +480,13 @@ async def test_each_algorithm_signs_verifies_and_rotates(sqlite_url, alg):
 
 
 @pytest.mark.parametrize("alg", ["HS256", "none", "es256", "RS1", "", "ES256K"])
-def test_what_is_no_asymmetric_algorithm_of_the_table_is_refused(sqlite_url, alg):
+def test_only_supported_asymmetric_algorithms_are_accepted(sqlite_url, alg):
     with pytest.raises(ConfigurationError, match=r"keys\.algorithm must be"):
         ostiary(sqlite_url, None, None, KeySettings(algorithm=alg))
 
 
-async def test_no_private_key_is_told_to_anybody(sqlite_url, caplog):
-    """Neither to logs nor in the JWKS, in the rows, in a repr or an error."""
+async def test_no_private_key_is_ever_exposed(sqlite_url, caplog):
+    """It appears neither in logs, the JWKS, the rows, a repr nor an error."""
     caplog.set_level(0)
     async with nodes(sqlite_url) as [house]:
         held = [house.ambient.keys.current]
@@ -501,7 +500,7 @@ async def test_no_private_key_is_told_to_anybody(sqlite_url, caplog):
         await house.ambient.database.execute("update signing_keys set sealed_jwk = $1", b"\1" * 40)
         with pytest.raises(ConfigurationError) as refused:
             await service.open_keys(house.ambient)
-        said += [repr(refused.value), str(refused.getrepr(showlocals=True)), caplog.text]
+        said += [repr(refused.value), str(refused.getrepr(showlocals=True)), written(caplog)]
         for key in held:
             secret = key.to_jwk()["d"]
             assert not any(secret in text for text in said)

@@ -1,4 +1,4 @@
-"""GET /.well-known/jwks.json: what others may know, and how long they may keep it."""
+"""GET /.well-known/jwks.json: its public keys, caching and conditional requests."""
 
 import json
 
@@ -15,7 +15,7 @@ from tests.core.tokens.key_life import nodes
 JWKS = "/.well-known/jwks.json"
 
 
-async def test_it_has_public_keys_with_their_names_and_may_be_kept_for_five_minutes(sqlite_url):
+async def test_the_jwks_has_public_keys_with_kids_and_can_be_cached_for_five_minutes(sqlite_url):
     async with nodes(sqlite_url, KeySettings(algorithm="RS256")) as [house]:
         await service.rotate(house.ambient, Actor.operator("test"))
         answer = await house.ask("GET", JWKS)
@@ -29,7 +29,7 @@ async def test_it_has_public_keys_with_their_names_and_may_be_kept_for_five_minu
         assert len(KeySet.from_jwks(answer.json())) == 2
 
 
-async def test_who_has_it_already_is_told_so_until_the_keys_change(sqlite_url):
+async def test_a_client_with_the_current_version_gets_304_until_the_keys_change(sqlite_url):
     async with nodes(sqlite_url) as [house]:
         tag = (await house.ask("GET", JWKS)).headers["etag"]
         same = await house.ask("GET", JWKS, headers={"if-none-match": tag})
@@ -61,7 +61,7 @@ async def test_who_has_it_already_is_told_so_until_the_keys_change(sqlite_url):
         ('"\xff\x00"', False),
     ],
 )
-async def test_the_condition_is_read_as_rfc_9110_has_it(sqlite_url, sent, has_it):
+async def test_if_none_match_is_read_as_in_rfc_9110(sqlite_url, sent, has_it):
     async with nodes(sqlite_url) as [house]:
         tag = (await house.ask("GET", JWKS)).headers["etag"]
         condition = sent.format(tag=tag, bare=tag.strip('"')).encode("latin-1")
@@ -69,13 +69,13 @@ async def test_the_condition_is_read_as_rfc_9110_has_it(sqlite_url, sent, has_it
         assert answer.status_code == (304 if has_it else 200)
 
 
-async def test_two_nodes_give_one_tag(sqlite_url):
-    """Otherwise a balancer would make every condition fail."""
+async def test_two_nodes_return_the_same_etag(sqlite_url):
+    """Otherwise conditional requests behind a load balancer would always fail."""
     async with nodes(sqlite_url, count=2) as houses:
         assert len({(await house.ask("GET", JWKS)).headers["etag"] for house in houses}) == 1
 
 
-async def test_a_process_that_cannot_know_what_was_revoked_vouches_for_no_key(sqlite_url, monkeypatch):
+async def test_a_process_that_cannot_know_revocations_publishes_no_keys(sqlite_url, monkeypatch):
     async with nodes(sqlite_url) as [house]:
         monkeypatch.setattr(Follower, "age", lambda _: 5.1)
         answer = await house.ask("GET", JWKS)

@@ -1,4 +1,4 @@
-"""When a key is published, signs, retires and goes: the pure rules, at their boundaries."""
+"""When a key is published, signs, retires and is removed: the pure rules at their boundaries."""
 
 from dataclasses import replace
 
@@ -38,15 +38,15 @@ CURRENT = key("one", State.CURRENT)
 DUE = T0 + TIMING.lifetime
 
 
-def test_the_waits_cover_copies_of_the_jwks_lagging_nodes_and_clocks():
+def test_the_waits_cover_cached_jwks_copies_lagging_nodes_and_clock_skew():
     assert TIMING.overlap == (JWKS_MAX_AGE + SETTINGS.of(RevocationSettings).staleness + LEEWAY) * SECOND
     assert TIMING.retention >= TIMING.overlap + (MAX_LIFETIME + LEEWAY) * SECOND
-    # who signs with a retired key to the last moment allowed makes a token that is verified to its last second
+    # a token signed with a retired key at the last allowed moment still verifies until it expires
     assert TIMING.farewell + (MAX_LIFETIME + LEEWAY) * SECOND < TIMING.retention
 
 
-def test_the_longest_lifetime_counts_not_that_of_today():
-    """Somebody may have shortened `tokens.access_lifetime` while longer tokens are about."""
+def test_the_longest_possible_lifetime_counts_not_the_current_one():
+    """`tokens.access_lifetime` may have been shortened while tokens with a longer lifetime still exist."""
     assert Timing.of(given_settings(TokenSettings(access_lifetime=60))).retention == TIMING.retention
 
 
@@ -56,16 +56,16 @@ def test_the_notice_leaves_time_for_the_overlap_even_for_the_shortest_lifetime()
         assert timing.overlap <= timing.notice < timing.lifetime
 
 
-def test_without_a_current_key_one_is_made():
+def test_without_a_current_key_one_is_created():
     assert plan([], T0, TIMING) == [MakeFirst()]
 
 
-def test_a_state_is_confirmed_before_its_time_begins():
+def test_a_state_is_confirmed_before_its_waiting_time_starts():
     unseen = key("one", State.CURRENT, since=None)
     assert plan([unseen], DUE * 2, TIMING) == [Confirm("one", State.CURRENT)]
 
 
-def test_a_successor_is_made_at_the_notice_and_not_before():
+def test_a_successor_is_created_at_the_notice_time_and_not_before():
     assert plan([CURRENT], DUE - TIMING.notice - 1, TIMING) == []
     assert plan([CURRENT], DUE - TIMING.notice, TIMING) == [MakeNext("one", activate_at=DUE)]
 
@@ -87,7 +87,7 @@ def test_a_successor_whose_publication_is_not_confirmed_never_signs():
     assert plan([CURRENT, following], DUE * 2, TIMING) == [Confirm("two", State.NEXT)]
 
 
-def test_a_retired_key_goes_after_its_retention_from_the_confirmed_switch():
+def test_a_retired_key_is_removed_one_retention_after_the_confirmed_switch():
     retired = key("zero", State.RETIRED)
     fresh = replace(CURRENT, since=T0 + TIMING.retention)
     assert plan([fresh, retired], T0 + TIMING.retention - 1, TIMING) == []
@@ -97,20 +97,20 @@ def test_a_retired_key_goes_after_its_retention_from_the_confirmed_switch():
     ]
 
 
-def test_the_name_of_a_revoked_key_goes_too():
+def test_the_kid_of_a_revoked_key_is_removed_too():
     revoked = key("zero", State.REVOKED)
     fresh = replace(CURRENT, since=T0 + TIMING.retention)
     assert plan([fresh, revoked], T0 + TIMING.retention, TIMING) == [Remove("zero", State.REVOKED)]
 
 
-def test_there_is_a_bound_for_published_keys_and_revoked_ones_do_not_count():
+def test_the_number_of_published_keys_is_limited_and_revoked_keys_do_not_count():
     retired = [key(f"r{n}", State.RETIRED, since=DUE) for n in range(MOST_PUBLISHED - 1)]
     revoked = [key(f"x{n}", State.REVOKED, since=DUE) for n in range(MOST_PUBLISHED)]
     assert plan([CURRENT, *retired], DUE, TIMING) == []
     assert plan([CURRENT, *retired[1:], *revoked], DUE, TIMING) == [MakeNext("one", activate_at=DUE)]
 
 
-def test_who_cannot_read_the_new_key_goes_on_with_the_old_one_for_a_bounded_time():
+def test_a_node_that_cannot_read_the_new_key_may_use_the_old_one_for_a_limited_time():
     retired = key("one", State.RETIRED)
     assert may_still_sign(retired, T0 + TIMING.farewell - 1, TIMING)
     assert not may_still_sign(retired, T0 + TIMING.farewell, TIMING)
@@ -128,8 +128,8 @@ records = st.builds(
 
 
 @given(st.lists(records, max_size=30), st.integers(T0 - TIMING.lifetime * 3, T0 + TIMING.lifetime * 3))
-def test_whatever_the_rows_say_no_plan_breaks_a_rule(keys, now):
-    """One rule a line: also for rows that no history of ours leads to, and for clocks that were set back."""
+def test_no_plan_breaks_a_rule_for_any_rows(keys, now):
+    """One rule per line. This includes rows that never occur in practice and clocks that were set back."""
     by_kid = {record.kid: record for record in keys}
     for step in plan(keys, now, TIMING):
         match step:

@@ -1,4 +1,4 @@
-"""Replacing the master secret: both are there for a while, everything is sealed anew, and the old one goes."""
+"""Rotating the master secret: both are configured, everything is sealed again, and the old one is removed."""
 
 import ast
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from tests.core.tokens.key_life import key_events, pass_time, rotated, timing
 
 NEW = "Hq8vN2rT6wZ0bC4dF7gJ9kL1mP3sU5xY8aE2iO6qR4t"
 OPERATOR = Actor.operator("test")
-PEOPLE = 250  # more than are sealed anew in one transaction
+PEOPLE = 250  # more than one transaction seals again
 
 
 @asynccontextmanager
@@ -31,7 +31,7 @@ async def with_secret(url: str, secret: str, clock: FrozenClock) -> AsyncIterato
         yield opened_house
 
 
-async def seal_for_everybody(house: Installation) -> list[str]:
+async def seal_for_all_accounts(house: Installation) -> list[str]:
     ids = [(await house.person(f"person{number}@example.com")).id for number in range(PEOPLE)]
 
     async def body(tx):
@@ -48,7 +48,7 @@ async def seal_for_everybody(house: Installation) -> list[str]:
 
 
 async def all_sealed(house: Installation) -> list[bytes]:
-    """Every sealed value of the database, in whichever table: what begins like one."""
+    """Every sealed value in any table of the database, recognised by its first bytes."""
     identifiers = [Vault([text.encode()], random=house.ambient.random).newest_prefix for text in (SECRET, NEW)]
     found = []
     for table, column in await columns_of_bytes(house):
@@ -66,13 +66,13 @@ async def columns_of_bytes(house: Installation) -> list[tuple[str, str]]:
     return [tuple(row) for row in await house.rows(f"{sql} and table_schema = 'public'")]
 
 
-async def test_after_rewrapping_the_old_secret_is_needed_no_more(own_url):
+async def test_after_rewrapping_the_old_secret_is_no_longer_needed(own_url):
     clock = FrozenClock()
     async with with_secret(own_url, SECRET, clock) as house:
         await rotated(house)
         await service.rotate(house.ambient, OPERATOR)
         access = (await house.session(await house.person("ada@example.com"))).access
-        ids = await seal_for_everybody(house)
+        ids = await seal_for_all_accounts(house)
     async with with_secret(own_url, f"{NEW} {SECRET}", clock) as house:
         assert await house.is_let_in(access)
         assert await house.auth.rewrap(OPERATOR) == {"tokens": 3, "totp": PEOPLE}
@@ -92,7 +92,7 @@ async def test_after_rewrapping_the_old_secret_is_needed_no_more(own_url):
         await ostiary(own_url, clock, Outbox(), secret=SECRET).open()
 
 
-async def test_a_value_of_an_unknown_secret_is_told_and_left(sqlite_url):
+async def test_a_value_sealed_with_an_unknown_secret_is_reported_and_kept(sqlite_url):
     clock = FrozenClock()
     async with with_secret(sqlite_url, SECRET, clock) as house:
         person = await house.person()
@@ -109,8 +109,8 @@ async def test_a_value_of_an_unknown_secret_is_told_and_left(sqlite_url):
         assert "keys.rewrapped" not in dict(await key_events(house))
 
 
-def test_each_slice_that_seals_says_how_to_seal_anew():
-    """What a slice forgot would be lost with the old secret."""
+def test_every_slice_that_seals_values_provides_rewrap():
+    """A value that is not sealed again would be lost with the old secret."""
     stated = {feature.name for feature in (*CORE, *FEATURES) if feature.rewrap is not None}
     sealing = {
         module.name.split(".")[2]

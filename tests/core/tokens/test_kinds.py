@@ -1,4 +1,4 @@
-"""No token is good for what it was not made for: every kind that is issued, at every place that takes one."""
+"""No token works for another purpose: every kind of issued token is tried in every place that accepts tokens."""
 
 import re
 
@@ -18,7 +18,7 @@ TYPES = {"ID token": "JWT", "logout token": "logout+jwt", "DPoP proof": "dpop+jw
 
 
 async def issued(house, word):
-    """One of every kind, each good at its own place at this moment."""
+    """One token of every kind, each currently valid in its own place."""
     person = await house.person()
     word.who.add(person.id)
     tokens = await house.session(person)
@@ -38,7 +38,7 @@ async def issued(house, word):
 
 
 def without_typ(claims, key):
-    """By another library: ours cannot be made to leave it out."""
+    """Made with another library, because ours always sets ``typ``."""
     private = jwt.PyJWK.from_dict(key.to_jwk()).key
     return jwt.PyJWS().encode(claims, private, "ES256", headers={"typ": None, "kid": key.kid})
 
@@ -59,8 +59,8 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-async def test_every_kind_of_token_at_every_place(sqlite_url, monkeypatch, place):
-    """B10, J23, M03: one of them is good there, and 401 without effect is the answer to all others."""
+async def test_every_kind_of_token_is_accepted_only_in_its_own_place(sqlite_url, monkeypatch, place):
+    """B10, J23, M03: one kind is accepted, and all others get 401 without any effect."""
     word = Word()
     monkeypatch.setattr(slices, "FEATURES", (Feature(name="toy", factors=(word,)),))
     async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
@@ -73,7 +73,7 @@ async def test_every_kind_of_token_at_every_place(sqlite_url, monkeypatch, place
                 answer = await use(house, token)
                 assert answer.status_code == 401, kind
                 assert set(answer.json()) == {"type", "title", "status", "code"}
-        assert await rows(house) == counts, "nothing was spent or begun"
+        assert await rows(house) == counts, "nothing was spent or started"
         assert (await use(house, tokens[accepted])).status_code in {200, 204}
 
 
@@ -82,7 +82,7 @@ async def rows(house):
     return [(await house.rows(f"select count(*) from {table}"))[0][0] for table in tables]
 
 
-async def test_as_a_password_or_address_no_token_is_anything(sqlite_url, monkeypatch):
+async def test_no_token_works_as_a_password_or_address(sqlite_url, monkeypatch):
     word = Word()
     monkeypatch.setattr(slices, "FEATURES", (Feature(name="toy", factors=(word,)),))
     async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:

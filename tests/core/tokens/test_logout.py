@@ -1,4 +1,4 @@
-"""POST /auth/logout: 204 whatever comes, and the right sessions end at once."""
+"""POST /auth/logout: always 204, and the right sessions end at once."""
 
 import asyncio
 import base64
@@ -20,12 +20,12 @@ async def logout(house, *, refresh=None, **options):
 
 
 async def is_alive(house, tokens):
-    """By the rows, which decide about refreshing."""
+    """Reads the row, which decides whether a refresh is possible."""
     (row,) = await house.rows("select ended_at from sessions where id = $1", tokens.session_id)
     return row[0] is None
 
 
-async def test_either_token_ends_the_session_and_both_tokens_with_it(database_url):
+async def test_either_token_ends_the_session_and_invalidates_both(database_url):
     async with installation(database_url) as house:
         person = await house.person()
         by_access, by_refresh, by_both, other = [await house.session(person) for _ in range(4)]
@@ -40,7 +40,7 @@ async def test_either_token_ends_the_session_and_both_tokens_with_it(database_ur
         assert ended == {each.session_id: '{"reason":"logout"}' for each in (by_access, by_refresh, by_both)}
 
 
-async def test_tokens_of_two_sessions_end_both(database_url):
+async def test_tokens_of_two_sessions_end_both_sessions(database_url):
     async with installation(database_url) as house:
         person = await house.person()
         one, other = await house.session(person), await house.session(person)
@@ -49,8 +49,8 @@ async def test_tokens_of_two_sessions_end_both(database_url):
         assert not await is_alive(house, other)
 
 
-async def test_an_access_token_that_has_expired_suffices(database_url):
-    """Nobody who was away for an hour should be told that they cannot log out."""
+async def test_an_expired_access_token_is_sufficient(database_url):
+    """A user who was away for an hour must be able to log out."""
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
         house.clock.advance(13 * 86400)
@@ -59,7 +59,7 @@ async def test_an_access_token_that_has_expired_suffices(database_url):
         assert not await is_alive(house, tokens)
 
 
-async def test_a_refresh_token_that_was_spent_suffices_and_is_no_reuse(database_url):
+async def test_a_spent_refresh_token_is_sufficient_and_does_not_count_as_reuse(database_url):
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
         renewed = tokens_of(await house.refresh(tokens.refresh))
@@ -69,7 +69,7 @@ async def test_a_refresh_token_that_was_spent_suffices_and_is_no_reuse(database_
         assert await house.events("tokens.refresh_token_reused") == []
 
 
-async def test_a_token_from_before_a_change_of_roles_suffices(sqlite_url):
+async def test_a_token_issued_before_a_role_change_is_sufficient(sqlite_url):
     async with installation(sqlite_url) as house:
         person = await house.person()
         tokens = await house.session(person)
@@ -78,7 +78,7 @@ async def test_a_token_from_before_a_change_of_roles_suffices(sqlite_url):
         assert not await is_alive(house, tokens)
 
 
-async def test_logging_out_again_is_the_same_answer_and_one_event(database_url):
+async def test_logging_out_twice_returns_the_same_response_and_records_one_event(database_url):
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
         await asyncio.gather(*(logout(house, refresh=tokens.refresh) for _ in range(10)))
@@ -86,8 +86,8 @@ async def test_logging_out_again_is_the_same_answer_and_one_event(database_url):
         assert len(await house.events("sessions.ended")) == 1
 
 
-async def test_garbage_is_204_and_ends_nothing(sqlite_url):
-    """Nobody is logged out by a token that we did not sign: not even by one that names their session."""
+async def test_invalid_tokens_return_204_and_end_nothing(sqlite_url):
+    """A token that we did not sign logs no one out, even if it contains their session id."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         claims = tokens.access.split(".")[1]
@@ -110,7 +110,7 @@ async def test_garbage_is_204_and_ends_nothing(sqlite_url):
         assert await house.events() == []
 
 
-async def test_one_good_token_beside_garbage_suffices(sqlite_url):
+async def test_one_valid_token_next_to_an_invalid_one_is_sufficient(sqlite_url):
     async with installation(sqlite_url) as house:
         person = await house.person()
         one, other = await house.session(person), await house.session(person)
@@ -120,8 +120,8 @@ async def test_one_good_token_beside_garbage_suffices(sqlite_url):
         assert not await is_alive(house, other)
 
 
-async def test_after_logging_out_has_answered_nothing_refreshes(database_url):
-    """*The session row is the lock*: guarding the token's row alone lets a refresh commit after the answer."""
+async def test_no_refresh_succeeds_after_the_logout_response(database_url):
+    """*The session row is the lock*: locking only the token row would let a refresh commit after the response."""
     async with installation(database_url) as house:
         person = await house.person()
         for number in range(12):
@@ -137,7 +137,7 @@ async def test_after_logging_out_has_answered_nothing_refreshes(database_url):
             assert not await is_alive(house, tokens)
 
 
-async def test_logging_out_on_one_server_races_refreshing_on_another(database_url):
+async def test_logout_on_one_server_races_with_refresh_on_another(database_url):
     async with installation(database_url) as house:
         person = await house.person()
         second = ostiary(database_url, house.clock, house.outbox)
@@ -153,8 +153,8 @@ async def test_logging_out_on_one_server_races_refreshing_on_another(database_ur
                     assert not await house.is_let_in(tokens_of(answer).access)
 
 
-async def test_a_service_that_is_handed_a_token_cannot_sign_its_owner_out(sqlite_url):
-    """Its tokens open nothing here, and that includes the way out; whoever holds one may still revoke it alone."""
+async def test_a_service_that_receives_a_token_cannot_sign_its_owner_out(sqlite_url):
+    """Tokens for other services are not accepted here, not even for logout. They can still be revoked one by one."""
     orders = "https://orders.example.com"
     async with installation(sqlite_url, TokenSettings(resources=(orders,))) as house:
         tokens = await house.session(await house.person(), SessionOptions(resource=orders))

@@ -1,13 +1,14 @@
-"""The database goes away while the server runs: 503 and nothing half done, until it is there again."""
+"""The database fails while the server runs: requests get 503 without partial effects until it is back."""
 
 import sqlite3
 
 from ostiary.core.tokens.keys import keeper
 from tests.core.installation import EMAIL, PASSWORD, eventually, installation, tokens_of
+from tests.logged import written
 
 
 async def asked(house, tokens):
-    """One request of every kind that needs the database."""
+    """One request of each kind that needs the database."""
     return [
         await house.login(),
         await house.register("new@example.com"),
@@ -17,7 +18,7 @@ async def asked(house, tokens):
     ]
 
 
-async def test_without_postgresql_everything_is_503_and_then_works_again(shared_postgres_url, postgres_server):
+async def test_without_postgresql_every_request_gets_503_and_later_works_again(shared_postgres_url, postgres_server):
     async with installation(shared_postgres_url) as house:
         tokens = await house.session(await house.person())
         postgres_server.stop()
@@ -38,7 +39,7 @@ async def test_without_postgresql_everything_is_503_and_then_works_again(shared_
         assert (await house.login()).status_code == 200
 
 
-async def test_while_another_process_holds_the_sqlite_file_writing_is_503_and_reading_goes_on(sqlite_url):
+async def test_while_another_process_locks_the_sqlite_file_writes_get_503_and_reads_work(sqlite_url):
     async with installation(sqlite_url) as house:
         house.ambient.database._opened[1]._patience = 0.2
         tokens = await house.session(await house.person())
@@ -53,10 +54,10 @@ async def test_while_another_process_holds_the_sqlite_file_writing_is_503_and_re
         assert (await house.refresh(tokens.refresh)).status_code == 200
 
 
-async def test_why_the_keys_cannot_be_tended_is_logged_by_its_place_and_without_its_words(
+async def test_a_failure_to_tend_the_keys_is_logged_with_its_place_but_without_its_message(
     sqlite_url, monkeypatch, caplog
 ):
-    """P05: a driver's error quotes the parameter it choked on, which here may be a private key."""
+    """P05: a driver's error message may quote a parameter, which may be a private key here."""
 
     async def fails(_ambient):
         raise ValueError("hunter2")
@@ -64,6 +65,6 @@ async def test_why_the_keys_cannot_be_tended_is_logged_by_its_place_and_without_
     async with installation(sqlite_url) as house:
         monkeypatch.setattr(keeper, "tend", fails)
         assert await keeper.KeyKeeper(house.ambient)._tend() < keeper.TEND_SECONDS
-    assert "the signing keys could not be tended: builtins.ValueError" in caplog.text
-    assert "in fails" in caplog.text
-    assert "hunter2" not in caplog.text
+    assert "builtins.ValueError" in written(caplog)
+    assert "in fails" in written(caplog)
+    assert "hunter2" not in written(caplog)

@@ -1,4 +1,4 @@
-"""POST /auth/refresh: each token is good once, and without a grace a second use ends the family."""
+"""POST /auth/refresh: each token works once, and without a grace period a second use ends the family."""
 
 import asyncio
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tests.core.installation import installation, opened, ostiary, tokens_of, to
 OPERATOR = Actor.operator("test")
 
 
-async def test_each_use_gives_the_next_and_ends_the_one_that_was_used(database_url):
+async def test_each_use_returns_the_next_token_and_spends_the_old_one(database_url):
     """I4."""
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
@@ -34,8 +34,8 @@ async def test_each_use_gives_the_next_and_ends_the_one_that_was_used(database_u
         assert [row[1] is None for row in rows] == [False] * 5 + [True]
 
 
-async def test_a_second_use_ends_the_family_at_once_and_is_recorded(database_url):
-    """S01, RFC 9700 §4.14.2: committed although the answer is an error."""
+async def test_a_second_use_ends_the_family_at_once_and_is_audited(database_url):
+    """S01, RFC 9700 §4.14.2: the end is committed although the response is an error."""
     async with installation(database_url, TokenSettings(refresh_grace=0)) as house:
         person = await house.person()
         stolen = await house.session(person)
@@ -52,22 +52,22 @@ async def test_a_second_use_ends_the_family_at_once_and_is_recorded(database_url
         assert (event["source"], event["user_agent"]) == ("203.0.113.9", "a thief")
         (ended,) = await house.events("sessions.ended")
         assert ended["session_id"] == stolen.session_id
-        assert await house.is_let_in(other.access), "another sign-in of theirs goes on"
+        assert await house.is_let_in(other.access), "another session of the account continues"
         assert (await house.refresh(other.refresh)).status_code == 200
 
 
-async def test_a_use_of_any_earlier_token_ends_the_family(sqlite_url):
+async def test_using_any_earlier_token_ends_the_family(sqlite_url):
     async with installation(sqlite_url, TokenSettings(refresh_grace=0)) as house:
         first = await house.session(await house.person())
         second = tokens_of(await house.refresh(first.refresh))
         third = tokens_of(await house.refresh(second.refresh))
         assert (await house.refresh(first.refresh)).status_code == 401
         assert (await house.refresh(third.refresh)).status_code == 401
-        assert len(await house.events("tokens.refresh_token_reused")) == 1, "what has ended is not found out again"
+        assert len(await house.events("tokens.refresh_token_reused")) == 1, "an ended family is not recorded again"
 
 
-async def test_fifty_uses_at_once_have_one_success_and_then_the_family_has_ended(database_url):
-    """S02, CVE-2026-1035: never two living children."""
+async def test_of_fifty_concurrent_uses_one_succeeds_and_then_the_family_has_ended(database_url):
+    """S02, CVE-2026-1035: a token never has two unspent successors."""
     async with installation(database_url, TokenSettings(refresh_grace=0)) as house:
         tokens = await house.session(await house.person())
         answers = await asyncio.gather(*(house.refresh(tokens.refresh) for _ in range(50)))
@@ -79,7 +79,7 @@ async def test_fifty_uses_at_once_have_one_success_and_then_the_family_has_ended
         assert len(await house.rows("select hash from refresh_tokens")) == 2
 
 
-async def test_fifty_uses_at_once_on_two_servers_have_one_success(database_url):
+async def test_of_fifty_concurrent_uses_on_two_servers_one_succeeds(database_url):
     async with installation(database_url, TokenSettings(refresh_grace=0)) as house:
         tokens = await house.session(await house.person())
         second = ostiary(database_url, house.clock, house.outbox, TokenSettings(refresh_grace=0))
@@ -100,8 +100,8 @@ async def test_families_do_not_wait_for_each_other(database_url):
             several = [tokens_of(answer) for answer in answers]
 
 
-async def test_a_family_ends_when_its_time_is_over_however_often_it_was_refreshed(database_url):
-    """S16, I5, I3: absolute, to the second."""
+async def test_a_family_ends_at_its_absolute_lifetime_however_often_it_is_refreshed(database_url):
+    """S16, I5, I3: the end is absolute and exact to the second."""
     async with installation(database_url, SessionSettings(lifetime=1000)) as house:
         tokens = await house.session(await house.person())
         for _ in range(9):
@@ -116,8 +116,8 @@ async def test_a_family_ends_when_its_time_is_over_however_often_it_was_refreshe
         assert await house.rows("select * from refresh_tokens") == []
 
 
-async def test_a_session_ends_that_is_not_refreshed_for_its_idle_time(database_url):
-    """I3: to the microsecond, and each refresh puts it off."""
+async def test_a_session_that_is_not_refreshed_ends_after_the_idle_time(database_url):
+    """I3: exact to the microsecond. Each refresh extends the idle time."""
     async with installation(database_url, SessionSettings(idle=1000)) as house:
         tokens = await house.session(await house.person())
         for _ in range(3):
@@ -128,7 +128,7 @@ async def test_a_session_ends_that_is_not_refreshed_for_its_idle_time(database_u
         assert await house.events("tokens.refresh_token_reused") == []
 
 
-async def test_a_refresh_token_is_good_for_the_whole_session_without_access_tokens(sqlite_url):
+async def test_a_refresh_token_is_valid_for_the_whole_session(sqlite_url):
     async with installation(sqlite_url, SessionSettings(idle=30 * 86400)) as house:
         tokens = await house.session(await house.person())
         house.clock.advance(29 * 86400)
@@ -136,8 +136,8 @@ async def test_a_refresh_token_is_good_for_the_whole_session_without_access_toke
 
 
 @pytest.mark.parametrize("change", ["disabled", "enabled again", "everywhere", "deleted", "created again"])
-async def test_what_ends_an_accounts_sessions_ends_their_refreshing(database_url, change):
-    """S05, L18, I6, I7: at once; enabling the account brings nobody back who was signed in before."""
+async def test_ending_the_sessions_of_an_account_ends_their_refresh_tokens(database_url, change):
+    """S05, L18, I6, I7: effective at once. Enabling the account again does not restore its sessions."""
     async with installation(database_url) as house:
         person = await house.person()
         tokens = await house.session(person)
@@ -158,7 +158,7 @@ async def test_what_ends_an_accounts_sessions_ends_their_refreshing(database_url
         assert await house.events("tokens.refresh_token_reused") == []
 
 
-async def test_a_change_of_roles_ends_no_session(database_url):
+async def test_a_role_change_does_not_end_the_session(database_url):
     async with installation(database_url) as house:
         person = await house.person()
         tokens = await house.session(person)
@@ -169,8 +169,8 @@ async def test_a_change_of_roles_ends_no_session(database_url):
         assert await house.is_let_in(renewed.access)
 
 
-async def test_what_is_no_refresh_token_of_ours_costs_no_statement_and_is_told_apart_by_nobody(sqlite_url):
-    """S04, S06: an access token, other purposes, cut, extended, in another letter case."""
+async def test_malformed_refresh_tokens_cost_no_statement_and_get_identical_responses(sqlite_url):
+    """S04, S06: an access token, tokens for other purposes, truncated, extended, in another letter case."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         good, random = tokens.refresh, house.ambient.random
@@ -189,8 +189,8 @@ async def test_what_is_no_refresh_token_of_ours_costs_no_statement_and_is_told_a
         assert (await house.refresh(good)).status_code == 200
 
 
-async def test_spent_ended_and_unknown_tokens_are_told_apart_by_nobody(sqlite_url):
-    """Somebody who tries stolen ones learns nothing of what became of them."""
+async def test_spent_ended_and_unknown_tokens_get_identical_responses(sqlite_url):
+    """A thief who tries stolen tokens does not learn what happened to them."""
     async with installation(sqlite_url, SessionSettings(lifetime=60), TokenSettings(refresh_grace=0)) as house:
         person = await house.person()
         spent, ended, late = [await house.session(person) for _ in range(3)]
@@ -207,7 +207,7 @@ async def test_spent_ended_and_unknown_tokens_are_told_apart_by_nobody(sqlite_ur
         assert len({str(told(answer)) for answer in answers}) == 1
 
 
-async def test_without_a_token_it_says_that_one_is_missing(sqlite_url):
+async def test_a_request_without_a_token_gets_missing_token(sqlite_url):
     async with installation(sqlite_url) as house:
         for body in (None, {}, {"refresh_token": None}):
             answer = await house.post("/refresh", body)
@@ -217,13 +217,13 @@ async def test_without_a_token_it_says_that_one_is_missing(sqlite_url):
         tokens = await house.session(await house.person())
         for field in ("scope", "client_id", "resource_id", "roles", "grant_type"):
             answer = await house.post("/refresh", {"refresh_token": tokens.refresh, field: "admin"})
-            assert answer.status_code == 422, "S03: nothing is escalated"
+            assert answer.status_code == 422, "S03: no privileges are gained"
         assert (await house.post("/refresh", token=tokens.access)).status_code == 400, "an access token is not read"
         assert (await house.refresh(tokens.refresh)).status_code == 200
 
 
 async def test_when_the_commit_fails_the_token_is_not_spent(sqlite_url):
-    """N7: rolled back as a whole; the caller may try again."""
+    """N7: everything is rolled back, and the client may retry."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         failing = True
@@ -239,14 +239,14 @@ async def test_when_the_commit_fails_the_token_is_not_spent(sqlite_url):
         assert (await house.refresh(tokens.refresh)).status_code == 200
 
 
-async def test_a_key_revoked_between_grant_and_signature_costs_no_session(sqlite_url):
-    """The key is taken in the transaction and kept: else the token would be spent for a 503, and its next use theft."""
+async def test_a_key_revoked_between_grant_and_signature_does_not_end_the_session(sqlite_url):
+    """The key is chosen in the transaction. Otherwise a 503 would spend the token and a retry would look like theft."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         keys, taken = house.ambient.keys, []
 
         class Revoked:
-            """Signs nothing once the grant has been made, as if the feed had said so at this moment."""
+            """Has no signing key once the grant is made, as if the feed had revoked it at this moment."""
 
             def __getattr__(self, name):
                 return getattr(keys, name)

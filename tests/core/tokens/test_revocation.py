@@ -1,4 +1,4 @@
-"""What has ended is refused everywhere; who cannot know it lets nobody in, and does not say 401."""
+"""Revoked tokens are refused everywhere. A server that cannot know revocations answers 503, not 401."""
 
 from contextlib import asynccontextmanager
 
@@ -39,8 +39,8 @@ async def revoke(house, how, person, tokens):
 
 
 @pytest.mark.parametrize("how", ["logout", "reuse", "roles", "disabled", "everywhere"])
-async def test_what_one_server_ends_the_other_hears_of_and_refuses(database_url, how):
-    """I7, S09: and the server that did it, at once."""
+async def test_what_one_server_revokes_the_other_refuses_too(database_url, how):
+    """I7, S09: the server that revoked it refuses it at once."""
     async with two(database_url) as (house, other):
         person = await house.person()
         tokens, bystander = await house.session(person), await house.session(await house.person("bob@example.com"))
@@ -53,8 +53,8 @@ async def test_what_one_server_ends_the_other_hears_of_and_refuses(database_url,
             assert await each.is_let_in(bystander.access)
 
 
-async def test_a_server_that_opens_later_knows_what_was_ended_before(database_url):
-    """S05, O5: by the snapshot, before its first request."""
+async def test_a_server_that_starts_later_refuses_what_was_revoked_before(database_url):
+    """S05, O5: it loads the snapshot before its first request."""
     async with installation(database_url) as house:
         person = await house.person()
         ended, everywhere = await house.session(person), await house.session(await house.person("bob@example.com"))
@@ -66,7 +66,7 @@ async def test_a_server_that_opens_later_knows_what_was_ended_before(database_ur
             assert not await other.is_let_in(everywhere.access)
 
 
-async def test_an_entry_stays_until_the_last_token_it_concerns_has_expired_and_then_goes(database_url):
+async def test_a_feed_entry_is_kept_until_the_last_token_it_concerns_has_expired(database_url):
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
         await house.post("/logout", {"refresh_token": tokens.refresh})
@@ -81,8 +81,8 @@ async def test_an_entry_stays_until_the_last_token_it_concerns_has_expired_and_t
         assert await house.rows("select * from feed where kind = 'session'") == []
 
 
-async def test_what_was_revoked_stays_revoked_when_the_lifetime_of_tokens_is_lowered(database_url):
-    """A token of a day, issued before the restart that made it 15 minutes, must not outlive its own revocation."""
+async def test_revocations_stay_in_effect_when_the_token_lifetime_is_lowered(database_url):
+    """A token with a lifetime of a day, issued before a restart with 15 minutes, must not outlive its revocation."""
     async with installation(database_url, TokenSettings(access_lifetime=86400)) as house:
         tokens = await house.session(await house.person())
         shorter = ostiary(database_url, house.clock, house.outbox)
@@ -98,7 +98,7 @@ async def test_what_was_revoked_stays_revoked_when_the_lifetime_of_tokens_is_low
 
 
 class Cut:
-    """Makes the reads of one server's feed fail, and the rest of its database work."""
+    """Makes the feed reads of one server fail while the rest of its database works."""
 
     def __init__(self, house):
         self._database = house.ambient.database
@@ -116,8 +116,8 @@ class Cut:
         del self._database.all
 
 
-async def test_without_the_feed_nobody_is_let_in_with_503_and_it_recovers(database_url):
-    """A stale server must not take a revoked token, nor send away with 401 who has a good one."""
+async def test_without_the_feed_requests_get_503_until_it_recovers(database_url):
+    """A stale server must not accept a revoked token, and must not answer 401 to a client with a valid one."""
     async with two(database_url, RevocationSettings(staleness=1)) as (house, other):
         person = await house.person()
         tokens, gone = await house.session(person), await house.session(person)
@@ -129,13 +129,13 @@ async def test_without_the_feed_nobody_is_let_in_with_503_and_it_recovers(databa
             assert (await other.get("/me", token=gone.access)).status_code == 503
             assert (await other.get("/me", token="nonsense")).status_code == 401
             assert (await other.get("/me")).status_code == 401
-            assert await house.is_let_in(tokens.access), "the other server goes on"
+            assert await house.is_let_in(tokens.access), "the other server still works"
         await eventually(lambda: other.get("/me", token=tokens.access), 200)
         assert (await other.get("/me", token=gone.access)).status_code == 401
 
 
 async def test_a_stale_server_signs_nothing_and_spends_nothing(database_url):
-    """Refused before the transaction: the caller's refresh token is good afterwards, and no family was ended."""
+    """It refuses before the transaction, so the refresh token stays valid and no family ends."""
     async with two(database_url, RevocationSettings(staleness=1)) as (house, other):
         tokens = await house.session(await house.person())
         with Cut(other):
@@ -150,8 +150,8 @@ async def test_a_stale_server_signs_nothing_and_spends_nothing(database_url):
         assert tokens_of(await other.refresh(tokens.refresh)).session_id == tokens.session_id
 
 
-async def test_without_a_key_to_sign_with_nothing_is_spent(sqlite_url):
-    """Otherwise the next try would look like a theft, and end the session."""
+async def test_without_a_signing_key_nothing_is_spent(sqlite_url):
+    """Otherwise a retry would look like theft and end the session."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         key = house.ambient.keys._signing
@@ -163,8 +163,8 @@ async def test_without_a_key_to_sign_with_nothing_is_spent(sqlite_url):
         assert (await house.refresh(tokens.refresh)).status_code == 200
 
 
-async def test_logging_out_works_on_a_stale_server(database_url):
-    """Ending is always safe."""
+async def test_logout_works_on_a_stale_server(database_url):
+    """Ending a session is always safe."""
     async with two(database_url, RevocationSettings(staleness=1)) as (house, other):
         tokens = await house.session(await house.person())
         with Cut(other):

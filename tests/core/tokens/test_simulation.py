@@ -1,15 +1,16 @@
-"""A simulation: people whose answers get lost, who have several tabs open, and a thief who copies their tokens.
+"""A simulation of users who lose responses and have several tabs open, and of a thief who copies their tokens.
 
-A model in plain Python says which answers are right; hypothesis looks for an order of events in which Ostiary, on a
-real database, gives another. Requests at the same moment must have answers that some order of them explains.
+A model in plain Python decides which responses are correct. Hypothesis searches for a sequence of events in which
+Ostiary, on a real database, returns something else. The responses to concurrent requests must match some order of them.
 
-What this proves of the thief, and what not (C9). A token that is shown later than the grace after it was first spent
-ends its family, whoever shows it: of two who hold the same token, the one who comes later than the grace after the
-other gives the theft away. A thief who lacks the token of a device that the session is bound to is found out within
-the grace too: see ``test_grace.py``. But one who has copied all that the owner has, and shows each token within the
-grace of the owner's own use, before it or after it, gets what the owner gets, and goes on until the session ends: the
-last test here does so. Each such use leaves an audit event ``tokens.refresh_repeated`` and nothing else. Only
-``tokens.refresh_grace = 0`` rules this out, at the price of signing out whoever loses an answer.
+What this proves about the thief, and what it does not (C9). A token that is used after its grace period ends its
+family, whether the owner or the thief uses it. So if two parties hold the same token and one uses it later than the
+grace period after the other, the theft is detected. A thief without the token of the device that the session is bound
+to is detected within the grace period too (see ``test_grace.py``). But a thief who has copied everything that the owner
+has, and uses each token within the grace period of the owner's own use, before or after it, gets the same tokens as the
+owner until the session ends. The last test here does this. Each such use leaves an audit event
+``tokens.refresh_repeated`` and nothing else. Only ``tokens.refresh_grace = 0`` prevents this, but then every client
+that loses a response is signed out.
 """
 
 import asyncio
@@ -45,14 +46,14 @@ from tests.core.installation import claims_of, installation, tokens_of
 OPERATOR = Actor.operator("test")
 GRACE = 10
 SECONDS = (0, 0.001, 0.5, 3, GRACE - 0.001, GRACE, 25)
-MOST_AT_ONCE = 2  # people: what they do to each other is nothing, and few meet more
-SHRINKING = 400  # seconds: when it fails, hypothesis looks for the shortest story for up to 300
+MOST_AT_ONCE = 2  # users: they do not affect each other, and more would find nothing new
+SHRINKING = 400  # seconds: after a failure, hypothesis searches for the shortest example for up to 300
 LOGOUT, REUSE, EVERYWHERE = "logout", "refresh_token_reused", "signed_out_everywhere"
 
 
 @dataclass
 class Model:
-    """A family of refresh tokens as it must be. Times are in microseconds."""
+    """The expected state of a family of refresh tokens. Times are in microseconds."""
 
     grace: int
     newest: str
@@ -60,7 +61,7 @@ class Model:
     ended_by: str | None = None
 
     def admits(self, shown: str, answer: str | None, now: int) -> bool:
-        """Whether ``answer``, a refresh token or None for 401, is right for ``shown``; and goes on from there."""
+        """Whether ``answer`` (a refresh token, or None for 401) is correct for ``shown``. Updates the model."""
         if self.ended_by:
             return answer is None
         if shown == self.newest:
@@ -79,8 +80,8 @@ class Model:
 
 @dataclass
 class Owner:
-    """A person with one session. ``access`` is every access token of it that ever was, ``shown`` which refresh token
-    came when, as long as the session lasted."""
+    """A user with one session. ``access`` has all access tokens that were ever issued for it. ``shown`` has the refresh
+    tokens that were used while the session was alive, and when."""
 
     id: str
     email: str
@@ -95,7 +96,7 @@ class Owner:
 
 @dataclass
 class Holder:
-    """A tab, or the thief: whoever holds tokens of an owner. The newest refresh token is the last."""
+    """A tab or the thief: a party that holds tokens of an owner. The newest refresh token is the last one."""
 
     owner: Owner
     tokens: list[str]
@@ -107,7 +108,7 @@ class Holder:
 
 
 class Simulation(RuleBasedStateMachine):
-    """``house`` is where it happens, ``run`` awaits, ``tally`` counts what was met."""
+    """``house`` is the installation, ``run`` awaits, and ``tally`` counts the situations that occurred."""
 
     house, run, grace, tally, numbers = None, None, None, None, None
     any_one = st.integers(0, 11)
@@ -121,7 +122,7 @@ class Simulation(RuleBasedStateMachine):
 
     @property
     def alive(self) -> list[Holder]:
-        """Of what has ended, all is tried at the end."""
+        """The holders with a live session. Tokens of ended sessions are all tried at the end."""
         return [holder for holder in self.holders if not holder.owner.model.ended_by]
 
     def holder(self, number: int) -> Holder:
@@ -130,7 +131,7 @@ class Simulation(RuleBasedStateMachine):
     # -- what happens --------------------------------------------------------------------------------------------------
 
     @initialize(tabs=st.integers(2, 4))
-    def somebody_signs_in(self, tabs):
+    def a_user_signs_in(self, tabs):
         person = self.run(self.house.person(f"person{next(self.numbers)}@example.com"))
         tokens = self.run(self.house.session(person))
         model = Model(self.grace * MICROSECONDS, tokens.refresh)
@@ -141,33 +142,33 @@ class Simulation(RuleBasedStateMachine):
 
     @precondition(lambda self: sum(owner.model.ended_by is None for owner in self.owners) < MOST_AT_ONCE)
     @rule(tabs=st.integers(2, 4))
-    def somebody_else_signs_in(self, tabs):
-        self.somebody_signs_in(tabs)
+    def another_user_signs_in(self, tabs):
+        self.a_user_signs_in(tabs)
 
     @precondition(lambda self: self.alive)
     @rule(who=any_one, after=waits, arrives=st.booleans())
-    def one_refreshes(self, who, after, arrives):
-        """When the answer does not arrive, it keeps what it has, and may try again at any time."""
+    def a_holder_refreshes(self, who, after, arrives):
+        """If the response does not arrive, the holder keeps its tokens and may retry at any time."""
         self.house.clock.advance(after)
         self.tally["answers lost"] += not arrives
         self.show(self.holder(who), arrives=arrives)
 
     @precondition(lambda self: self.alive)
     @rule(who=any_one, others=st.lists(any_one, min_size=1, max_size=2), after=waits)
-    def several_refresh_at_once(self, who, others, after):
+    def several_holders_refresh_concurrently(self, who, others, after):
         self.house.clock.advance(after)
         self.show(*self.of_one_owner(who, *others))
 
     @precondition(lambda self: self.alive)
     @rule(who=any_one, other=any_one, after=waits)
-    def two_refresh_while_one_of_them_logs_out(self, who, other, after):
+    def two_holders_refresh_while_one_logs_out(self, who, other, after):
         self.house.clock.advance(after)
         self.show(*self.of_one_owner(who, other), logout=True)
 
     @precondition(lambda self: self.alive)
     @rule(who=any_one, other=any_one)
-    def one_takes_over_what_another_has(self, who, other):
-        """Tabs share a storage, and may look into it or not."""
+    def one_tab_takes_over_the_tokens_of_another(self, who, other):
+        """Tabs share a storage and may or may not read it."""
         taker, giver = self.holder(who), self.holder(other)
         if taker.owner is giver.owner:
             taker.tokens.append(giver.token)
@@ -176,13 +177,13 @@ class Simulation(RuleBasedStateMachine):
     @precondition(lambda self: self.alive)
     @rule(who=any_one, age=st.integers(0, 3))
     def a_thief_copies(self, who, age):
-        """What somebody has, or had some refreshes ago. From then on the thief is a holder like others."""
+        """The thief copies the tokens that a holder has, or had some refreshes ago, and becomes a holder too."""
         victim = self.holder(who)
         self.holders.append(Holder(victim.owner, [victim.tokens[-1 - min(age, len(victim.tokens) - 1)]], victim.access))
 
     @precondition(lambda self: self.alive)
     @rule(who=any_one, how=st.sampled_from(["roles", "roles", "access token", "refresh token", EVERYWHERE]))
-    def something_is_taken_back(self, who, how):
+    def something_is_revoked(self, who, how):
         holder = self.holder(who)
         if how == "roles":
             self.change_roles(holder.owner)
@@ -197,10 +198,10 @@ class Simulation(RuleBasedStateMachine):
     # -- what must hold after each step, and for all at the end --------------------------------------------------------
 
     @invariant()
-    def all_is_as_it_must_be(self):
+    def everything_matches_the_model(self):
         for owner in self.watched:
             self.each_token_has_one_child_and_one_is_unspent(owner)
-            self.access_tokens_open_as_long_as_session_and_epoch_last(owner)
+            self.access_tokens_are_valid_as_long_as_session_and_epoch(owner)
             self.a_late_use_is_audited_once(owner)
         self.watched = [owner for owner in self.watched if not owner.model.ended_by]
 
@@ -210,8 +211,8 @@ class Simulation(RuleBasedStateMachine):
         found = self.rows("select hash, spent_at from refresh_tokens where session_id = $1", owner.session_id)
         assert dict(found) == expected
 
-    def access_tokens_open_as_long_as_session_and_epoch_last(self, owner):
-        """Each that was ever handed out: to a tab, to a thief, or into the void."""
+    def access_tokens_are_valid_as_long_as_session_and_epoch(self, owner):
+        """Checks every token that was ever issued: to a tab, to the thief, or in a lost response."""
         for token in owner.access:
             claims = claims_of(token)
             lives = owner.model.ended_by is None and claims["ver"] == owner.epoch
@@ -224,20 +225,20 @@ class Simulation(RuleBasedStateMachine):
 
     def teardown(self):
         for owner in self.owners:
-            self.nothing_comes_back(owner)
-            self.history_alone_tells_who_was_signed_out(owner)
+            self.no_ended_session_is_valid_again(owner)
+            self.the_history_explains_who_was_signed_out(owner)
         self.watched = self.owners
-        self.all_is_as_it_must_be()
+        self.everything_matches_the_model()
         mailed = Counter(mail.to for mail in self.run(self.house.mails()))
         assert all(mailed[owner.email] == (owner.model.ended_by == REUSE) for owner in self.owners), "mailed once"
 
-    def nothing_comes_back(self, owner):
+    def no_ended_session_is_valid_again(self, owner):
         if owner.model.ended_by:
             for token in [*owner.model.spent, owner.model.newest]:
                 assert self.run(self.house.refresh(token)).status_code == 401
 
-    def history_alone_tells_who_was_signed_out(self, owner):
-        """Without the model: who was never late is not signed out, and whoever was late, the family has ended."""
+    def the_history_explains_who_was_signed_out(self, owner):
+        """Without the model: without a late use no session ends, and after any late use the family has ended."""
         first: dict[str, int] = {}
         late = False
         for token, at in owner.shown:
@@ -260,7 +261,7 @@ class Simulation(RuleBasedStateMachine):
         owner.epoch += 1
 
     def show(self, *holders: Holder, arrives: bool = True, logout: bool = False):
-        """Everybody shows what they hold, at once, while the first of them logs out or not."""
+        """All holders use their tokens concurrently. Optionally the first one logs out at the same time."""
         owner, now = holders[0].owner, self.house.clock.now()
         shown = [holder.token for holder in holders]
         answers = self.run(self.ask(holders, logout=logout))
@@ -310,7 +311,7 @@ class Simulation(RuleBasedStateMachine):
 
 
 def explained(model: Model, happened: Sequence[Callable[[Model], bool]]) -> Model:
-    """The model after what happened at once, in the first order in which every answer was right."""
+    """The model after concurrent events, in the first order in which every response is correct."""
     for order in itertools.permutations(happened):
         trial = copy.deepcopy(model)
         if all(step(trial) for step in order):
@@ -319,13 +320,13 @@ def explained(model: Model, happened: Sequence[Callable[[Model], bool]]) -> Mode
 
 
 def simulate(database_url, *, grace, examples, steps) -> Counter[str]:
-    """Returns how often what was met."""
+    """Returns how often each situation occurred."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         given = (
             TokenSettings(refresh_grace=grace),
             RevocationSettings(staleness=60),
-        )  # the feed is not followed while hypothesis thinks
+        )  # the feed is not read while hypothesis is working
         house = runner.run(stack.enter_async_context(installation(database_url, *given)))
         tally: Counter[str] = Counter()
         parts = {"house": house, "run": staticmethod(runner.run), "tally": tally, "numbers": itertools.count()}
@@ -346,8 +347,8 @@ def simulate(database_url, *, grace, examples, steps) -> Counter[str]:
 
 @pytest.mark.timeout(SHRINKING)
 @pytest.mark.parametrize("grace", [GRACE, 0])
-def test_who_is_within_the_grace_stays_and_who_is_late_gives_the_theft_away(sqlite_url, grace):
-    """S01, S02, I4: with a grace, and with the strict rotation of RFC 9700 §4.14.2, where each second use is late."""
+def test_uses_within_the_grace_period_succeed_and_late_uses_reveal_the_theft(sqlite_url, grace):
+    """S01, S02, I4: with a grace period, and with strict rotation (RFC 9700 §4.14.2), where any second use is late."""
     tally = simulate(sqlite_url, grace=grace, examples=30, steps=30)
     assert_all_was_met(tally, grace)
 
@@ -355,7 +356,7 @@ def test_who_is_within_the_grace_stays_and_who_is_late_gives_the_theft_away(sqli
 @pytest.mark.slow
 @pytest.mark.timeout(2 * SHRINKING)
 @pytest.mark.parametrize("grace", [GRACE, 0])
-def test_the_same_in_many_long_lives(sqlite_url, grace):
+def test_the_same_holds_in_many_long_simulations(sqlite_url, grace):
     tally = simulate(sqlite_url, grace=grace, examples=300, steps=60)
     assert_all_was_met(tally, grace)
 
@@ -367,8 +368,8 @@ def assert_all_was_met(tally: Counter[str], grace: int) -> None:
     assert (tally["repeated"] > 0) == (grace > 0), tally
 
 
-async def test_a_thief_who_keeps_step_with_the_owner_is_not_found_out_but_is_recorded(sqlite_url):
-    """C9: what the grace costs, so that nobody believes that it costs nothing."""
+async def test_a_thief_in_step_with_the_owner_is_not_detected_but_is_audited(sqlite_url):
+    """C9: this documents the price of the grace period."""
     async with installation(sqlite_url) as house:
         owner = thief = await house.session(await house.person())
         for _ in range(20):
@@ -383,4 +384,4 @@ async def test_a_thief_who_keeps_step_with_the_owner_is_not_found_out_but_is_rec
         owner = tokens_of(await house.refresh(owner.refresh))
         house.clock.advance(GRACE)
         assert (await house.refresh(thief.refresh)).status_code == 401
-        assert not await house.is_let_in(owner.access), "out of step once, and both are out"
+        assert not await house.is_let_in(owner.access), "out of step once, and the session ends for both"

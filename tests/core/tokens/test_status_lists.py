@@ -1,4 +1,4 @@
-"""Status lists: a bit for the tokens of a session, set with the revocation, and for nobody else's."""
+"""Status lists: the bit for the tokens of a session is set with their revocation, and no other bit is."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -33,7 +33,7 @@ def slot(tokens):
 
 
 async def list_at(house, uri):
-    """A list as a verifier has it, fetched when a second has passed and this server has heard of everything."""
+    """A list as a verifier gets it, fetched after a second has passed and this server has read the whole feed."""
     house.clock.advance(1)
     await house.auth._assembly._follower.catch_up()
     answer = await house.ask("GET", uri)
@@ -54,7 +54,7 @@ async def bits_set(house, uri=FIRST):
 
 
 def with_lists(house, *, size=2**20, database=None):
-    """Lists of that many entries, in place of those that the installation has."""
+    """Replaces the lists of the installation with lists of this size."""
     ambient = house.ambient
     lists = PublishedLists(
         database or ambient.database,
@@ -96,8 +96,8 @@ async def end(house, how, person, tokens):
 
 
 @pytest.mark.parametrize("how", ["logout", "reuse", "token", "roles", "disabled", "everywhere"])
-async def test_whatever_ends_tokens_sets_their_bit_and_no_other(database_url, how):
-    """I7: fetched from two servers, of which one has only heard of it."""
+async def test_every_revocation_sets_the_bit_of_its_tokens_and_no_other(database_url, how):
+    """I7: fetched from two servers, one of which learns of it only through the feed."""
     async with two(database_url) as (house, other):
         person = await house.person()
         tokens, bystander = await house.session(person), await house.session(await house.person("bob@example.com"))
@@ -109,8 +109,8 @@ async def test_whatever_ends_tokens_sets_their_bit_and_no_other(database_url, ho
             assert not await is_refused(each, bystander)
 
 
-async def test_everybody_signed_out_is_every_bit_that_somebody_has(database_url):
-    """One row ends them all, and the lists say it of each, and of nobody who signs in later."""
+async def test_signing_everybody_out_sets_every_taken_bit(database_url):
+    """One row ends all sessions. The lists show it for each of them, but not for later sign-ins."""
     async with installation(database_url) as house:
         with_lists(house, size=64)
         person = await house.person()
@@ -124,8 +124,8 @@ async def test_everybody_signed_out_is_every_bit_that_somebody_has(database_url)
         assert {(uri, index) for uri in taken for index in await bits_set(house, uri)} == set(map(slot, before))
 
 
-async def test_a_refresh_after_a_change_of_roles_has_a_bit_of_its_own(database_url):
-    """S09: the old token is refused by the list, and the new one of the same session is not."""
+async def test_a_refresh_after_a_role_change_gets_a_new_bit(database_url):
+    """S09: the list refuses the old token but not the new one of the same session."""
     async with installation(database_url) as house:
         person = await house.person()
         old = await house.session(person)
@@ -138,7 +138,7 @@ async def test_a_refresh_after_a_change_of_roles_has_a_bit_of_its_own(database_u
         assert not await is_refused(house, new)
 
 
-async def test_a_refresh_after_a_token_was_revoked_has_a_bit_of_its_own(database_url):
+async def test_a_refresh_after_a_token_was_revoked_gets_a_new_bit(database_url):
     async with installation(database_url) as house:
         old = await house.session(await house.person())
         await revoke(house.ambient, OPERATOR, old.access)
@@ -147,8 +147,8 @@ async def test_a_refresh_after_a_token_was_revoked_has_a_bit_of_its_own(database
         assert not await is_refused(house, new)
 
 
-async def test_a_list_that_nobody_needs_any_more_is_removed(database_url):
-    """However many there have been: what a server keeps in memory is of those that somebody has a place in."""
+async def test_unused_lists_are_removed(database_url):
+    """A server keeps only lists with taken slots in memory, however many lists there have been."""
     async with installation(database_url, SessionSettings(lifetime=3600, idle=3600)) as house:
         with_lists(house, size=8)
         person = await house.person()
@@ -167,8 +167,8 @@ async def test_a_list_that_nobody_needs_any_more_is_removed(database_url):
         assert slot(await house.session(person))[0].endswith(f"/{numbers[-1]}")
 
 
-async def test_what_is_fetched_is_what_the_specification_says(sqlite_url):
-    """Token Status List §5.1 and §8.2, read by a library that is not ours."""
+async def test_the_response_follows_the_specification(sqlite_url):
+    """Token Status List §5.1 and §8.2, read by another library."""
     async with installation(sqlite_url) as house:
         answer = await house.get("/status/1")
         assert answer.headers["content-type"] == "application/statuslist+jwt"
@@ -188,7 +188,7 @@ async def test_what_is_fetched_is_what_the_specification_says(sqlite_url):
 @pytest.mark.parametrize(
     "number", ["0", "2", "01", "-1", "x", "1.0", "%31%00", "9" * 18, "9" * 19, "9" * 5000, "\u0661"]
 )
-async def test_a_list_that_is_not_there_is_404_under_every_spelling(sqlite_url, number):
+async def test_an_unknown_list_is_404_in_every_spelling(sqlite_url, number):
     async with installation(sqlite_url) as house:
         assert (await house.get("/status/1")).status_code == 200
         answer = await house.get(f"/status/{number}")
@@ -196,8 +196,8 @@ async def test_a_list_that_is_not_there_is_404_under_every_spelling(sqlite_url, 
         assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_nothing_is_computed_unless_something_has_happened(database_url):
-    """Neither before somebody asks, nor for those who ask again, however many they are and whatever they ask for."""
+async def test_nothing_is_computed_without_a_request_or_a_change(database_url):
+    """Not before the first request, and not for repeated requests, however many and for whichever list."""
     async with installation(database_url) as house:
         statements = []
         with_lists(house, database=WatchedDatabase(house.ambient.database, statements.append))
@@ -214,8 +214,8 @@ async def test_nothing_is_computed_unless_something_has_happened(database_url):
         assert statements == []
 
 
-async def test_a_copy_is_signed_anew_before_it_is_old(sqlite_url):
-    """A verifier that counts from `iat`, behind a cache that is as old as it may be, has time left to use it."""
+async def test_a_copy_is_signed_again_before_it_is_outdated(sqlite_url):
+    """A verifier that counts from `iat`, behind a cache with the oldest allowed copy, still has time left to use it."""
     async with installation(sqlite_url) as house:
         issued = []
         for _ in range(40):
@@ -226,7 +226,7 @@ async def test_a_copy_is_signed_anew_before_it_is_old(sqlite_url):
         assert len(set(issued)) == 3, "every fifteen seconds, and not each time"
 
 
-async def test_a_list_is_not_signed_with_a_key_that_was_revoked(sqlite_url):
+async def test_a_list_is_not_signed_with_a_revoked_key(sqlite_url):
     async with installation(sqlite_url) as house:
         kid = jwt.get_unverified_header((await house.get("/status/1")).text)["kid"]
         await revoke_key(house.ambient, OPERATOR, kid)
@@ -234,8 +234,8 @@ async def test_a_list_is_not_signed_with_a_key_that_was_revoked(sqlite_url):
         assert fresh == house.ambient.keys.current.kid != kid
 
 
-async def test_a_stale_server_shows_no_list(sqlite_url):
-    """It cannot know what was revoked. Caches keep no refusal."""
+async def test_a_stale_server_serves_no_list(sqlite_url):
+    """It cannot know what was revoked. Caches must not store the refusal."""
     async with installation(sqlite_url) as house:
         assert (await house.get("/status/1")).status_code == 200
         house.auth._assembly._revocations._fresh = lambda: False
@@ -244,9 +244,9 @@ async def test_a_stale_server_shows_no_list(sqlite_url):
         assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_an_index_is_given_again_when_no_token_carries_it_and_is_valid_then(database_url):
-    """A short session's slot, the only one of its list, is taken, then free. Before that nobody else has it; afterwards
-    whoever has it is not refused for what somebody else did, although the feed still tells of that."""
+async def test_an_index_is_reused_only_when_no_token_has_it_and_its_bit_is_cleared(database_url):
+    """The only slot of a list is taken by a short session and then becomes free. Before that no other session gets it.
+    Afterwards its new session is not refused because of the old one, although the feed still has the old entry."""
     async with installation(database_url, SessionSettings(lifetime=3600, idle=3600)) as house:
         with_lists(house, size=1)
         person = await house.person()
@@ -265,7 +265,7 @@ async def test_an_index_is_given_again_when_no_token_carries_it_and_is_valid_the
         assert not await is_refused(house, new)
 
 
-async def test_who_asks_all_the_time_sees_a_bit_cleared_before_somebody_else_has_the_slot(sqlite_url):
+async def test_a_bit_is_cleared_before_another_session_gets_the_slot(sqlite_url):
     async with installation(sqlite_url, SessionSettings(lifetime=3600, idle=3600)) as house:
         tokens = await house.session(await house.person())
         await house.post("/logout", {"refresh_token": tokens.refresh})
@@ -281,8 +281,8 @@ async def test_who_asks_all_the_time_sees_a_bit_cleared_before_somebody_else_has
         assert claims_of(tokens.access)["exp"] * 1_000_000 < cleared_at < free_at - REBUILT_EVERY * 1_000_000
 
 
-async def test_a_slot_whose_own_bit_is_set_is_kept_as_long_as_the_feed_says_so(database_url):
-    """A single token was revoked shortly before its session's end: the entry outlives the slot's own time."""
+async def test_a_slot_with_its_own_feed_entry_is_kept_as_long_as_the_entry(database_url):
+    """If a single token is revoked shortly before its session ends, the feed entry outlives the slot's own time."""
     async with installation(database_url, SessionSettings(lifetime=3600, idle=3600)) as house:
         with_lists(house, size=8)
         person = await house.person()
@@ -300,7 +300,7 @@ async def test_a_slot_whose_own_bit_is_set_is_kept_as_long_as_the_feed_says_so(d
         assert await house.rows("select * from status_slots where list = 1") == []
 
 
-async def test_a_bit_is_cleared_when_no_token_that_carries_it_can_be_good(database_url):
+async def test_a_bit_is_cleared_when_no_token_with_it_can_be_valid(database_url):
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
         await house.post("/logout", {"refresh_token": tokens.refresh})
@@ -313,8 +313,8 @@ async def test_a_bit_is_cleared_when_no_token_that_carries_it_can_be_good(databa
         assert await bits_set(house) == set()
 
 
-async def test_nobody_waits_while_all_bits_are_asked_for_anew_and_what_happens_meanwhile_is_not_lost(database_url):
-    """In a large installation that takes many seconds, in which others are told what was revoked a moment ago."""
+async def test_requests_do_not_wait_for_a_rebuild_and_concurrent_revocations_are_not_lost(database_url):
+    """In a large installation a rebuild takes many seconds. Other callers get recent revocations during that time."""
     async with installation(database_url) as house:
         person = await house.person()
         earlier, later = await house.session(person), await house.session(person)
@@ -338,7 +338,7 @@ async def test_nobody_waits_while_all_bits_are_asked_for_anew_and_what_happens_m
 
 
 class Gate:
-    """A database in which whoever reads the feed from its beginning is stopped."""
+    """A database that blocks reads of the feed from its beginning."""
 
     def __init__(self, database):
         self._database = database
@@ -355,8 +355,8 @@ class Gate:
         return await self._database.one(sql, *args)
 
 
-async def test_a_slot_that_was_taken_in_a_transaction_beside_the_revocation_is_refused_soon(database_url):
-    """On PostgreSQL it becomes visible after the revocation was considered: nothing in the feed will name it again."""
+async def test_a_slot_taken_in_a_transaction_concurrent_with_the_revocation_is_refused_soon(database_url):
+    """On PostgreSQL the slot becomes visible after the revocation was processed, and the feed has no further entry."""
     async with installation(database_url) as house:
         person = await house.person()
         tokens = await house.session(person)
@@ -376,8 +376,8 @@ async def test_a_slot_that_was_taken_in_a_transaction_beside_the_revocation_is_r
         assert await bits_set(house) == {slot(tokens)[1], free}
 
 
-async def test_after_a_restore_the_bits_are_those_of_the_restored_feed(own_url):
-    """A number of the feed may have been given twice: what was known counts for nothing."""
+async def test_after_a_restore_the_bits_match_the_restored_feed(own_url):
+    """Feed numbers may be reused after a restore, so the state in memory is discarded."""
     async with installation(own_url) as house:
         person = await house.person()
         forgotten, ended = await house.session(person), await house.session(person)
@@ -393,8 +393,8 @@ async def test_after_a_restore_the_bits_are_those_of_the_restored_feed(own_url):
 
 
 @pytest.mark.parametrize("asked_before", [True, False])
-async def test_more_is_revoked_than_one_statement_considers(database_url, asked_before):
-    """Also with other entries in between, and whether it comes at once or bit by bit."""
+async def test_more_entries_than_one_statement_processes_are_all_applied(database_url, asked_before):
+    """This includes other entries in between, and entries that arrive all at once or in small steps."""
     count = 4500
     async with installation(database_url) as house:
         ambient = house.ambient
@@ -419,8 +419,8 @@ async def test_more_is_revoked_than_one_statement_considers(database_url, asked_
         assert await bits_set(house) == set(range(count))
 
 
-async def test_an_installation_without_status_lists_names_none_in_its_tokens(sqlite_url):
-    """The lists stay for the tokens from before the setting was changed."""
+async def test_without_status_lists_tokens_have_no_status_claim(sqlite_url):
+    """The lists stay available for tokens from before the setting was changed."""
     async with installation(sqlite_url, TokenSettings(status_lists=False)) as house:
         tokens = await house.session(await house.person())
         assert "status" not in tokens.claims

@@ -41,7 +41,7 @@ class MailQueue:
         try:
             await asyncio.wait_for(self._waiting.join(), patience)
         except TimeoutError:
-            _LOG.warning("%d mails were not sent before closing", self._waiting.qsize())
+            _LOG.warning("mail.not_sent_before_closing", extra={"mails": self._waiting.qsize()})
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
@@ -50,7 +50,7 @@ class MailQueue:
         try:
             self._waiting.put_nowait(mail)
         except asyncio.QueueFull:
-            _LOG.error("the mail queue is full: a mail was dropped")
+            _LOG.error("mail.queue_full", extra={"dropped": 1})
 
     async def _work(self) -> None:
         while True:
@@ -65,7 +65,9 @@ class MailQueue:
             try:
                 return await self._transport.send(mail)
             except Exception as problem:  # noqa: BLE001 — whatever the error is, the next mail must be sent
-                _LOG.warning("a mail could not be sent (%s), try %d of %d", type(problem).__name__, attempt + 1, _TRIES)
+                # not its words: they may quote the recipient
+                error = type(problem).__name__
+                _LOG.warning("mail.send_failed", extra={"error": error, "attempt": attempt + 1, "attempts": _TRIES})
                 if _is_final(problem):
                     return None
             if attempt + 1 < _TRIES:

@@ -126,7 +126,7 @@ class Writer:
             lost = await self._commit_bodies(batch)
         except Exception as error:  # noqa: BLE001 — the writer must go on
             # not foreseen (no thread can be started, say): nobody is left waiting, and the next batch tries again
-            _log.error("the writer failed: %s", trace(error))
+            _log.error("writer.failed", extra={"error": trace(error)})
             lost = OutcomeUnknown(f"the writer failed: {type(error).__name__}")
             self._answer_waiting(lost)
             self._thread.submit(self._session.discard)

@@ -84,7 +84,8 @@ class SigningKeys:
             key = unseal(self._vault, record)
         except ConfigurationError as problem:
             if record.kid not in self._unreadable:  # log once: this runs every few seconds
-                _LOG.error("the %s signing key %s cannot be read: %s", record.state, record.kid, problem.detail)
+                fields = {"kid": record.kid, "state": str(record.state), "reason": problem.detail}
+                _LOG.error("signing_keys.unreadable", extra=fields)
                 self._unreadable.add(record.kid)
             return None
         self._unreadable.discard(record.kid)

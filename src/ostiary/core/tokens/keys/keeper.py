@@ -69,8 +69,8 @@ class KeyKeeper:
             await tend(self._ambient)
         except ConfigurationError as problem:
             # retrying sooner would not help: this process lacks a master secret
-            _LOG.error("the signing keys cannot be tended: %s", problem.detail)
+            _LOG.error("signing_keys.cannot_be_tended", extra={"reason": problem.detail})
         except Exception as problem:  # noqa: BLE001 — without the keeper, the process would never use the next key
-            _LOG.warning("the signing keys could not be tended: %s", trace(problem))
+            _LOG.warning("signing_keys.tending_failed", extra={"error": trace(problem)})
             return _RETRY_SECONDS
         return TEND_SECONDS
