@@ -43,6 +43,9 @@ def page() -> str:
 def _table(section: type[Section]) -> Iterator[str]:
     yield f"## {section.section or 'Without a section'}"
     yield ""
+    if section.section:
+        yield f"In Python: `{section.__name__}`."
+        yield ""
     yield from _HEADER
     for each in section.settings():
         yield f"| `{each.name}` | {_default(each)} | {_bounds(each)} | {_cell(each.facts.doc)} |"

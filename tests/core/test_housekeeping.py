@@ -254,5 +254,6 @@ async def test_failures_are_logged_without_their_message_and_retried(sqlite_url,
         running.open()
         await until(counting.was_asked)
         await running.close()
-    assert "housekeeping failed and will be retried: ostiary.errors.StoreUnavailable" in written(caplog)
+    assert "housekeeping.failed" in written(caplog)
+    assert "ostiary.errors.StoreUnavailable" in written(caplog)
     assert "hunter2" not in written(caplog)

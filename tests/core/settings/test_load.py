@@ -84,7 +84,7 @@ def test_an_argument_of_none_and_an_empty_variable_are_not_given():
     assert loaded.source_of("database") == "default"
 
 
-def test_the_environment_is_read_by_those_who_hand_it_over(monkeypatch):
+def test_only_ostiary_itself_reads_the_environment_unless_one_is_passed(monkeypatch):
     monkeypatch.setenv("OSTIARY_LAMP_POWER", "99")
     monkeypatch.setenv("OSTIARY_SESSIONS_LIMIT", "99")
     assert lamp().power == 40

@@ -37,7 +37,7 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Registered(msgspec.Struct, frozen=True):
     """The response to every well-formed request."""
 
-    message: str = "If the address can be registered, a mail was sent or the account is ready."
+    message: str = "If the address can be registered, a mail is on its way or the account is ready."
 
 
 class VerifyEmail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
