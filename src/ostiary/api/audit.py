@@ -27,8 +27,8 @@ class Audit(Door):
     ) -> Page[AuditEvent]:
         """Events in the order of their time.
 
-        A transaction that takes long commits an event whose time lies a little in the past. Whoever needs every event
-        therefore reads the last minute once more, and drops ids that it has seen.
+        A transaction that takes long commits an event whose time lies a little in the past. If you need every event,
+        read the last minute again and skip the ids that you have seen.
 
         Args:
             account: only events of this account.

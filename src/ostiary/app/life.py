@@ -147,7 +147,7 @@ async def _as_coroutine(live: Callable[[_Run], Awaitable[None]], run: _Run) -> N
 
 
 def _look_at(ready: "asyncio.Future[None]") -> None:
-    """Whoever opened has been given the failure. asyncio would log it again where every caller was cancelled."""
+    """The callers got the failure. If all of them were cancelled, asyncio would log it again."""
     if not ready.cancelled():
         ready.exception()
 

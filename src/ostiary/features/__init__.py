@@ -1,1 +1,1 @@
-"""features"""
+"""The optional slices, one folder each. None of them imports another."""

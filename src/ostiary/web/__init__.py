@@ -1,7 +1,7 @@
 """The HTTP edge: routes in, ASGI out.
 
 Owns everything that is HTTP and not a decision: reading bodies, credentials, sources and cookies, the headers of every
-answer, problem details, the OpenAPI document, the lifespan around a wrapped app. Knows `Route` and what surrounds a
+answer, problem details, the OpenAPI document, and the lifespan around a wrapped app. Knows `Route` and what surrounds a
 call, and no slice, no SQL and no token.
 """
 

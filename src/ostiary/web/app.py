@@ -54,7 +54,7 @@ def application(
 
 
 class Application:
-    """Finds the route, lets its endpoint answer, and says what went wrong where it does not."""
+    """Finds the route, lets its endpoint answer, and turns errors into answers."""
 
     def __init__(self, routes: Sequence[Route], *, settings: Settings, ambient: Callable[[], Ambient]) -> None:
         self._ambient = ambient
@@ -68,7 +68,7 @@ class Application:
         self._table = Table((each.route.method, placed(each.route, settings), each) for each in endpoints)
 
     def owns(self, path: str) -> bool:
-        """Whether a path is ours: everything under the prefix, and the very paths at the root of the host."""
+        """Whether a path is ours: everything below the prefix, and single paths at the root of the host."""
         return path in self._roots or path == self._prefix or path.startswith(self._prefix + "/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +90,7 @@ class Application:
             await _decline(scope, send)
 
     async def refuse(self, error: OstiaryError, scope: Scope, send: Send) -> None:
-        """Answers with ``error``, where the endpoint is not asked at all."""
+        """Answers with ``error`` without asking the endpoint."""
         if scope["type"] == "http":
             request = _Request(
                 scope, self._table, self._request_id(scope), source_of(scope, proxies=self._edge.proxies)
@@ -131,7 +131,7 @@ class Application:
         return _Request(scope, self._table, self._request_id(scope), source)
 
     def _request_id(self, scope: Scope) -> str:
-        """Our own, or the one that a trusted proxy gave; a caller's would let it forge lines in our logs."""
+        """A new id, or the one from a trusted proxy. An id from the caller could forge lines in our logs."""
         given: list[bytes] = [value for name, value in scope["headers"] if name == b"x-request-id"]
         if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) and is_from_proxy(scope, proxies=self._edge.proxies):
             return given[0].decode("ascii")
@@ -160,7 +160,7 @@ class _Request:
 
 
 def _spoken(found: Found[Endpoint] | None, method: str) -> Speaks:
-    """How refusals are told: also of a method that the path does not have, as one of its routes would."""
+    """The format of errors. For a method that the path does not have, the format of one of its other routes."""
     return Speaks.JSON if found is None else _endpoint_of(found, method).route.speaks
 
 
@@ -173,9 +173,10 @@ def _allowed(methods: Mapping[str, Endpoint]) -> list[str]:
 
 
 def _log_refusal(error: OstiaryError, request: _Request, route: Route | None = None) -> None:
-    """One line. Of a body or query it has no detail: that names fields, and where a field is unknown its name may be
-    anything, a password too. A refusal that is not in the document is answered all the same: it is right, and what the
-    route states is wrong.
+    """Writes one line.
+
+    Errors of a body or query have no detail: it names fields, and the name of an unknown field may be anything, even a
+    password. An error that the route does not declare is answered as well, but it is a mistake of ours.
     """
     is_ours = route is not None and not is_stated(error, route)
     level = logging.ERROR if is_ours else logging.WARNING if isinstance(error, Unavailable) else logging.INFO
@@ -193,6 +194,6 @@ async def _send(response: Response, scope: Scope, send: Send) -> None:
 
 
 async def _decline(scope: Scope, send: Send) -> None:
-    """There are no websockets here, and no lifespan of our own: `Embedded` has it."""
+    """Refuses websockets. `Embedded` handles the lifespan."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": _POLICY_VIOLATION})

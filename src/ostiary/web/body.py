@@ -1,4 +1,4 @@
-"""The body of a request: counted while it comes, and read in one way only."""
+"""Reading the body of a request: counted while it arrives, and parsed in one way only."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ _LONGEST_LENGTH: Final = 18  # digits: more than any body, few enough for int()
 
 
 class Media(Enum):
-    """What a body may be announced as."""
+    """The media types that a body may have."""
 
     JSON = b"application/json"
     FORM = b"application/x-www-form-urlencoded"
@@ -103,7 +103,7 @@ def parse(data: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
 
 
 def load(data: bytes) -> Any:
-    """The JSON value; an object without members where there is none. Raises MalformedJson."""
+    """The JSON value, or an empty object if there is no body. Raises MalformedJson."""
     try:
         return strict_json.loads(data) if data else {}
     except ValueError as problem:

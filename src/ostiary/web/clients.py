@@ -1,6 +1,6 @@
-"""How a client shows who it is: HTTP Basic, or two parameters of the body (RFC 6749 §2.3.1). Never both, never the URL.
+"""How a client authenticates: HTTP Basic, or two parameters of the body (RFC 6749 §2.3.1).
 
-A header of a form that is not right is the same refusal as a secret that is not.
+Never both, and never in the URL. A malformed header gets the same answer as a wrong secret.
 """
 
 import base64

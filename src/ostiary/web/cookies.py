@@ -1,4 +1,4 @@
-"""Cookies as they are set: what a role becomes at the HTTP edge."""
+"""Cookies as they are set: name and attributes for each role."""
 
 import re
 from typing import Final

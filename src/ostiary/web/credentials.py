@@ -1,4 +1,4 @@
-"""Which credentials a route is shown, by what it states to read. The same role shown twice is refused, not guessed."""
+"""The credentials that a route reads, as it declares. The same role sent twice is refused, never guessed."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
@@ -18,7 +18,7 @@ class Shown(NamedTuple):
 
     @property
     def in_cookie(self) -> bool:
-        """Whether a browser sent one by itself."""
+        """Whether a browser sent one automatically."""
         return any(token is not None and token.in_cookie for token in self)
 
 

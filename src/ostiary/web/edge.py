@@ -1,4 +1,4 @@
-"""What the edge knows of the installation: computed once, used for every request."""
+"""What the edge needs from the settings, computed once."""
 
 import urllib.parse
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Edge:
 
 
 def placed(route: Route, settings: Settings) -> str:
-    """The whole path of a route. What is well known of an issuer with a path stands before that path (RFC 8414 §3)."""
+    """The whole path of a route. ``/.well-known/…`` stands before the path of the issuer (RFC 8414 §3)."""
     if route.place is Place.PREFIX:
         return settings.prefix + route.path
     if route.path.startswith(WELL_KNOWN):

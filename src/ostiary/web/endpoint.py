@@ -1,4 +1,4 @@
-"""One route, served: its policy in a fixed order, then its handler. No route can leave a step out."""
+"""One route and its policy, applied in a fixed order. No route can skip a step."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -37,11 +37,11 @@ _ORIGIN_HEADERS: Final = frozenset({b"origin", b"sec-fetch-site"})
 
 
 class Endpoint:
-    """Limit, query, body, credentials as they come, same origin, verification, handler: each step refuses by raising,
-    and what is cheap stands before what costs."""
+    """Limit, query, body, credentials, same origin, verification, handler. Each step refuses by raising, and cheap
+    steps come before expensive ones."""
 
     def __init__(self, route: Route, *, edge: Edge, settings: Settings) -> None:
-        """Raises TypeError where the route's limit or body cannot be."""
+        """Raises TypeError if the route's limit or body is not possible."""
         self.route: Final = route
         self._edge = edge
         self._rate = _rate_of(route, settings)
@@ -52,14 +52,15 @@ class Endpoint:
 
     @property
     def is_public(self) -> bool:
-        """Whether an answer may be about nobody, and so be kept: what is at the root, and what anybody reads."""
+        """Whether answers contain nothing personal and may be cached: paths at the root, and GET routes without a
+        credential."""
         route = self.route
         return route.place is Place.ROOT or (route.method == "GET" and route.credential is Credential.NONE)
 
     async def answer(
         self, scope: Scope, receive: Receive, *, ambient: Ambient, path: Mapping[str, str], request_id: str
     ) -> Answer:
-        """What the handler answers. Raises what a step or the handler refuses with."""
+        """The handler's answer. Raises what a step or the handler raises."""
         source = source_of(scope, proxies=self._edge.proxies)
         await self._count(ambient, source)
         query, body = self._read_query(scope), await self._read_body(scope, receive)
@@ -114,7 +115,7 @@ class Endpoint:
         )
 
     def _is_from_own_site(self, headers: Headers, *, must_be: bool) -> bool:
-        """Raises CrossSiteRequest where it must be and is not, or does not say."""
+        """Raises CrossSiteRequest if the request must come from our site and does not, or does not say so."""
         if not must_be and not any(name in _ORIGIN_HEADERS for name, _ in headers):
             return False
         try:
@@ -126,7 +127,8 @@ class Endpoint:
         return True
 
     def _checked(self, answer: Answer, call: Call[Any]) -> Answer:
-        """What a route does not state is not in the document that callers rely on: a mistake of ours, so a 500."""
+        """Raises TypeError for an answer that the route does not declare. Callers rely on the document, so this is a
+        mistake of ours and a 500."""
         stated = self.route.answers[answer.status]
         if not (answer.body is None if stated is None else isinstance(answer.body, stated)):
             raise TypeError(f"{self.route.path}: the body of a {answer.status} is not what the route states")
@@ -155,13 +157,13 @@ async def _authenticated(ambient: Ambient, headers: Headers, body: Body) -> Clie
 
 
 def _if_none_match(headers: Headers) -> str | None:
-    """Several such lines are one list (RFC 9110 §5.3)."""
+    """Several header lines are one list (RFC 9110 §5.3)."""
     lines = [value.decode("latin-1") for name, value in headers if name == b"if-none-match"]
     return ", ".join(lines) if lines else None
 
 
 def _user_agent(headers: Headers) -> str:
-    """What the client calls itself, made safe to store and to show: printable, and not long."""
+    """The User-Agent header, made safe to store and to show: printable and short."""
     for name, value in headers:
         if name == b"user-agent":
             text = value[:_LONGEST_USER_AGENT].decode("latin-1")

@@ -1,4 +1,4 @@
-"""The lifespan protocol around a wrapped app's own: open before it starts, close after it has stopped."""
+"""The lifespan protocol around that of a wrapped app: open before it starts, close after it has stopped."""
 
 import logging
 from typing import Final
@@ -15,8 +15,8 @@ _SHUTDOWN: Final = "shutdown"
 
 
 class Lifespan:
-    """One run of the protocol (ASGI lifespan 2.0). The server gets one answer to each of its two messages, whatever
-    the app does: one that raises or returns without an answer has no lifespan, and is served all the same."""
+    """One run of the protocol (ASGI lifespan 2.0). The server gets one answer to each of its two messages, no matter
+    what the app does. An app that raises or returns without an answer has no lifespan and is served as well."""
 
     def __init__(self, receive: Receive, send: Send, *, opening: Opening) -> None:
         self._receive = receive
@@ -49,7 +49,7 @@ class Lifespan:
             _LOG.info("lifespan.app_failed", extra={"error": trace(problem)})
 
     async def _do_the_rest(self) -> None:
-        """Answers in the place of an app that has ended, or never took part."""
+        """Answers for an app that has ended or does not support the protocol."""
         if _STARTUP not in self._answered:
             await self._send({"type": "lifespan.startup.complete"})
         if _SHUTDOWN not in self._asked | self._answered:

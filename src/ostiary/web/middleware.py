@@ -1,4 +1,4 @@
-"""Ostiary around an ASGI app: its paths are served here, everything else is the app's."""
+"""Ostiary around an ASGI app: its own paths are served here, all others by the app."""
 
 import contextlib
 from collections.abc import Awaitable, Callable

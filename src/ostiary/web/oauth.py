@@ -1,4 +1,4 @@
-"""What a route that speaks OAuth takes and tells: forms, and the error object (RFC 6749 §3.2, §5.2)."""
+"""How OAuth routes read requests and report errors: forms, and the error object (RFC 6749 §3.2, §5.2)."""
 
 import re
 from http import HTTPStatus
@@ -24,7 +24,7 @@ class Told(NamedTuple):
 
 
 def told(error: type[OstiaryError]) -> Told:
-    """As what a caller who knows RFC 6749 is told of an error."""
+    """The error code that RFC 6749 has for an error."""
     if error.code in _THEIRS:
         return Told(error.status, error.code)
     if issubclass(error, RateLimited | Unavailable):
@@ -39,7 +39,7 @@ def told(error: type[OstiaryError]) -> Told:
 
 
 def error_object(error: OstiaryError) -> Refusal:
-    """The whole answer to a request that failed with ``error``."""
+    """The complete answer to a request that failed with ``error``."""
     status, code = told(type(error))
     problem = refusal(error)
     headers = {**dict(problem.headers), "content-type": "application/json"}

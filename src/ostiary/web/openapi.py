@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the routes and from nothing else: what it says is what is served."""
+"""The OpenAPI 3.1 document, made from the routes only, so that it describes what is served."""
 
 import re
 import urllib.parse
@@ -95,7 +95,7 @@ def document(routes: Sequence[Route], *, settings: Settings, version: str) -> Js
 
 
 def _at_host(route: Route, settings: Settings) -> Json:
-    """A path item that counts from the host and not from an issuer below it."""
+    """A path item relative to the host, not to an issuer with a path."""
     has_path = urllib.parse.urlsplit(settings.issuer).path
     return {"servers": [{"url": settings.issuer_origin}]} if has_path and route.path.startswith(WELL_KNOWN) else {}
 
@@ -132,7 +132,7 @@ def _operation(route: Route, reference_of: References, query: Json | None) -> Js
 
 
 def _security(route: Route) -> list[Json]:
-    """Any one of them suffices; the empty one stands for a token or a client's secret in the body."""
+    """Any one of them is enough. The empty one stands for a token or a client secret in the body."""
     schemes = _SECURITY[route.credential]
     return schemes if route.method != "GET" else [scheme for scheme in schemes if scheme]
 
@@ -152,7 +152,7 @@ def _query_parameters(query: Json) -> list[Json]:
 
 
 def _of_text(schema: Json) -> Json:
-    """Without null, which no text is: a parameter is left out."""
+    """The schema without null: a parameter without a value is left out."""
     options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
     return options[0] if len(options) == 1 else schema
 
@@ -175,7 +175,7 @@ def _operation_id(route: Route) -> str:
 
 
 def _tag(route: Route) -> str:
-    """The slice, which is what the path begins with."""
+    """The slice, which is the first part of the path."""
     if route.place is Place.ROOT:
         return "discovery" if route.path.startswith(WELL_KNOWN) else "health"
     return re.split(r"[/.]", route.path)[1]

@@ -36,7 +36,7 @@ class Opening:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is open on the running event loop, whoever opened it."""
+        """Whether it is open on the running event loop, no matter who opened it."""
         return self._is_open()
 
     async def ensure(self) -> None:

@@ -1,4 +1,4 @@
-"""Parameters, as query strings and forms write them: ``name=value&name=value``."""
+"""Parameters in query strings and forms: ``name=value&name=value``."""
 
 import re
 import urllib.parse
@@ -25,7 +25,7 @@ def read_parameters(data: bytes) -> dict[str, str]:
     """The parameters of ``application/x-www-form-urlencoded``, in UTF-8.
 
     Raises:
-        InvalidRequest: a name comes twice, and whoever stands in front of us may have looked at the other one (RFC 6749
+        InvalidRequest: a name occurs twice, and a proxy in front may have checked the other one (RFC 6749
             §3.2); one without an equals sign; a broken escape; not UTF-8; or too many.
     """
     if not data:
@@ -45,7 +45,8 @@ def read_parameters(data: bytes) -> dict[str, str]:
 
 
 def unquote(text: bytes) -> str:
-    """One name or value. Raises InvalidRequest: a broken escape, which others read differently, or not UTF-8."""
+    """One name or value. Raises InvalidRequest for a broken escape, which other parsers read differently, and for text
+    that is not UTF-8."""
     if _BROKEN_ESCAPE.search(text):
         raise InvalidRequest("a percent sign without two hexadecimal digits")
     try:

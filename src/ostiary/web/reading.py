@@ -1,4 +1,4 @@
-"""What a route reads of a request: made once from what it states, used for every request."""
+"""What a route reads from a request: prepared once, used for every request."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -93,7 +93,7 @@ def _oauth_reader(route: Route, limit: int) -> ReadBody:
 
 
 def _check_closed(route: Route, shape: type[msgspec.Struct]) -> None:
-    """A struct that lets unknown fields pass would drop a mistyped one in silence, and hide a mass assignment."""
+    """A struct that accepts unknown fields would silently drop a mistyped one and hide a mass assignment."""
     _, components = msgspec.json.schema_components((shape,))
     for name, schema in components.items():
         if "properties" in schema and schema.get("additionalProperties") is not False:

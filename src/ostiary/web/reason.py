@@ -1,6 +1,6 @@
-"""What msgspec found wrong, in words that hold no value of the caller's.
+"""What msgspec found wrong, without values from the caller.
 
-Its own words may quote what was sent ("Invalid enum value 'hunter2'"), so only known parts of them are passed on.
+Its own messages may quote what was sent ("Invalid enum value 'hunter2'"), so only known parts of them are passed on.
 """
 
 import re
@@ -12,7 +12,7 @@ _PLACE: Final = re.compile(r".* - at `\$\.?([A-Za-z0-9_.\[\]-]{1,128})`", re.DOT
 
 
 def reason(problem: str, *, whole: str) -> str:
-    """``whole`` is what the fields are fields of: ``the body``."""
+    """``whole`` is what contains the fields: ``the body``."""
     place = _PLACE.fullmatch(problem)
     where = f"`{place[1]}`" if place else whole
     if field := _FIELD.match(problem):

@@ -1,4 +1,4 @@
-"""Answers and refusals as bytes, with the headers that every one of them has."""
+"""Answers and errors as bytes, with the headers that all of them have."""
 
 import re
 from collections.abc import Sequence
@@ -41,14 +41,14 @@ class Response(NamedTuple):
 
 
 class Renderer:
-    """Makes responses. What they all carry beside their own depends on the installation only."""
+    """Makes responses. The headers that all of them share depend only on the installation."""
 
     def __init__(self, *, is_https: bool) -> None:
         self._always = {**_ALWAYS, **_OVER_HTTPS} if is_https else _ALWAYS
 
     def answer(self, answer: Answer, *, may_be_kept: bool, request_id: str) -> Response:
-        """The answer's own headers replace its content type and, where it ``may_be_kept`` at all, for how long it is.
-        Unless they say so it is not stored."""
+        """The answer's own headers replace the content type and, if it ``may_be_kept``, the caching rules. Otherwise it
+        is not stored."""
         body, fields = _content(answer.body)
         fields[b"cache-control"] = b"no-store"
         if answer.headers:

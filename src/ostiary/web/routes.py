@@ -1,4 +1,4 @@
-"""The edge's own routes: what it offers, whether it lives, and whether it can serve."""
+"""Routes of the edge itself: the OpenAPI document, liveness and readiness."""
 
 import functools
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 def with_own(routes: Sequence[Route], *, settings: Settings, alone: bool) -> tuple[Route, ...]:
-    """The slices' routes and the edge's own. Embedded in another app, the probes are that app's to offer."""
+    """The routes of the slices and of the edge. Embedded in another app, that app offers the probes."""
 
     @functools.cache
     def described() -> Document:
@@ -62,7 +62,7 @@ def with_own(routes: Sequence[Route], *, settings: Settings, alone: bool) -> tup
 
 
 async def alive(_call: Call[Empty]) -> Answer:
-    """No look at anything: a process that is restarted because its database is away comes back no healthier."""
+    """Checks nothing: restarting a process does not help when its database is away."""
     return Answer(200, Alive())
 
 
@@ -103,7 +103,7 @@ PROBES: Final = (
             speaks=Speaks.JSON,
             credential=Credential.NONE,
             csrf=Csrf.SAFE,
-            limit=Unlimited(because="one read that touches no table; whoever balances load asks often"),
+            limit=Unlimited(because="one read that touches no table; load balancers ask often"),
         ),
         handler=ready,
         body=Empty,

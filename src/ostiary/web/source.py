@@ -1,4 +1,4 @@
-"""Where a request came from: the socket's address, or what proxies that the operator trusts say it was."""
+"""Where a request came from: the address of the connection, or what a trusted proxy says."""
 
 import ipaddress
 import re
@@ -34,7 +34,7 @@ def source_of(scope: Scope, *, proxies: Sequence[Network]) -> Source:
 
 
 def is_from_proxy(scope: Scope, *, proxies: Sequence[Network]) -> bool:
-    """Whether a trusted proxy holds the other end of the socket, so that headers it alone sets may be believed."""
+    """Whether the connection comes from a trusted proxy, so that its headers can be trusted."""
     return bool(proxies) and _is_one_of(_address(_peer(scope)), proxies)
 
 
@@ -57,10 +57,8 @@ def _nearest_stranger(peer: str, said: Sequence[str], proxies: Sequence[Network]
 
 
 def _forwarded_for(scope: Scope) -> list[str]:
-    """The last addresses of all header lines together, which mean one list (RFC 9110 §5.3).
-
-    Only the name with dashes: where ``X_Forwarded_For`` means the same, callers write it (CVE-2025-64484).
-    """
+    """The last addresses of all header lines together, which are one list (RFC 9110 §5.3). Only the name with dashes
+    counts: where ``X_Forwarded_For`` means the same, callers can write it (CVE-2025-64484)."""
     lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
     return ",".join(lines).rsplit(",", _MAX_HOPS)[-_MAX_HOPS:] if lines else []
 

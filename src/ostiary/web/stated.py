@@ -1,4 +1,4 @@
-"""What a route may refuse with: what it states itself, and what its policy and the parsing of requests add."""
+"""The errors that a route may answer: those it declares, and those of its policy and of parsing."""
 
 from typing import Final
 
@@ -53,7 +53,7 @@ def errors_of(route: Route) -> tuple[type[OstiaryError], ...]:
 
 
 def is_stated(error: OstiaryError, route: Route) -> bool:
-    """Whether the document tells a caller of this refusal: by its status and code, which subclasses may share."""
+    """Whether the document has this error, by status and code. Subclasses may share both."""
     return (error.status, error.code) in {(stated.status, stated.code) for stated in errors_of(route)}
 
 

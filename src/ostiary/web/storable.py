@@ -1,4 +1,4 @@
-"""What no row can hold, refused before anybody looks a row up by it."""
+"""Refuses values that no database can hold, before anything is looked up with them."""
 
 from typing import Any, Final
 
@@ -7,7 +7,7 @@ _NUL: Final = "\0"  # no PostgreSQL text can hold it
 
 
 def unstorable(value: Any) -> str | None:
-    """Why the value, or one inside of it, cannot be stored; None where all of them can."""
+    """Why the value, or one inside it, cannot be stored. None if everything can."""
     if isinstance(value, str):
         return "a text has a NUL character" if _NUL in value else None
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Which route a path means: one look-up for fixed paths, a short list of patterns for those with parameters."""
+"""Finds the route for a path: one look-up for fixed paths, a short list of patterns for the others."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ class Found(NamedTuple, Generic[T]):
 
 
 class Table(Generic[T]):
-    """Methods by path. A path matches whole and to the letter: no slash is added, removed or redirected to."""
+    """Methods by path. A path matches exactly: slashes are neither added nor removed nor redirected."""
 
     def __init__(self, entries: Iterable[tuple[str, str, T]]) -> None:
         """Takes (method, path, target) each.

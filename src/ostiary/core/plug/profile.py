@@ -1,7 +1,7 @@
 """The application's own account fields: one nested object, described by a class of the application.
 
-The class is a msgspec Struct, a dataclass or a pydantic model. Whoever owns the account may write only the fields that
-are marked: ``nickname: Annotated[str, WRITABLE] = ""``. Otherwise ``PATCH {"profile": {"plan": "pro"}}`` would work.
+The class is a msgspec Struct, a dataclass or a pydantic model. The owner of an account may write only marked fields:
+``nickname: Annotated[str, WRITABLE] = ""``. Otherwise ``PATCH {"profile": {"plan": "pro"}}`` would work.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
-"""The signed feed: other services are told of revocations as they happen, in messages that prove who wrote them.
+"""The signed feed: other services follow revocations as they happen, in messages that are signed.
 
-Owns no table: what it tells is the change feed of the store. Knows which client asks, and nobody's tokens.
+Owns no table: its content is the change feed of the store. Knows which client asks, and no tokens.
 """
 
 from ostiary.core.plug import Feature

@@ -1,4 +1,4 @@
-"""Which part of the change feed a message tells. What a message is, `ostiary.verifier.feed_message` says."""
+"""Which part of the change feed a message contains. `ostiary.verifier.feed_message` defines messages."""
 
 from typing import Final
 
@@ -22,13 +22,13 @@ TOLD: Final = frozenset({SESSION_ENDED, EPOCH_RAISED, TOKEN_REVOKED, EVERYTHING,
 
 
 def position(text: str) -> Position:
-    """``generation.number``, as a query says it."""
+    """``generation.number``, as it is written in a query."""
     generation, _, number = text.partition(".")
     return Position(int(generation), int(number))
 
 
 def message(portion: Portion, *, previous: int, issuer: str, client_id: str, now: int) -> FeedMessage:
-    """The message that tells a portion. ``now`` is in seconds."""
+    """The message for a part of the feed. ``now`` is in seconds."""
     return FeedMessage(
         iss=issuer,
         aud=client_id,

@@ -17,8 +17,8 @@ Position = Annotated[str, Meta(pattern=r"^[0-9]{1,18}\.[0-9]{1,18}$")]  # each f
 
 
 class Following(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``after``: ``generation.current`` of the last message. ``wait``: seconds for which there may be no answer while
-    there is nothing to tell."""
+    """``after``: ``generation.current`` of the last message. ``wait``: how many seconds the answer may be delayed while
+    there is nothing new."""
 
     after: Position | None = None
     wait: Annotated[int, Meta(ge=0, le=_MOST_SECONDS)] = 0

@@ -1,4 +1,4 @@
-"""What a client is told, and when."""
+"""What a client gets, and when."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
-"""Introspection (RFC 7662): a service that does not verify access tokens itself asks whether one is good.
+"""Introspection (RFC 7662): a service that does not verify access tokens itself asks whether one is valid.
 
-Owns no table. Tells a client of tokens for its own resources, and of all others one and the same nothing. Knows neither
-accounts nor sessions: what the token says, and what is revoked, suffices.
+Owns no table. A client learns about tokens for its own resources. For every other token it gets the same empty answer.
+Knows neither accounts nor sessions, because the token and the known revocations are enough.
 """
 
 from ostiary.core.plug import Feature

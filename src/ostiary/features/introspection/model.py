@@ -1,4 +1,4 @@
-"""What is told of a token."""
+"""The answer about a token."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from ostiary.verifier import AccessToken, Confirmation
 
 
 class Introspection(msgspec.Struct, frozen=True, kw_only=True):
-    """RFC 7662 §2.2, with the claims of RFC 9068 and of Ostiary. Of a token that is not active nothing else is told."""
+    """RFC 7662 §2.2, with the claims of RFC 9068 and of Ostiary. If the token is not active, nothing else is set."""
 
     active: bool
     iss: str | UnsetType = UNSET
@@ -33,7 +33,7 @@ INACTIVE: Final = Introspection(active=False)
 
 
 def active(token: AccessToken, *, audience: str) -> Introspection:
-    """``cnf`` is told and not checked: the proof is made to whoever asks (RFC 9449 §6.2)."""
+    """``cnf`` is passed on and not checked: the proof of possession is for the service that asks (RFC 9449 §6.2)."""
     return Introspection(
         active=True,
         iss=token.iss,

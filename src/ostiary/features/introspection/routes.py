@@ -11,7 +11,7 @@ from ostiary.features.introspection.service import introspect
 
 
 class Introspect(msgspec.Struct, frozen=True):
-    """RFC 7662 §2.1. The hint may be anything: a token is recognised by itself."""
+    """RFC 7662 §2.1. The hint may be any text, because the token itself shows its kind."""
 
     token: str
     token_type_hint: str | None = None

@@ -1,4 +1,4 @@
-"""Whether a token is good, for whoever may know."""
+"""Whether a token is valid, for clients that may know it."""
 
 from ostiary.core.plug import Ambient, Client
 from ostiary.errors import InvalidToken

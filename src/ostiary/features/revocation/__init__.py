@@ -1,6 +1,6 @@
-"""Revocation (RFC 7009): whoever holds a token takes it back.
+"""Revocation (RFC 7009): the holder of a token revokes it.
 
-Owns no table: what a token stands for ends as by any other way. Knows nothing of accounts.
+Owns no table. A session or token ends as it would in any other way. Knows no accounts.
 """
 
 from ostiary.core.plug import Feature

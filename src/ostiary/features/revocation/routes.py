@@ -9,7 +9,7 @@ from ostiary.core.tokens.service import revoke
 
 
 class Revoke(msgspec.Struct, frozen=True):
-    """RFC 7009 §2.1. The hint may be anything: a token is recognised by itself."""
+    """RFC 7009 §2.1. The hint may be any text, because the token itself shows its kind."""
 
     token: str
     token_type_hint: str | None = None

@@ -1,7 +1,7 @@
-"""TOTP: a second factor from an authenticator app, and the recovery codes that replace a lost one.
+"""TOTP: a second factor from an authenticator app, and recovery codes for when the app is lost.
 
-Owns the tables ``totp_secrets`` and ``totp_recovery_codes``. Proves, and is never asked what comes next; knows neither
-other factors nor HTTP.
+Owns the tables ``totp_secrets`` and ``totp_recovery_codes``. It proves a factor and does not decide what comes next.
+Knows neither other factors nor HTTP.
 """
 
 from ostiary.core.plug import Feature

@@ -1,4 +1,4 @@
-"""The two factors that this slice plugs in."""
+"""The two factors of this slice."""
 
 from functools import partial
 from typing import Final
@@ -21,7 +21,7 @@ class CodeBody(FactorBody, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Totp:
-    """A code from the authenticator app, good once."""
+    """A code from the authenticator app. Each code is accepted once."""
 
     name = TOTP
     body = CodeBody
@@ -42,8 +42,8 @@ class Totp:
 
 
 class RecoveryCode:
-    """One of the codes that were shown when TOTP was confirmed. It counts as a second factor, so that whoever has lost
-    the device can remove it and enrol another."""
+    """One of the codes that were shown when TOTP was confirmed. It counts as a second factor, so that people who have
+    lost their device can remove TOTP and set it up again."""
 
     name = "recovery_code"
     body = CodeBody
@@ -72,7 +72,7 @@ def seal(ambient: Ambient, account_id: str, secret: bytes) -> bytes:
 
 
 async def rewrap(vault: Vault, tx: Transaction) -> int:
-    """Seals some of the secrets that an older master secret has sealed with the newest one; see `Feature`."""
+    """Seals some of the secrets that were sealed with an older master secret with the newest one. See `Feature`."""
     seen = await queries.sealed_otherwise(tx, vault.newest_prefix, limit=_REWRAPPED_AT_ONCE)
     for enrolled in seen:
         sealed = vault.reseal(enrolled.sealed_secret, purpose=_PURPOSE, row=enrolled.account_id)
@@ -82,5 +82,6 @@ async def rewrap(vault: Vault, tx: Transaction) -> int:
 
 
 def unseal(ambient: Ambient, enrolled: Enrolled) -> bytes:
-    """Raises ConfigurationError: it was sealed with another master secret, or moved here from another row."""
+    """Raises ConfigurationError if it was sealed with a master secret that is not configured, or moved here from
+    another row."""
     return ambient.vault.open(enrolled.sealed_secret, purpose=_PURPOSE, row=enrolled.account_id)

@@ -1,7 +1,7 @@
-"""How many codes may be tried for one account, whoever tries them, from wherever, in however many attempts.
+"""How many codes may be tried per account, across sources and sign-in attempts.
 
-Recovery codes are not counted here: 120 random bits cannot be guessed, and whoever has stolen the password could use
-up such a count, and with TOTP's shut the owner out altogether. The count per source bounds the work.
+Recovery codes are not counted here. Their 120 random bits cannot be guessed, and somebody who has stolen the password
+could use up such a count and lock the owner out. The limit per source bounds the work.
 """
 
 from typing import Final
@@ -20,7 +20,7 @@ async def take(ambient: Ambient, what: str, account_id: str) -> None:
 
 
 class AccountLimit:
-    """A `Check` on codes from the app. A sign-in that succeeds gives its own try back, and resets nothing."""
+    """A `Check` on codes from the app. A successful sign-in gives back its own try and does not reset the count."""
 
     async def before(self, ambient: Ambient, attempt: Attempt) -> None:
         if attempt.factor == TOTP and attempt.account_id is not None:

@@ -1,4 +1,4 @@
-"""What the owner is told, at the stored address, of every change to how the account is signed in to."""
+"""Mails to the owner, at the stored address, about every change to how people sign in to the account."""
 
 from typing import Final
 

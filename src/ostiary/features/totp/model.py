@@ -1,4 +1,4 @@
-"""Codes: those that an authenticator app computes, and those that a person keeps on paper."""
+"""Codes: those of an authenticator app, and recovery codes."""
 
 import base64
 import hashlib
@@ -28,7 +28,7 @@ _GROUP: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """An account's secret, as it is stored. ``last_step`` is that of the last accepted code."""
+    """An account's secret, as it is stored. ``last_step`` is the time step of the last accepted code."""
 
     account_id: str
     sealed_secret: bytes
@@ -37,7 +37,7 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What is shown while enrolling, and never again."""
+    """What is shown while TOTP is set up, and never again."""
 
     secret: str
     otpauth_uri: str
@@ -45,10 +45,10 @@ class Started:
 
 
 def matching_step(secret: bytes, code: str, *, at: int) -> int | None:
-    """The latest time step, no further than `DRIFT` from ``at`` (seconds since the epoch), that has this code.
+    """The latest time step within `DRIFT` of ``at`` (seconds since the epoch) that has this code, or None.
 
-    The latest, because when two steps share a code, spending the earlier would leave it good for the later one. Every
-    step is computed and compared: the time tells neither which one matched nor whether one did.
+    The latest, because when two steps share a code, spending the earlier one would leave the code valid for the later
+    one. Every step is computed and compared, so the time reveals neither which step matched nor whether one did.
     """
     if not _CODE.fullmatch(code):
         return None
@@ -59,26 +59,21 @@ def matching_step(secret: bytes, code: str, *, at: int) -> int | None:
 
 
 def present(secret: bytes, *, email: str, host: str) -> Started:
-    """The secret as text, as the URI that authenticator apps read, and as a picture of that URI.
-
-    Drawing takes some ten milliseconds of computing.
-    """
+    """The secret as text, as the URI for authenticator apps, and as a picture of that URI. Drawing takes about ten
+    milliseconds of CPU time."""
     text = _text(secret)
     uri = TOTP(text).provisioning_uri(name=email, issuer_name=host)
     return Started(secret=text, otpauth_uri=uri, qr_svg=_drawn(uri))
 
 
 def new_recovery_code(random: Random) -> str:
-    """Six groups of four letters and digits. None of them is 0, 1, 8 or 9, so none is mistaken for a letter."""
+    """Six groups of four letters and digits. The digits 0, 1, 8 and 9 are not used, because they look like letters."""
     text = base64.b32encode(random.token(_RECOVERY_SIZE)).decode().lower()
     return "-".join(text[start : start + _GROUP] for start in range(0, len(text), _GROUP))
 
 
 def recovery_code_hash(account_id: str, code: str) -> bytes | None:
-    """What is stored and looked up, or None when this cannot be a recovery code.
-
-    Case, spaces and dashes do not count.
-    """
+    """What is stored and looked up, or None if this cannot be a recovery code. Case, spaces and dashes are ignored."""
     bare = code.replace("-", "").replace(" ", "")
     if not _RECOVERY_CODE.fullmatch(bare):
         return None
@@ -90,7 +85,7 @@ def _text(secret: bytes) -> str:
 
 
 def _drawn(uri: str) -> str:
-    """An SVG that can stand in a page as well as in an ``img``: no script, no style, nothing to fetch."""
+    """An SVG for a page or an ``img`` element: no script, no style, nothing to load."""
     svg = io.BytesIO()
     segno.make_qr(uri, error="m").save(
         svg, kind="svg", scale=4, xmldecl=False, nl=False, light="#fff", svgclass=None, lineclass=None

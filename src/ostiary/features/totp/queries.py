@@ -5,7 +5,7 @@ from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 
 
 async def start(tx: Transaction, account_id: str, sealed_secret: bytes, *, expires_at: int) -> bool:
-    """Stores a secret to be confirmed, in the place of one that was not. False when a confirmed one is there."""
+    """Stores a secret that waits for confirmation and replaces an unconfirmed one. False if a confirmed one exists."""
     return (
         await tx.execute(
             "insert into totp_secrets (account_id, sealed_secret, expires_at, last_step) values ($1, $2, $3, 0)"
@@ -42,8 +42,8 @@ async def confirmed(reader: Reader, account_id: str) -> Enrolled | None:
 
 
 async def confirm(tx: Transaction, seen: Enrolled, *, step: int, now: int) -> bool:
-    """Makes the secret that was ``seen`` the account's factor, its code for ``step`` spent. False when it was confirmed
-    or replaced meanwhile."""
+    """Makes the ``seen`` secret the account's factor and spends its code for ``step``. False if it was confirmed or
+    replaced in the meantime."""
     return (
         await tx.execute(
             "update totp_secrets set confirmed_at = $3, last_step = $4"
@@ -58,8 +58,8 @@ async def confirm(tx: Transaction, seen: Enrolled, *, step: int, now: int) -> bo
 
 
 async def spend_step(tx: Transaction, seen: Enrolled, *, step: int) -> bool:
-    """Whether ``step`` is later than every step spent before. Also false when the secret is no longer the one ``seen``:
-    a code of a removed secret must not count for its successor."""
+    """Whether ``step`` is later than every step spent before. Also False if the secret is no longer the ``seen`` one: a
+    code of a removed secret must not count for its successor."""
     return (
         await tx.execute(
             "update totp_secrets set last_step = $3"
@@ -85,7 +85,7 @@ async def sealed_otherwise(tx: Transaction, prefix: bytes, *, limit: int) -> lis
 
 
 async def reseal(tx: Transaction, seen: Enrolled, sealed_secret: bytes) -> bool:
-    """The same secret, sealed anew. False when it was replaced or removed meanwhile."""
+    """Stores the same secret, sealed again. False if it was replaced or removed in the meantime."""
     return (
         await tx.execute(
             "update totp_secrets set sealed_secret = $3 where account_id = $1 and sealed_secret = $2",
@@ -98,14 +98,14 @@ async def reseal(tx: Transaction, seen: Enrolled, sealed_secret: bytes) -> bool:
 
 
 async def remove(tx: Transaction, account_id: str) -> bool:
-    """Deletes a confirmed secret, and with it the recovery codes."""
+    """Deletes a confirmed secret and the recovery codes."""
     return (
         await tx.execute("delete from totp_secrets where account_id = $1 and confirmed_at is not null", account_id) == 1
     )
 
 
 async def delete_expired(tx: Transaction, now: int) -> int:
-    """Deletes some of the secrets that nobody confirmed in time, and returns how many. They have no recovery codes."""
+    """Deletes some secrets that were not confirmed in time, and returns how many. They have no recovery codes."""
     return await tx.execute(
         "delete from totp_secrets where account_id in (select account_id from totp_secrets"
         " where confirmed_at is null and expires_at <= $1 order by expires_at limit $2)",
@@ -131,7 +131,7 @@ async def has_recovery_code(reader: Reader, account_id: str, code_hash: bytes) -
 
 
 async def spend_recovery_code(tx: Transaction, account_id: str, code_hash: bytes) -> bool:
-    """Deletes the code. False when it was used meanwhile."""
+    """Deletes the code. False if it was used in the meantime."""
     return (
         await tx.execute(
             "delete from totp_recovery_codes where account_id = $1 and code_hash = $2", account_id, code_hash

@@ -1,4 +1,4 @@
-"""POST /auth/totp, POST /auth/totp/confirm, DELETE /auth/totp. The two steps of a sign-in come from its dispatcher."""
+"""POST /auth/totp, POST /auth/totp/confirm, DELETE /auth/totp. The sign-in steps come from the dispatcher."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ from ostiary.features.totp import service
 
 
 class TotpEnrolment(msgspec.Struct, frozen=True):
-    """To be confirmed with a code. None of it is shown again."""
+    """Waits for confirmation with a code. None of it is shown again."""
 
     secret: str
     """For typing: base32, 160 bits."""
@@ -32,7 +32,7 @@ class ConfirmTotp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RecoveryCodes(msgspec.Struct, frozen=True):
-    """Each signs in once, in the place of a code. They are not shown again."""
+    """Each replaces a code of the app once. They are not shown again."""
 
     recovery_codes: tuple[str, ...]
 

@@ -1,5 +1,8 @@
-"""Enrolling, confirming and removing. Each asks for the caller's session inside the transaction that changes something:
-a token that was revoked a moment ago, on another node, must not change how its owner signs in."""
+"""Enrolling, confirming and removing.
+
+Each checks the caller's session inside the transaction that makes the change: a token that was revoked a moment ago on
+another node must not change how its owner signs in.
+"""
 
 from functools import partial
 from typing import Final
@@ -30,7 +33,7 @@ from ostiary.verifier import Principal, Requirement
 _RECENT: Final = 300  # seconds
 # SP 800-63B-4 §4.1.2.1
 _TO_ENROL: Final = Requirement(max_age=_RECENT)
-# with a second factor: whoever has stolen the password must not be able to take the other factor away
+# with a second factor: a thief of the password must not be able to take the other factor away
 _TO_REMOVE: Final = Requirement(max_age=_RECENT, aal=2)
 _TIME_TO_CONFIRM: Final = 15 * 60 * MICROSECONDS
 
@@ -102,7 +105,7 @@ async def confirm(ambient: Ambient, actor: Actor, me: Principal, *, code: str) -
 
 
 def _tell(ambient: Ambient, held: list[Account]) -> None:
-    """Nothing is told where the transaction failed before it had the account."""
+    """Sends nothing if the transaction failed before the account was read."""
     for account in held:
         ambient.mail.post(mails.confirmed(ambient, account))
 
