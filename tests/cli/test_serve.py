@@ -102,7 +102,7 @@ def test_json_says_the_same_and_everywhere_is_warned_of(tmp_path):
         facts = json.loads(server.out)
         assert facts["url"] == facts["issuer"] == server.url
         assert facts["database_made"] is facts["secret_made"] is True
-        assert facts["warning"].startswith("Warning: whoever reaches 0.0.0.0:")
+        assert facts["warning"].startswith("Warning: callers of 0.0.0.0:")
         # before a worker serves: the signal must not be lost; `interrupt` waits for PATIENCE and no longer
         assert server.interrupt() == 0
 
@@ -119,7 +119,7 @@ def test_sigterm_lets_requests_finish(tmp_path):
         request.join()
         assert answers[0].status_code == 202
         events = [json.loads(line)["event"] for line in server.err.splitlines()]
-        assert events == ["started", "stopped"]
+        assert events == ["server.started", "server.stopped"]
 
 
 def test_workers_end_when_the_parent_is_killed(tmp_path):

@@ -1,7 +1,7 @@
-"""The command line: ``ostiary serve``, ``ostiary users create`` and their like.
+"""The command line: ``ostiary serve``, ``ostiary users create`` and so on.
 
 Owns what is printed, exit codes, and how server processes are started. Decides nothing about accounts or tokens: each
-command assembles an `ostiary.app.Ostiary` and calls the verbs that HTTP calls too, in the operator's name.
+command assembles an `ostiary.app.Ostiary` and uses its API in the operator's name.
 """
 
 import inspect
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code. Whatever goes wrong is one line on stderr."""
+    """Runs one command and returns its exit code. Every failure is one line on stderr."""
     _never_fail_to_print()
     try:
         code = _command_line()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _never_fail_to_print() -> None:
-    """A terminal without the letters of a name shows their numbers."""
+    """If the terminal cannot show a character, its number is printed."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Where to listen."""
+"""The address that the server listens on."""
 
 import ipaddress
 import socket
@@ -8,14 +8,14 @@ from ostiary.errors import ConfigurationError
 
 
 class Address(NamedTuple):
-    """An IP address and a port, both of which may be wrong only in that somebody else uses them."""
+    """An IP address and a port. Both are valid, but another program may be using them."""
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, host: str, port: int) -> Self:
-        """Raises ConfigurationError. Names are not looked up: it would be chance which of their addresses is meant."""
+        """Raises ConfigurationError. Names are not looked up, because a name may have several addresses."""
         try:
             return cls(str(ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)), port)
         except ValueError:
@@ -27,19 +27,19 @@ class Address(NamedTuple):
 
     @property
     def url(self) -> str:
-        """How this machine reaches it."""
+        """The URL under which this machine reaches it."""
         return f"http://{self._on_loopback() if ipaddress.ip_address(self.host).is_unspecified else self}"
 
     @property
     def loopback_url(self) -> str:
-        """Its name on this machine alone: the one issuer that may go without TLS."""
+        """Its URL on this machine only. Such an issuer may use http."""
         return f"http://{self._on_loopback()}"
 
     def _on_loopback(self) -> "Address":
         return Address("::1" if ":" in self.host else "127.0.0.1", self.port)
 
     def check_free(self) -> None:
-        """Takes the port and lets it go. Raises ConfigurationError when it cannot be had."""
+        """Takes the port and releases it. Raises ConfigurationError if it is not available."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         try:
             with socket.socket(family, socket.SOCK_STREAM) as probe:

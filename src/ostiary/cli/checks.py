@@ -1,4 +1,4 @@
-"""What `doctor` tries: whether that which the settings name is there and works."""
+"""The checks of `doctor`: whether the database, secret and servers in the settings exist and work."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ class Check:
 
 
 async def run_checks(installation: Ostiary) -> list[Check]:
-    """One check after the other. Nothing is made: what the first start will make is told so."""
+    """Runs one check after the other. Nothing is created: a check only says what the first start will create."""
     settings = installation.settings
     return [
         _secret(settings),
@@ -51,8 +51,8 @@ async def run_checks(installation: Ostiary) -> list[Check]:
 
 
 def one_source(settings: Settings) -> str | None:
-    """What goes wrong without an error where TLS ends at a proxy that the settings do not name: one caller uses up the
-    limits of all. None where it cannot be, or is settled."""
+    """A problem that causes no error: behind a proxy that the settings do not name, one caller uses up the limits of
+    all. None if it cannot happen."""
     if not settings.production or settings.of(WebSettings).trusted_proxies:
         return None
     return "web.trusted_proxies is empty: behind a proxy all callers count as one source for limits"
@@ -94,7 +94,7 @@ async def _database(installation: Ostiary) -> list[Check]:
 
 
 def _obstacle(path: Path) -> str | None:
-    """Why an SQLite database cannot be written there, or None. Its journal is made beside it, in the folder."""
+    """Why an SQLite database cannot be written there, or None. Its journal is created in the same folder."""
     folder = path.absolute().parent
     if not folder.is_dir():
         return f"there is no folder {path.parent}"
@@ -104,7 +104,7 @@ def _obstacle(path: Path) -> str | None:
 
 
 async def _keys(settings: Settings, database: Database) -> list[Check]:
-    """Opens the signing keys as a start does: a secret may be sound, and another than the one that sealed them."""
+    """Opens the signing keys as a start does: a secret may be valid and still not the one that sealed the keys."""
     try:
         secrets = load_secrets(settings.secret, database_path=sqlite_path(settings.database))
         published = [key for key in await queries.every(database) if key.state in PUBLISHED]
@@ -148,7 +148,7 @@ async def _counters(settings: Settings) -> list[Check]:
 
 
 async def _mail(settings: Settings) -> list[Check]:
-    """Whether somebody listens: no mail is sent and no password shown."""
+    """Whether a server listens. No mail is sent and no password is used."""
     smtp = settings.of(MailSettings).smtp
     if smtp is None:
         return []
@@ -164,7 +164,7 @@ async def _mail(settings: Settings) -> list[Check]:
 
 
 def _proxies(settings: Settings) -> list[Check]:
-    """Told, and not wrong: whether a proxy stands in front, only the operator knows."""
+    """A hint, not an error: only the operator knows whether there is a proxy."""
     told = one_source(settings)
     return [Check("proxies", ok=True, detail=told)] if told else []
 

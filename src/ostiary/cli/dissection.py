@@ -1,6 +1,7 @@
-"""A token taken apart: what each part says, and all that is wrong with it. Whatever the text is, this never fails.
+"""Takes a token apart: what each part says, and everything that is wrong with it.
 
-No signature is checked here, and nothing that this says means that one would be good.
+This never fails, whatever the text is. No signature is checked here, and nothing in the output means that a signature
+would be valid.
 """
 
 import base64
@@ -90,7 +91,7 @@ def _problems_of_form(token: str) -> Iterator[str]:
 
 
 def _read(part: str, segment: str) -> tuple[dict[str, Any] | None, list[str]]:
-    """The JSON object in a segment, as far as it can be made out, and what is wrong with it."""
+    """The JSON object in a segment, as far as it can be read, and what is wrong with it."""
     problems = list(_problems_of_base64url(part, segment))
     raw = _decoded_somehow(segment)
     try:
@@ -122,7 +123,7 @@ def _is_canonical(segment: str) -> bool:
 
 
 def _decoded_somehow(segment: str) -> bytes:
-    """What a lenient reader would take it for: to be shown, never believed."""
+    """What a lenient parser would read. It is shown and never trusted."""
     standard = "".join(char for char in segment.translate(_TO_STANDARD) if char in _BASE64)
     whole = standard[: len(standard) - (len(standard) % 4 == 1)]
     return base64.b64decode(whole + "=" * (-len(whole) % 4))
@@ -149,7 +150,7 @@ def _shown(value: Any) -> str:
 
 
 def _refusal(read: Callable[[bytes], object], segment: str) -> list[str]:
-    """What those say who decide."""
+    """The words of the code that decides."""
     try:
         read(segment.encode("utf-8", "replace"))
     except InvalidToken as problem:

@@ -1,4 +1,4 @@
-"""`ostiary doctor`: every setting, where it came from, what is wrong with it, and whether what it names is there."""
+"""`ostiary doctor`: every setting, where it came from, what is wrong with it, and whether everything in it works."""
 
 import dataclasses
 from collections.abc import Sequence

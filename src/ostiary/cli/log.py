@@ -24,9 +24,9 @@ _CARRIES_FOREIGN_WORDS: Final = "asyncio"
 
 
 class JsonLines(logging.Formatter):
-    """``time``, ``level``, ``logger`` and ``event`` first, then what came as ``extra``, such as ``request_id``.
+    """``time``, ``level``, ``logger`` and ``event`` first, then the ``extra`` fields, such as ``request_id``.
 
-    Of an exception only its types and places are written: a driver's message may quote a password.
+    Of an exception only types and places are written, because a driver's message may quote a password.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -61,7 +61,7 @@ class ReadableLines(JsonLines):
 
 
 def guard() -> None:
-    """Keeps others from writing to stderr past `JsonLines`: warnings, and lines that logging cannot write."""
+    """Keeps other code from writing to stderr without `JsonLines`: warnings, and lines that logging cannot write."""
     logging.captureWarnings(capture=True)
     logging.raiseExceptions = False  # it would print the parts of such a line as they are
 
@@ -101,7 +101,7 @@ def _word(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """Numbers and truth values as they are, mappings with plain values, all else as text."""
+    """Numbers and truth values unchanged, mappings with plain values, everything else as text."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Mapping):

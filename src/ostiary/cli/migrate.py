@@ -5,10 +5,7 @@ from ostiary.cli.output import print_json, print_lines
 
 
 async def migrate(*, options: Options = Options()) -> None:
-    """Bring the database's tables up to date.
-
-    May be run while servers run, and by several at once.
-    """
+    """Bring the database's tables up to date. You can run it while servers run, and several times at once."""
     applied = await options.installation().migrate()
     if options.json:
         print_json({"applied": applied})

@@ -7,7 +7,7 @@ from ostiary.core.plug import Actor
 
 
 def operator() -> Actor:
-    """The user of the operating system, by its number, which no environment variable changes."""
+    """The user of the operating system, by user id: environment variables cannot change it."""
     try:
         return Actor.operator(pwd.getpwuid(os.getuid()).pw_name)
     except KeyError:  # in a container the user often has no name

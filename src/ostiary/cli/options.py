@@ -1,4 +1,4 @@
-"""What every command takes."""
+"""Options that every command has."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,7 +33,7 @@ def check_one_or_all(one: str | None, *, all_of_them: bool) -> None:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """Read by cyclopts as options of their own: ``--database``, ``--config``, ``--json``."""
+    """cyclopts reads these fields as options: ``--database``, ``--config``, ``--json``."""
 
     database: str | None = None
     """Where the rows are: sqlite:///file.db or postgresql://user@host/name."""

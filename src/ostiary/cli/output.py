@@ -32,7 +32,7 @@ def print_fields(fields: Mapping[str, Any]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table without frames. Cells are folded at the terminal's width, never cut."""
+    """A table without frames. Cells are wrapped at the terminal's width, never cut."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -52,7 +52,7 @@ def in_words(value: Any) -> str:
 
 
 def visible(text: str) -> str:
-    """``text`` with all that does not print (controls, escapes, direction overrides) spelt out, as ``\\x1b``."""
+    """``text`` with everything that does not print (controls, escapes, direction overrides) escaped, as ``\\x1b``."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 

@@ -1,4 +1,4 @@
-"""Reading a password, never from the command line: that is seen in the list of processes and kept in histories."""
+"""Reads a password, but never from the command line: the process list and shell histories would show it."""
 
 import getpass
 import signal

@@ -1,4 +1,4 @@
-"""Everything that `serve` needs, tried in the parent: what cannot work is one line, before a worker is started."""
+"""Tries everything that `serve` needs in the parent process, so that a failure is one line before a worker starts."""
 
 import stat
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ostiary.store.open import sqlite_path
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file, and whether it was made just now."""
+    """A file, and whether it was just created."""
 
     path: Path
     made: bool
@@ -25,7 +25,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readiness:
-    """What was found or made. ``database`` is None for a server, ``secret`` where the setting holds it."""
+    """What was found or created. ``database`` is None for a database server, ``secret`` if the setting holds it."""
 
     settings: Settings
     address: Address

@@ -1,4 +1,4 @@
-"""What `serve` says when it starts: one screen of 24 lines at most."""
+"""What `serve` prints when it starts: one screen of at most 24 lines."""
 
 import json
 import shlex
@@ -61,7 +61,7 @@ def facts(ready: Readiness) -> dict[str, Any]:
 
 
 def program() -> str:
-    """This program as it can be typed here: a virtual environment's is often not on the PATH."""
+    """This program as you can type it here: the one of a virtual environment is often not on the PATH."""
     started, found = Path(sys.argv[0]), shutil.which(_NAME)
     if started.name != _NAME or (found and Path(found).absolute() == started.absolute()):
         return _NAME
@@ -69,7 +69,7 @@ def program() -> str:
 
 
 def warning(ready: Readiness) -> str | None:
-    """One at most: the first is of development, the second of production."""
+    """At most one: the first is about development, the second about production."""
     told = exposure(ready) or one_source(ready.settings)
     return told and f"Warning: {told}"
 
@@ -78,7 +78,7 @@ def exposure(ready: Readiness) -> str | None:
     """What is dangerous about listening there, or None."""
     if ready.settings.production or ready.address.is_loopback or ready.settings.issuer.startswith("https:"):
         return None
-    return f"whoever reaches {ready.address} sends passwords in clear text. Use TLS in front and --production."
+    return f"callers of {ready.address} send passwords in clear text. Use a proxy with TLS, and --production."
 
 
 def _database(ready: Readiness) -> str:

@@ -41,7 +41,7 @@ def serve(
 
 
 def _settings(options: Options, address: Address, *, production: bool) -> dict[str, Any]:
-    """The settings that the command line decides. Without a configured issuer it is where this server listens."""
+    """The settings from the command line. Without a configured issuer, the issuer is the address it listens on."""
     decided: dict[str, Any] = {"production": True} if production else {}
     findings = options.installation(**decided).findings
     if any(finding.name == "issuer" and finding.source == DEFAULT for finding in findings):

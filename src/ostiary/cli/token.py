@@ -1,4 +1,4 @@
-"""`ostiary token …`: what a token says, and whether it is good."""
+"""`ostiary token …`: what a token says, and whether it is valid."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Granian's workers: one process each, every one with an installation of its own."""
+"""Granian's workers: one process each, and each with its own installation."""
 
 import asyncio
 import logging
@@ -51,7 +51,7 @@ _SETTLING: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How each process makes its installation. It never holds the secret: each process reads that by itself."""
+    """How each process creates its installation. It never holds the secret: each process reads it from its source."""
 
     options: Options
     settings: dict[str, Any]
@@ -163,7 +163,7 @@ def _let_signals_go() -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would keep the port and be nobody's to stop."""
+    """A worker whose parent was killed would keep the port, and nobody could stop it."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,4 @@
-"""What both engines demand of a transaction's body: it awaits only its transaction, and ends with its first error."""
+"""What both engines require of a transaction's body: it awaits only its transaction, and stops at its first error."""
 
 from collections.abc import Awaitable, Coroutine, Generator
 from contextvars import ContextVar

@@ -1,4 +1,4 @@
-"""From a URL in the settings to the engine behind it."""
+"""From a URL in the settings to its engine."""
 
 import urllib.parse
 from pathlib import Path
@@ -32,7 +32,7 @@ def database_from_url(url: str) -> Database:
 
 
 def hot_from_url(url: str) -> Hot:
-    """The Valkey or Redis, not yet opened. Without one, counters are in the database: `SqlHot`."""
+    """The Valkey or Redis server, not opened yet. Without one, counters are in the database: `SqlHot`."""
     return ValkeyHot(url)
 
 

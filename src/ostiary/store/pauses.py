@@ -1,4 +1,4 @@
-"""Jittered pauses between attempts: those who wait for one lock must not come back in step."""
+"""Random pauses between attempts, so that callers that wait for one lock do not all come back at once."""
 
 import secrets
 import time
@@ -13,7 +13,7 @@ _chance: Final = secrets.SystemRandom()
 
 
 def jitter(longest: float) -> float:
-    """A time of up to ``longest`` seconds, at least a tenth of it."""
+    """A random time of up to ``longest`` seconds, at least a tenth of it."""
     return _chance.uniform(longest / 10, longest)
 
 

@@ -1,4 +1,4 @@
-"""Cuts the text of a migration into statements: drivers differ in what they make of several at once."""
+"""Splits the text of a migration into statements, because drivers treat several statements at once differently."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`SqlHot`: the `Hot` port in the database, on either engine. No server beside it is needed."""
+"""`SqlHot`: the `Hot` port in the database, on either engine. It needs no other server."""
 
 from typing import Final
 
@@ -29,7 +29,7 @@ _SWEEPS: Final = (
 
 
 class SqlHot:
-    """Uses the database that it is given, which somebody else opens and closes."""
+    """Uses a database that somebody else opens and closes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -90,7 +90,7 @@ class ValkeyHot:
         self._client: Any = None
 
     async def open(self) -> None:
-        """Raises ConfigurationError when the server refuses us, or may evict keys: a replay cache must not forget."""
+        """Raises ConfigurationError if the server refuses us or may evict keys: a replay cache must not forget."""
         client = _driver().Redis.from_url(
             self._url,
             socket_timeout=ANSWER_SECONDS,
@@ -160,7 +160,7 @@ class ValkeyHot:
 
 @functools.cache
 def _driver() -> Any:
-    """redis-py, loaded only by those who use it."""
+    """redis-py, imported only if it is used."""
     try:
         return importlib.import_module("redis.asyncio")
     except ImportError:
@@ -186,7 +186,7 @@ def _checked(url: str) -> tuple[str, str]:
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
-    """Without the error's text: it may quote what was sent."""
+    """Without the error's text, which may quote what was sent."""
     return StoreUnavailable(f"Valkey: {type(error).__name__}")
 
 

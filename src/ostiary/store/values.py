@@ -1,4 +1,4 @@
-"""What may be a parameter: decided here, once, so that no engine takes what the other refuses."""
+"""Which values may be parameters. It is decided once, here, so that no engine accepts what the other refuses."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
@@ -20,7 +20,7 @@ def checked(args: Sequence[Value]) -> list[Value]:
 
 
 def _unusual(value: object) -> Value:
-    """A subclass, as enumerations are: the engines would see what it is, not what it says."""
+    """A value of a subclass, such as an enumeration: the engines would store its value, not its text."""
     if isinstance(value, str):
         return _text(str.__str__(value))
     if isinstance(value, int):

@@ -1,6 +1,6 @@
-"""What tests use, yours and ours: a world with a frozen clock and an outbox, and suites for storage backends.
+"""Helpers for your tests and ours: a world with a frozen clock and an outbox, and suites for storage backends.
 
-Imported by nobody else. `world` needs httpx: ``pip install 'ostiary[server,testing]'``.
+No other part imports it. `world` needs httpx: ``pip install 'ostiary[server,testing]'``.
 """
 
 from ostiary.testing.world import FrozenClock, Outbox, World, world

@@ -1,4 +1,4 @@
-"""An app with its lifespan, as a server runs it: httpx calls apps without one."""
+"""Runs an app with its lifespan, as a server does. httpx calls apps without one."""
 
 import asyncio
 from collections.abc import AsyncIterator

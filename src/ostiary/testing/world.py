@@ -1,4 +1,4 @@
-"""A world for tests: a temporary database, a clock that stands still, an outbox instead of mail."""
+"""A world for tests: a temporary database, a frozen clock, and an outbox instead of a mail server."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ _BASE: Final = "http://127.0.0.1:8000"
 
 
 class FrozenClock:
-    """Stands still until it is told to go on."""
+    """A clock that stands still until you advance it."""
 
     def __init__(self, now: int = _START) -> None:
         self._now = now
@@ -32,7 +32,7 @@ class FrozenClock:
 
 
 class Outbox:
-    """A mail transport that keeps what it is given, newest last."""
+    """A mail transport that keeps the mails, newest last."""
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
@@ -45,7 +45,8 @@ class Outbox:
 
 
 class World:
-    """What a test holds: ``http`` calls the app as nobody, `login_as` gives a client that is somebody."""
+    """An isolated environment for a test. ``http`` calls the app without signing in. `login_as` gives a client that is
+    signed in."""
 
     def __init__(self, auth: Ostiary, app: Any, clock: FrozenClock, outbox: Outbox, stack: AsyncExitStack) -> None:
         self.auth = auth

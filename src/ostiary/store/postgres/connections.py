@@ -1,4 +1,4 @@
-"""The pool: connections that are lent out, and given up at the first doubt."""
+"""The connection pool. A connection is dropped as soon as its state is in doubt."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ class Connections:
         self._pool: Any = None
 
     async def open(self) -> None:
-        """Makes one connection, to see what is at the other end; those of the pool are made when they are needed."""
+        """Makes one connection, to check the server. The pool makes its connections when they are needed."""
         if self._pool is not None:
             raise RuntimeError("the database was opened before")
         try:
@@ -51,7 +51,7 @@ class Connections:
         await self._pool
 
     async def connect(self) -> Any:
-        """A connection of its own, outside of the pool."""
+        """A separate connection, outside of the pool."""
         return await asyncpg().connect(self._dsn, **self._settings())
 
     async def close(self) -> None:
@@ -66,7 +66,7 @@ class Connections:
 
     @contextlib.asynccontextmanager
     async def lend(self) -> AsyncIterator[Any]:
-        """A connection for the time of the block. One that was terminated is replaced."""
+        """A connection for the duration of the block. A terminated connection is replaced."""
         pool = self._pool
         if pool is None:
             raise StoreUnavailable("the database is not open")
@@ -88,7 +88,7 @@ class Connections:
         return {**limits, "server_settings": {**settings, "default_transaction_read_only": "on"}}
 
     def _unusable(self, error: BaseException) -> ConfigurationError | StoreUnavailable:
-        """Why there is no connection. Never quotes the URL: it has the password in it."""
+        """Why there is no connection. Never quotes the URL, because it contains the password."""
         detail = explained(error).detail
         if sqlstate(error) in _WRONG_URL:
             return ConfigurationError(f"the database at {self._place} refuses: {detail}")
@@ -113,6 +113,6 @@ async def _leave_as_it_is(_connection: Any) -> None:
 
 
 def give_up(connection: Any) -> None:
-    """Closes it without a word; the pool makes a new one."""
+    """Closes it without a message to the server. The pool makes a new one."""
     with contextlib.suppress(asyncpg().InterfaceError):
         connection.terminate()

@@ -69,7 +69,7 @@ class PostgresDatabase:
             return list(map(tuple, await connection.fetch(sql, *values)))
 
     async def wait_for_change(self, timeout: float) -> None:
-        """Behind a pooling proxy only this process's own changes are heard of before the time is over."""
+        """Behind a pooling proxy, only this process's own changes end the wait early."""
         await self._listener.wait(timeout)
 
     async def now(self) -> int:
@@ -78,8 +78,8 @@ class PostgresDatabase:
 
     @contextlib.asynccontextmanager
     async def _question(self) -> AsyncIterator[Any]:
-        """A connection on which to ask. Behind a pooling proxy nothing can be set for a session, so that a transaction
-        is needed to keep questions from writing."""
+        """A connection for reading. Behind a pooling proxy nothing can be set for a session, so a transaction keeps
+        reads from writing."""
         refuse_inside_body()
         async with self._connections.lend() as connection:
             try:

@@ -39,7 +39,7 @@ def sqlstate(error: BaseException) -> str:
 
 
 def is_usable(connection: Any) -> bool:
-    """Whether it is still connected. The pool takes a lost connection back at once, and then it answers nothing."""
+    """Whether it is still connected. The pool would accept a lost connection and hand it out again."""
     try:
         return connection is not None and not connection.is_closed()
     except asyncpg().InterfaceError:

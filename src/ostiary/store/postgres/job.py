@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """Runs in a task of its own, which nobody cancels: a caller that goes away only abandons it."""
+    """Runs in its own task, which is never cancelled: a caller that goes away only abandons it."""
 
     def __init__(
         self, connections: Connections, body: Body[T], *, patience: float | None, announced: Callable[[], None]
@@ -35,7 +35,7 @@ class Job(Generic[T]):
         self._begun = False
 
     def abandon(self) -> None:
-        """Ends the job if its body has not begun. A body that has is finished and committed."""
+        """Ends the job if its body has not begun. A body that has begun is finished and committed."""
         self._abandoned = True
 
     async def run(self) -> T:

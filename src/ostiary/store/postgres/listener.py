@@ -1,4 +1,4 @@
-"""Hears ``NOTIFY``: wakes those who wait for a change earlier than their polling would."""
+"""Listens for ``NOTIFY``, which wakes waiting callers earlier than their polling would."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ RECONNECT_SECONDS: Final = 2.0
 
 
 class Listener:
-    """A connection of its own, made again whenever it is lost. Nobody depends on it: without it, callers poll."""
+    """A separate connection, made again whenever it is lost. Nothing depends on it: without it, callers poll."""
 
     def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
         self._connect = connect

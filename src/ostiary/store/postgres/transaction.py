@@ -35,7 +35,7 @@ class PostgresTransaction:
         return touched(await self._run(self._connection.execute, sql, args))
 
     async def lock(self, name: str) -> None:
-        """A lock that the server frees at the transaction's end: others would stay behind a pooling proxy."""
+        """A lock that ends with the transaction. Other kinds would stay on the server behind a pooling proxy."""
         await self._run(self._connection.fetchrow, "select pg_advisory_xact_lock($1)", (lock_key(name),))
 
     async def announce(self) -> None:
@@ -67,5 +67,5 @@ def touched(tag: str) -> int:
 
 
 def lock_key(name: str) -> int:
-    """The int64 under which PostgreSQL knows the lock. A collision would only make two wait for each other."""
+    """The int64 that stands for the lock in PostgreSQL. After a collision, two locks would only wait for each other."""
     return int.from_bytes(hashlib.sha256(f"ostiary lock {name}".encode()).digest()[:8], signed=True)

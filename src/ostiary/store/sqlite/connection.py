@@ -1,4 +1,4 @@
-"""A connection to the file, and what it means when it does not work."""
+"""A connection to the file, and what its errors mean."""
 
 import os
 import sqlite3
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
-    """A connection that never waits for a lock by itself, begins no transaction by itself and makes no file."""
+    """A connection that never waits for a lock, begins no transaction automatically and creates no file."""
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode=rw",
         uri=True,
@@ -80,7 +80,7 @@ def establish(path: Path, *, patience: float) -> None:
 
 
 def insist(attempt: Callable[[], T], patience: float) -> T:
-    """Repeats what finds the database busy, sleeping in between, for ``patience`` seconds. Never on the loop."""
+    """Retries while the database is busy, with pauses, for ``patience`` seconds. Never call it on the event loop."""
     waits = pauses(patience)
     while True:
         try:
@@ -109,7 +109,7 @@ def explained(error: BaseException) -> OstiaryError:
 
 
 def _is_misuse(error: BaseException) -> bool:
-    """Errors that the Python module finds by itself have no code. One of them is not the statement's fault."""
+    """Errors that the Python module itself raises have no code. One of them is not the statement's fault."""
     return isinstance(error, sqlite3.ProgrammingError) and "closed database" not in str(error)
 
 

@@ -1,4 +1,4 @@
-"""Questions outside of transactions: small ones inline on the loop, lists in a thread."""
+"""Reads outside of transactions: small ones inline on the loop, lists in a thread."""
 
 import asyncio
 import sqlite3
@@ -37,7 +37,7 @@ class ReadingConnection:
 
 
 class Reading:
-    """Readers are never in a writer's way in WAL mode; they find the file busy only while it is being recovered."""
+    """In WAL mode readers never block a writer. They find the file busy only while it is being recovered."""
 
     def __init__(self, path: Path, *, patience: float) -> None:
         self._patience = patience
@@ -68,7 +68,7 @@ class Reading:
             raise _explained(error) from error
 
     async def close(self) -> None:
-        """Ends after the reads that are under way in the thread."""
+        """Closes after the reads that are running in the thread."""
         if self._closed:
             return
         self._closed = True

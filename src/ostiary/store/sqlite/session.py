@@ -1,4 +1,5 @@
-"""The writer's connection: begins and commits in the writer's thread, where waiting for lock or disk stalls nobody."""
+"""The writer's connection. It begins and commits in the writer's thread, where waiting for a lock or the disk does not
+block the event loop."""
 
 import sqlite3
 import time
@@ -51,7 +52,7 @@ class Session:
         insist(partial(self.connection.execute, "commit"), patience)
 
     def discard(self) -> None:
-        """Undoes what is not committed and gives the connection up: after an error its state is not to be trusted."""
+        """Undoes what is not committed and closes the connection: after an error its state cannot be trusted."""
         connection, self._connection, self._version = self._connection, None, None
         if connection is not None:
             connection.close()
@@ -64,6 +65,7 @@ class Session:
         self._version = version
 
     def _give_a_turn(self) -> None:
-        """SQLite has no queue for its lock: whoever takes it again at once starves those who sleep between attempts."""
+        """SQLite has no queue for its lock. A process that takes it again at once would starve those that sleep between
+        attempts."""
         if time.monotonic() < self._crowded_until:
             time.sleep(jitter(TURN))

@@ -1,4 +1,4 @@
-"""One statement on one connection, always to its end: a cursor left open would pin an old snapshot."""
+"""One statement on one connection, always fetched completely: an open cursor would pin an old snapshot."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -42,7 +42,7 @@ _log = logging.getLogger("ostiary.store")
 
 
 class Member:
-    """One body in a batch, and what its caller will be told."""
+    """One body in a batch, and the answer for its caller."""
 
     __slots__ = ("answer", "body", "context", "error", "patience", "result")
 
@@ -97,7 +97,7 @@ class Writer:
             raise
 
     async def close(self) -> None:
-        """Ends after everything that waits has been run."""
+        """Closes after every waiting body has run."""
         self._closing = True
         self._wake.set()
         await asyncio.wait([self._task])
@@ -156,7 +156,7 @@ class Writer:
         return None
 
     def _run_bodies(self, batch: list[Member]) -> None:
-        """Runs those who wait. Raises when an error, whoever caused it, has undone the whole transaction."""
+        """Runs the waiting bodies. Raises if an error has undone the whole transaction."""
         closing_time = time.monotonic() + INLINE_SECONDS
         while self._waiting and len(batch) < LARGEST_BATCH:
             member = self._waiting.popleft()
@@ -191,6 +191,6 @@ class Writer:
 
 
 def _unavailable(error: BaseException) -> StoreUnavailable:
-    """What stops a whole batch is never one statement's fault."""
+    """What stops a whole batch is never the fault of one statement."""
     explanation = error if isinstance(error, StoreUnavailable) else explained(error)
     return explanation if isinstance(explanation, StoreUnavailable) else StoreUnavailable(explanation.detail)
