@@ -1,19 +1,16 @@
 """``auth.accounts``."""
 
-import logging
 from collections.abc import Collection, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Generic
+from typing import Generic
 
 from ostiary.api.door import Door, P, Page, check_id, check_text, checked_limit, moment
 from ostiary.core.accounts import model, queries, registration, service
 from ostiary.core.accounts.authority import USERS_READ, USERS_WRITE, check
-from ostiary.core.plug import Profile, Unfit
+from ostiary.core.accounts.stored_profile import read_profile
 from ostiary.core.sessions.service import set_disabled
 from ostiary.errors import InvalidBody, NotFound
-
-_LOG: Final = logging.getLogger("ostiary.accounts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +190,7 @@ class Accounts(Door, Generic[P]):
         return self._made(found, standing.roles if standing else (), stored)
 
     def _made(self, found: model.Account, roles: tuple[str, ...], stored: str | None) -> Account[P]:
-        profile, problem = _profile_of(self._ambient.profile, stored, account_id=found.id)
+        profile, problem = read_profile(self._ambient.profile, stored, account_id=found.id)
         return Account(
             id=found.id,
             email=found.email,
@@ -205,13 +202,3 @@ class Accounts(Door, Generic[P]):
             profile=profile,
             profile_problem=problem,
         )
-
-
-def _profile_of(shape: Profile[Any] | None, stored: str | None, *, account_id: str) -> tuple[Any, str | None]:
-    if shape is None:
-        return None, None
-    try:
-        return shape.read(stored), None
-    except Unfit as problem:
-        _LOG.warning("profile.unfit", extra={"account": account_id, "reason": str(problem)})
-        return None, str(problem)

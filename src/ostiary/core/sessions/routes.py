@@ -1,20 +1,18 @@
 """GET and PATCH /auth/me."""
 
-import logging
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from ostiary.core.accounts import queries as accounts
 from ostiary.core.accounts.model import Account
 from ostiary.core.accounts.service import change_profile
+from ostiary.core.accounts.stored_profile import read_profile
 from ostiary.core.clock import moment
-from ostiary.core.plug import OWN_READ, OWN_WRITE, Ambient, Answer, Call, Empty, Place, Profile, Route, Unfit
+from ostiary.core.plug import OWN_READ, OWN_WRITE, Ambient, Answer, Call, Empty, Place, Profile, Route
 from ostiary.core.sessions import queries
 from ostiary.errors import Forbidden, InvalidBody, NotFound, TokenRevoked
-
-_LOG: Final = logging.getLogger("ostiary.accounts")
 
 
 class MyAccount(msgspec.Struct, frozen=True):
@@ -127,17 +125,9 @@ class _Shapes:
         if self._profile is None:
             return MyAccount(*plain)
         stored = await accounts.profile(ambient.database, account.id)
-        made: msgspec.Struct = self.account(*plain, _read(self._profile, stored, account_id=account.id))
+        profile, _ = read_profile(self._profile, stored, account_id=account.id)
+        made: msgspec.Struct = self.account(*plain, None if profile is None else self._profile.plain(profile))
         return made
-
-
-def _read(profile: Profile[Any], stored: str | None, *, account_id: str) -> Any:
-    try:
-        found = profile.read(stored)
-    except Unfit as problem:
-        _LOG.warning("profile.unfit", extra={"account": account_id, "reason": str(problem)})
-        return None
-    return profile.plain(found)
 
 
 async def _account(ambient: Ambient, account_id: str) -> Account:
