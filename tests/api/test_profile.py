@@ -115,6 +115,8 @@ async def test_the_application_writes_every_field_and_sees_a_change_in_between(d
         with pytest.raises(Conflict):
             await house.auth.accounts.update(made.id, profile=AsStruct(plan="free"), if_version=made.version)
         assert (await house.auth.accounts.get(made.id)).profile.plan == "max"
+        with pytest.raises(TypeError, match="AsStruct"):
+            await house.auth.accounts.update(made.id, profile={"plan": "pro"})
         (listed,) = (await house.auth.accounts.list()).items
         assert listed == await house.auth.accounts.get(made.id)
 
