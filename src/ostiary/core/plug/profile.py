@@ -75,7 +75,7 @@ class Profile(Generic[P]):
         return self._merged(stored, {name: value for name, value in fields.items() if value is not msgspec.UNSET})
 
     def replaced(self, stored: str | None, profile: P) -> str:
-        """A stored profile whose fields are those of ``profile``. Raises InvalidBody, and TypeError for another type."""
+        """A stored profile with the fields of ``profile``. Raises InvalidBody, and TypeError for another type."""
         if not isinstance(profile, self._shape):
             raise TypeError(f"the profile must be a {self._shape.__name__}, not a {type(profile).__name__}")
         return self._merged(stored, self._dump(profile))
