@@ -97,7 +97,7 @@ def test_of_a_good_token_everything_is_explained_and_nothing_is_wrong():
         (with_header({"alg": "nOnE "}), "it is not signed"),
         (with_header({"alg": ["ES256"]}), "alg is no text"),
         (with_header({"alg": "ES256K"}), "no algorithm that Ostiary knows"),
-        (with_header({"alg": "HS256"}), "whoever can verify it can make one too"),
+        (with_header({"alg": "HS256"}), "anyone who can verify it can also make one"),
         (with_header({"alg": "ES256"}), "the header has no kind (typ)"),
         (with_header({"alg": "ES256", "typ": "JWT"}), 'typ is "JWT": not an access token'),
         (with_header({"alg": "ES256", "typ": 1}), "typ is no text"),

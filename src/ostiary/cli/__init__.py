@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         code = _command_line()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except BrokenPipeError:
-        # whoever read our output has seen enough; Python would complain when it closes stdout at its end
+        # the reader of our output has closed it; Python would complain when it closes stdout at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

@@ -190,7 +190,7 @@ def _problems_of_alg(header: dict[str, Any]) -> Iterator[str]:
     elif alg not in glossary.ALGORITHMS:
         yield f"alg is {_shown(alg)}, which is no algorithm that Ostiary knows"
     elif alg.startswith("HS"):
-        yield f"alg is {alg}: whoever can verify it can make one too, so it must not leave the program that issued it"
+        yield f"alg is {alg}: anyone who can verify it can also make one, so only its issuer may have it"
 
 
 def _problems_of_typ(header: dict[str, Any]) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""Leases: which of many processes does what one at a time should do.
+"""Leases: they decide which of several processes does a piece of background work.
 
-A lease is a row with its holder and its end, by the database's clock: no process's own clock matters. Whoever asks
-first after the end is the next holder, so that one which was killed needs to give nothing back.
+A lease is a row with its holder and its expiry, by the database's clock. The clocks of the processes do not matter. The
+first process that asks after the expiry is the next holder, so a process that was killed has nothing to give back.
 
-It saves work, and is no lock: a holder that was stopped for a while, between asking and doing, goes on beside the next
-one. What is done under a lease must therefore bear being done twice. A transaction that begins with `Lease.take` has
-the row locked until its commit: in there nobody else is the holder.
+A lease saves work and is not a lock: a holder that was paused between asking and working goes on at the same time as
+the next one. The work must be idempotent. A transaction that begins with `Lease.take` has the row locked until
+its commit, so within it there is no other holder.
 """
 
 from dataclasses import dataclass
@@ -42,5 +42,5 @@ class Lease:
         return row is not None
 
     async def leave(self, tx: Transaction, *, until: int) -> None:
-        """Lets whoever asks first from ``until`` on have it, this process included. Nothing happens to another's."""
+        """From ``until`` on, the first process that asks gets it, also this one. Leases of others are not changed."""
         await tx.execute(_LEAVE, self.name, self.holder, _NOBODY, until)

@@ -48,5 +48,5 @@ async def running(app: ASGIApp) -> AsyncIterator[ASGIApp]:
 
 
 async def _life(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    with suppress(Exception):  # ASGI lifespan 2.0: whoever does not know the scope raises
+    with suppress(Exception):  # ASGI lifespan 2.0: an app that does not know the scope raises
         await app(scope, receive, send)

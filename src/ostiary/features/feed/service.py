@@ -15,8 +15,8 @@ from ostiary.store.feed import Portion, Position, read_after
 from ostiary.verifier.feed_message import FEED_TYPE, MAX_FEED_MESSAGE
 
 GATHERING: Final = 0.1
-"""Seconds from a question until what there is to tell is told, unless it fills a message: in a storm of revocations a
-client gets ten messages a second, not one for each. What comes to somebody who has waited longer is told at once."""
+"""Seconds from a request to its answer, unless a message is full. In a storm of revocations, a client then gets ten
+messages a second instead of one for each. A client that has waited longer gets its answer at once."""
 
 
 async def tell(
@@ -54,7 +54,7 @@ async def tell(
 
 
 async def _read(ambient: Ambient, after: Position | None) -> tuple[Portion, Position | None]:
-    """What comes after a position, and the position; None for it where everything is told."""
+    """What follows a position, and the position itself; None instead of it for a snapshot."""
     if after is not None:
         portion = await read_after(ambient.database, after.seq, limit=MOST_ENTRIES)
         if after.generation == portion.end.generation and after.seq <= portion.end.seq:

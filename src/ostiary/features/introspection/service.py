@@ -6,7 +6,7 @@ from ostiary.features.introspection.model import INACTIVE, Introspection, active
 
 
 def introspect(ambient: Ambient, client: Client, token: str) -> Introspection:
-    """What the client is told. Why a token is not active, nobody is told: expired, revoked, of another resource or
+    """The answer for the client. It never says why a token is not active: expired, revoked, of another resource or
     issuer, a refresh token and noise are one answer (RFC 7662 §4).
 
     Raises:

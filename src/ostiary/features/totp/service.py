@@ -96,7 +96,7 @@ async def confirm(ambient: Ambient, actor: Actor, me: Principal, *, code: str) -
 
     try:
         if not await ambient.database.transaction(body):
-            raise Conflict("confirmed or replaced meanwhile")
+            raise Conflict("confirmed or replaced in the meantime")
     except OutcomeUnknown:
         _tell(ambient, held)
         raise

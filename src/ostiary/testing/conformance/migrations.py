@@ -1,4 +1,4 @@
-"""Migrations: each once, as a whole, whoever else is migrating."""
+"""Migrations: each is applied once and completely, even if several processes migrate at the same time."""
 
 import asyncio
 import contextlib
