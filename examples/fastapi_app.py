@@ -1,4 +1,4 @@
-"""A FastAPI app with Ostiary inside. Run it: uvicorn or granian --interface asgi examples.fastapi_app:app"""
+"""A FastAPI app with Ostiary embedded. Run it: uvicorn or granian --interface asgi examples.fastapi_app:app"""
 
 from typing import Annotated
 

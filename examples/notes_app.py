@@ -16,8 +16,8 @@ from ostiary.settings import SessionSettings
 
 @dataclass(kw_only=True)
 class Profile:
-    nickname: Annotated[str, WRITABLE] = ""  # people may write this field
-    plan: str = "free"  # only the application writes this one
+    nickname: Annotated[str, WRITABLE] = ""  # users can change this field
+    plan: str = "free"  # only the application can change this one
 
 
 auth = Ostiary(
@@ -46,7 +46,7 @@ async def notes(me: Annotated[Principal, Depends(guard())]) -> dict[str, str]:
 
 
 def staff(me: Annotated[Principal, Depends(guard())]) -> Principal:
-    """A check of your own: moderators and admins only."""
+    """A custom check: only moderators and admins."""
     if not (me.has_role("moderator") or me.has_role("admin")):
         raise HTTPException(403, "This needs the role moderator or admin.")
     return me
@@ -59,5 +59,5 @@ async def reports(me: Annotated[Principal, Depends(staff)]) -> dict[str, str]:
 
 @app.post("/people/{account_id}/disable")
 async def disable(account_id: str, me: Annotated[Principal, Depends(guard(role="admin"))]) -> dict[str, bool]:
-    account = await auth.acting_as(me).accounts.disable(account_id)  # can do what the caller may do, and no more
+    account = await auth.acting_as(me).accounts.disable(account_id)  # limited to the caller's own permissions
     return {"disabled": account.disabled}

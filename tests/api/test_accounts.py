@@ -1,4 +1,4 @@
-"""``auth.accounts``: what an application does with accounts, on both engines."""
+"""``auth.accounts``: how an application manages accounts, on both database engines."""
 
 import pytest
 
@@ -22,7 +22,7 @@ async def test_an_application_creates_an_account_that_can_sign_in(database_url):
         assert (event["actor_kind"], event["actor_id"]) == ("application", "application")
 
 
-async def test_an_account_is_found_by_id_and_by_address_in_any_case(database_url):
+async def test_an_account_is_found_by_id_and_by_case_insensitive_address(database_url):
     async with installation(database_url) as house:
         ada = await house.person()
         found = await house.auth.accounts.get(ada.id)
@@ -56,7 +56,7 @@ async def test_accounts_are_listed_page_by_page_with_their_roles(database_url):
                 await house.auth.accounts.list(limit=limit)
 
 
-async def test_roles_and_state_take_effect_at_once_and_raise_the_version(database_url):
+async def test_changes_of_roles_and_state_take_effect_at_once_and_raise_the_version(database_url):
     async with installation(database_url) as house:
         await house.person("root@example.com", "admin")
         ada = await house.person()
@@ -93,7 +93,7 @@ async def test_an_account_that_cannot_be_created_leaves_nothing_behind(sqlite_ur
         assert await house.events("accounts.created") == []
 
 
-async def test_acting_as_somebody_can_do_no_more_than_they_may(database_url):
+async def test_acting_as_a_user_grants_only_that_users_permissions(database_url):
     async with installation(database_url) as house:
         moderator, ada = await house.person("mo@example.com", "moderator"), await house.person()
         api = house.auth.acting_as(by(moderator))
@@ -138,8 +138,8 @@ async def test_an_admin_acts_with_a_token_and_its_scope_is_an_upper_bound(sqlite
         assert not (await scoped("users:read", "users:write").accounts.enable(ada.id)).disabled
 
 
-async def test_a_service_client_has_no_permission_and_gives_no_roles(sqlite_url):
-    """Clients are checked like accounts. Before, everything that was no account could give every role."""
+async def test_a_service_client_has_no_permission_to_grant_roles(sqlite_url):
+    """Clients are checked like accounts. Otherwise every actor that is not an account could grant every role."""
     async with installation(sqlite_url) as house:
         ada = await house.person()
         actor = Actor(ActorKind.CLIENT, "client_x", Source("192.0.2.1"), "", "")
@@ -147,7 +147,7 @@ async def test_a_service_client_has_no_permission_and_gives_no_roles(sqlite_url)
             await house.auth.acting_as(actor).accounts.set_roles(ada.id, add={"admin"})
 
 
-async def test_somebody_who_manages_accounts_gives_no_role_above_their_own(sqlite_url):
+async def test_an_account_manager_cannot_grant_a_role_above_their_own(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.ambient.database.execute("insert into roles values ('helper', '[\"users:read\",\"users:write\"]')")
         helper = await house.person("helper@example.com", "helper")

@@ -1,4 +1,4 @@
-"""The examples of docs/python.md run, and the example app does what its page says."""
+"""The examples in docs/python.md run, and the example app works as documented."""
 
 import re
 
@@ -13,7 +13,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-async def test_an_example_of_the_page_runs(number, tmp_path, monkeypatch):
+async def test_an_example_on_the_page_runs(number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     exec(compile(BLOCKS[number], f"example {number}", "exec"), names)
@@ -21,7 +21,7 @@ async def test_an_example_of_the_page_runs(number, tmp_path, monkeypatch):
         await names["main"]()
 
 
-def test_the_page_names_every_call_of_the_api():
+def test_the_page_names_every_method_of_the_api():
     from tests.architecture.test_doors import OF_THE_OBJECT, VERBS
 
     missing = [verb for verb in VERBS.keys() - OF_THE_OBJECT if f"`{verb}(" not in PAGE]

@@ -1,4 +1,4 @@
-"""``auth.on``: listeners hear about an event after the commit, and can harm nobody."""
+"""``auth.on``: listeners run after the commit, and a failing listener affects no caller."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from tests.core.installation import EMAIL, PASSWORD, installation, ostiary
 
 
 class Heard:
-    """A listener that keeps what it hears."""
+    """A listener that records its events."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -53,7 +53,7 @@ async def test_a_listener_gets_a_typed_event_after_the_commit(database_url):
         assert recorded == event
 
 
-async def test_what_is_rolled_back_is_not_heard(sqlite_url):
+async def test_listeners_are_not_called_after_a_rollback(sqlite_url):
     async with installation(sqlite_url) as house:
         await house.person()
         heard, failed = Heard(), Heard()
@@ -61,11 +61,11 @@ async def test_what_is_rolled_back_is_not_heard(sqlite_url):
         house.auth.on("sign_in.failed")(listener(failed))
         await house.register()  # the address is taken
         await house.login(password="a kettle that hums in winter")
-        assert (await failed.one()).outcome == "refused", "a refusal that is committed is heard"
+        assert (await failed.one()).outcome == "refused", "a committed refusal calls its listeners"
         assert heard.events == []
 
 
-async def test_a_listener_that_fails_is_logged_and_harms_nobody(sqlite_url, caplog):
+async def test_a_failing_listener_is_logged_and_affects_no_caller(sqlite_url, caplog):
     async with installation(sqlite_url) as house:
         heard = Heard()
 
@@ -98,7 +98,7 @@ async def test_no_caller_waits_for_a_listener(sqlite_url):
         go_on.set()
 
 
-async def test_registering_from_a_mail_link_is_heard_when_the_account_exists(sqlite_url):
+async def test_with_a_mail_link_the_registered_event_follows_when_the_account_exists(sqlite_url):
     async with installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house:
         heard = Heard()
         house.auth.on("accounts.registered")(listener(heard))

@@ -1,4 +1,4 @@
-"""The application's own account fields: validated, kept, and shown, and never a 500."""
+"""The application's own account fields are validated, stored and returned, and never cause a 500."""
 
 import dataclasses
 import json
@@ -51,7 +51,7 @@ async def signed_in(house):
 
 
 @pytest.mark.parametrize("shape", KINDS)
-async def test_it_is_given_at_registration_changed_by_its_owner_and_shown(database_url, shape):
+async def test_a_profile_is_set_at_registration_changed_by_its_owner_and_returned(database_url, shape):
     async with installation(database_url, profile=shape) as house:
         answer = await register(house, {"nickname": "ada"})
         assert answer.status_code == 202, answer.text
@@ -83,8 +83,9 @@ async def test_it_is_given_at_registration_changed_by_its_owner_and_shown(databa
     ],
     ids=str,
 )
-async def test_what_does_not_fit_is_422_and_changes_nothing(sqlite_url, shape, profile):
-    """A field without WRITABLE is the application's: else PATCH {"profile": {"plan": "pro"}} would be an upgrade."""
+async def test_an_invalid_profile_is_422_and_changes_nothing(sqlite_url, shape, profile):
+    """Only the application may write a field without WRITABLE. Otherwise PATCH {"profile": {"plan": "pro"}} would be an
+    upgrade."""
     async with installation(sqlite_url, profile=shape) as house:
         answer = await register(house, profile)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body"), answer.text
@@ -96,7 +97,7 @@ async def test_what_does_not_fit_is_422_and_changes_nothing(sqlite_url, shape, p
         assert (await house.auth.accounts.by_email(EMAIL)).profile == shape()
 
 
-async def test_it_waits_with_a_registration_for_the_link(database_url):
+async def test_the_profile_of_a_pending_registration_is_kept_until_the_link_is_used(database_url):
     async with installation(
         database_url, RegistrationSettings(require_verified_email=True), profile=AsDataclass
     ) as house:
@@ -106,7 +107,7 @@ async def test_it_waits_with_a_registration_for_the_link(database_url):
         assert (await house.auth.accounts.by_email(EMAIL)).profile == AsDataclass(nickname="ada")
 
 
-async def test_the_application_writes_every_field_and_sees_a_change_in_between(database_url):
+async def test_the_application_writes_every_field_and_detects_concurrent_changes(database_url):
     async with installation(database_url, profile=AsStruct) as house:
         made = await house.auth.accounts.create(email=EMAIL, password=PASSWORD, profile=AsStruct(plan="pro"))
         assert made.profile == AsStruct(plan="pro")
@@ -121,7 +122,7 @@ async def test_the_application_writes_every_field_and_sees_a_change_in_between(d
         assert listed == await house.auth.accounts.get(made.id)
 
 
-async def test_fields_that_the_class_does_not_know_any_more_are_kept(sqlite_url):
+async def test_stored_fields_that_the_class_no_longer_has_are_kept(sqlite_url):
     async with installation(sqlite_url, profile=AsStruct) as house:
         await register(house, {"nickname": "ada"})
         await house.ambient.database.execute(
@@ -148,20 +149,20 @@ async def test_a_stored_profile_that_no_longer_fits_is_reported_and_never_a_500(
         assert "nickname" in account.profile_problem
 
 
-async def test_it_is_bounded(sqlite_url):
+async def test_the_size_of_a_profile_is_limited(sqlite_url):
     async with installation(sqlite_url, profile=AsStruct) as house:
         answer = await register(house, {"tags": ["x" * 9000]})
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body")
         assert "8192" in answer.text
 
 
-async def test_accounts_from_before_the_class_have_its_defaults(sqlite_url):
+async def test_accounts_older_than_the_class_have_its_defaults(sqlite_url):
     async with installation(sqlite_url, profile=AsModel) as house:
         ada = await house.person()
         assert (await house.auth.accounts.get(ada.id)).profile == AsModel()
 
 
-async def test_without_a_class_unknown_fields_are_refused_and_there_is_nothing_to_change(sqlite_url):
+async def test_without_a_class_profiles_are_refused_and_cannot_be_changed(sqlite_url):
     async with installation(sqlite_url) as house:
         assert (await register(house, {"nickname": "ada"})).status_code == 422
         await register(house)
@@ -172,7 +173,7 @@ async def test_without_a_class_unknown_fields_are_refused_and_there_is_nothing_t
             await house.auth.accounts.update("acc_x", profile={})
 
 
-def test_openapi_describes_it():
+def test_openapi_describes_the_profile():
     document = Ostiary(profile=AsStruct, environ={}, config=None).openapi()
     schemas = document["components"]["schemas"]
     assert set(schemas["ProfileFields"]["properties"]) == {"nickname", "tags"}
@@ -182,7 +183,7 @@ def test_openapi_describes_it():
     assert set(schemas["AsStruct"]["properties"]) == {"nickname", "tags", "plan"}
 
 
-def test_a_class_that_cannot_be_one_is_refused_at_once():
+def test_an_unsuitable_profile_class_is_refused_at_once():
     class Renamed(msgspec.Struct, rename="camel"):
         first_name: str = ""
 

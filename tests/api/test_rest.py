@@ -29,7 +29,7 @@ async def test_sessions_are_listed_newest_first_and_ended_one_by_one_or_all(data
         assert not await house.is_let_in(second.access)
 
 
-async def test_an_owner_ends_their_own_session_and_nobody_elses(database_url):
+async def test_an_account_can_end_only_its_own_sessions(database_url):
     async with installation(database_url) as house:
         ada, grace = await house.person(), await house.person("grace@example.com")
         tokens = await house.session(ada)
@@ -43,7 +43,7 @@ async def test_an_owner_ends_their_own_session_and_nobody_elses(database_url):
             await house.auth.acting_as(by(grace)).sessions.list(ada.id)
 
 
-async def test_everybody_is_signed_out_by_one_call(database_url):
+async def test_one_call_signs_everybody_out(database_url):
     async with installation(database_url) as house:
         people = [await house.session(await house.person(f"p{number}@example.com")) for number in range(3)]
         await house.auth.sessions.end_everybodys()
@@ -74,7 +74,7 @@ async def test_roles_are_listed_with_their_permissions(database_url):
         assert "users:write" in roles["admin"]
 
 
-async def test_a_client_is_created_rotated_and_deleted_and_its_secret_is_in_no_repr(database_url):
+async def test_a_client_is_created_rotated_and_deleted_and_no_repr_contains_its_secret(database_url):
     async with installation(database_url) as house:
         made = await house.auth.clients.create(name="orders", resources=["https://orders.example.com"])
         assert made.secret not in repr(made)
@@ -131,7 +131,7 @@ async def test_audit_events_are_read_page_by_page_without_a_gap(database_url):
                 await house.auth.audit.events(after=nonsense)
 
 
-async def test_owners_read_their_own_events_and_nobody_elses(sqlite_url):
+async def test_an_account_can_read_only_its_own_events(sqlite_url):
     async with installation(sqlite_url) as house:
         ada, grace = await house.person(), await house.person("grace@example.com")
         await house.login()
@@ -143,8 +143,8 @@ async def test_owners_read_their_own_events_and_nobody_elses(sqlite_url):
 
 
 @pytest.mark.parametrize("nonsense", ["", "x", "\x00", "acc_\x00", "\ud800", "é" * 1000, "'; drop table accounts"])
-async def test_an_id_from_a_caller_can_be_any_text_and_is_not_found(database_url, nonsense):
-    """An application passes on what stands in its path: that must never be a 500."""
+async def test_an_id_that_is_any_text_is_not_found(database_url, nonsense):
+    """An application passes on ids from its URL paths. They must never cause a 500."""
     async with installation(database_url) as house:
         auth = house.auth
         for attempt in (
@@ -165,13 +165,13 @@ async def test_an_id_from_a_caller_can_be_any_text_and_is_not_found(database_url
                 await attempt
 
 
-async def test_a_time_without_zone_is_refused(sqlite_url):
+async def test_a_time_without_a_time_zone_is_refused(sqlite_url):
     async with installation(sqlite_url) as house:
         with pytest.raises(ValueError, match="time zone"):
             await house.auth.audit.events(since=datetime(2027, 1, 1))  # noqa: DTZ001
 
 
-async def test_a_page_goes_on_after_an_address_whose_key_is_another_text(database_url):
+async def test_a_page_continues_after_an_address_that_differs_from_its_key(database_url):
     async with installation(database_url) as house:
         for name in ("STRASSE@EXAMPLE.com", "strasze@bücher.example", "zebra@example.com"):
             await house.person(name)

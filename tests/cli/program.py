@@ -1,4 +1,4 @@
-"""The installed program as a user has it: a process of its own, in a folder of its own, with no setting but its own."""
+"""Runs the installed program as a user would: in its own process and folder, with only the given settings."""
 
 import contextlib
 import io
@@ -19,13 +19,13 @@ from ostiary import cli
 PROGRAM = Path(sys.executable).with_name("ostiary")
 
 PATIENCE = 20.0
-"""Seconds for anything: the machine may be busy."""
+"""Timeout in seconds for any step: the machine may be busy."""
 
 PASSWORD = "violet-anchor-drifts-73"
 
 
 def run(*arguments, folder, stdin="", environ=None):
-    """Runs one command to its end."""
+    """Runs one command and waits until it exits."""
     return subprocess.run(
         [PROGRAM, *map(str, arguments)],
         cwd=folder,
@@ -39,7 +39,7 @@ def run(*arguments, folder, stdin="", environ=None):
 
 
 def call(*arguments, folder, stdin="", environ=None):
-    """The same in this process, without the time that Python takes to start."""
+    """Runs one command in this process, which saves the time that Python needs to start."""
     streams = {name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdout", "stderr")}
     streams["stdin"] = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
     with (
@@ -54,7 +54,7 @@ def call(*arguments, folder, stdin="", environ=None):
 
 def environment(settings=None):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OSTIARY_")}
-    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling everything at each start would take most of the time
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling at each start would take most of the time
     return {**kept, "NO_COLOR": "1", **(settings or {})}
 
 
@@ -65,7 +65,7 @@ def free_port():
 
 
 class Served:
-    """`ostiary serve`, from the moment its screen is there; `ready` waits until it answers."""
+    """A running `ostiary serve`. The constructor waits for its first output, and `ready` waits until it answers."""
 
     command: tuple[object, ...] = (PROGRAM, "serve")
     ready_path = "/readyz"
@@ -96,7 +96,7 @@ class Served:
             if self.process.poll() is None:
                 self.end()
         finally:
-            # also where the test fails because they do not end: nothing of a test outlives it
+            # even if the test fails because the processes do not stop: no process may outlive its test
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(PATIENCE)
@@ -123,12 +123,12 @@ class Served:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def end(self, number=signal.SIGTERM):
-        """Ends it as a container engine would, and returns the exit code."""
+        """Stops it as a container engine would, and returns the exit code."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
     def interrupt(self):
-        """Ctrl-C: the terminal sends it to the parent and to the workers."""
+        """Sends Ctrl-C as a terminal does, to the parent and the workers."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(PATIENCE)
 
@@ -141,7 +141,7 @@ class Served:
 
 
 class Caller:
-    """Somebody who signs in, and remembers what must never be seen in an output."""
+    """A user who signs in, and remembers the secrets that no output may contain."""
 
     def __init__(self, client, email, password=PASSWORD):
         self.client = client
@@ -185,12 +185,12 @@ def _target(descriptor):
 
 
 def _content(file):
-    # pread: the offset is shared with the process that writes
+    # pread, because the offset is shared with the writing process
     return os.pread(file.fileno(), 10**7, 0).decode()
 
 
 def _wait_for(condition):
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "it takes too long"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""An address is an IP address, and says how this machine reaches it."""
+"""An address must be an IP address, and it has a URL that works on this machine."""
 
 import pytest
 
@@ -17,12 +17,12 @@ from ostiary.errors import ConfigurationError
         ("::", "[::]:80", "http://[::1]:80", "http://[::1]:80"),
     ],
 )
-def test_it_is_written_as_urls_have_it(host, text, url, loopback_url):
+def test_an_address_is_formatted_for_urls(host, text, url, loopback_url):
     address = Address.parse(host, 80)
     assert (str(address), address.url, address.loopback_url) == (text, url, loopback_url)
 
 
 @pytest.mark.parametrize("host", ["", "auth.example.com", "127.1", "1.2.3.4\nx", "[::1]"])
-def test_names_and_half_addresses_are_refused(host):
+def test_host_names_and_incomplete_addresses_are_refused(host):
     with pytest.raises(ConfigurationError, match="must be an IP address"):
         Address.parse(host, 80)

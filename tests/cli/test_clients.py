@@ -1,4 +1,4 @@
-"""`ostiary clients …`: a service gets its secret, and asks a server that runs, over the network."""
+"""`ostiary clients …`: a service client gets a secret and uses it to call a running server over the network."""
 
 import http.client
 import json
@@ -32,7 +32,7 @@ def made(tmp_path):
 
 
 def clients(folder, *arguments, code=0):
-    """What a `clients` command answers as JSON, or its reason on stderr."""
+    """Runs a `clients` command and returns its JSON output, or the reason on stderr if it is refused."""
     done = call("clients", *arguments, "--json", folder=folder)
     assert done.returncode == code, done.stderr
     if code:
@@ -45,7 +45,7 @@ def clients(folder, *arguments, code=0):
 
 
 def post(server, path, body, **headers):
-    """What curl sends with ``--data``: nothing but these bytes and headers."""
+    """Sends exactly these bytes and headers, as curl does with ``--data``."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
         sent = {"content-type": "application/x-www-form-urlencoded", **headers}
         connection.request("POST", path, body, sent)
@@ -66,8 +66,8 @@ def signed_in(server, email, **fields):
     return answer.json()
 
 
-def test_a_service_asks_about_the_tokens_for_it(folder, server):
-    """The whole way: made by an operator while the server runs, asked by a form, in the header and in the body."""
+def test_a_service_introspects_tokens_for_its_own_resource_only(folder, server):
+    """End to end: an operator creates a client while the server runs. It authenticates by header and by body."""
     client = json.loads(run("clients", "create", "orders", "--resource", ORDERS, "--json", folder=folder).stdout)
     token = signed_in(server, "ada@example.com", resource=ORDERS)["access_token"]
     status, told, headers = post(server, "/auth/introspect", f"token={token}", **basic(client))
@@ -78,7 +78,7 @@ def test_a_service_asks_about_the_tokens_for_it(folder, server):
     assert post(server, "/auth/introspect", f"token={own}", **basic(client))[:2] == (200, {"active": False})
 
 
-def test_o07_o21_what_a_running_server_refuses(folder, server):
+def test_o07_o21_a_running_server_refuses_invalid_introspection_requests(folder, server):
     client = clients(folder, "create", "stock", "--resource", "https://stock.example.com")
     refused = [
         (401, "invalid_client", "token=x", {}),
@@ -97,7 +97,7 @@ def test_o07_o21_what_a_running_server_refuses(folder, server):
     assert post(server, f"/auth/introspect{query}", "token=x")[0] == 401
 
 
-def test_a_secret_is_replaced_and_a_client_removed_at_once(folder, server):
+def test_rotating_a_secret_and_deleting_a_client_take_effect_at_once(folder, server):
     client = clients(folder, "create", "billing")
     ask = ("/auth/introspect", "token=x")
     assert post(server, *ask, **basic(client))[0] == 200
@@ -109,7 +109,7 @@ def test_a_secret_is_replaced_and_a_client_removed_at_once(folder, server):
     assert post(server, *ask, **basic(renewed))[0] == 401
 
 
-def test_tokens_for_a_resource_are_to_be_had_as_long_as_a_client_stands_for_it(folder, server):
+def test_tokens_for_a_resource_are_refused_once_its_client_is_deleted(folder, server):
     clients(folder, "create", "reports", "--resource", "https://reports.example.com")
     wanted = {"resource": "https://reports.example.com"}
     tokens = signed_in(server, "cy@example.com", **wanted)
@@ -119,7 +119,7 @@ def test_tokens_for_a_resource_are_to_be_had_as_long_as_a_client_stands_for_it(f
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_target")
 
 
-def test_the_secret_is_shown_once_and_nowhere_else(made):
+def test_the_secret_is_shown_only_once_and_not_stored(made):
     done = call("clients", "create", "orders", "--resource", ORDERS, folder=made)
     shown = dict(line.split(None, 1) for line in done.stdout.splitlines()[:4])
     assert (shown["name"], shown["resources"]) == ("orders", ORDERS)
@@ -131,7 +131,7 @@ def test_the_secret_is_shown_once_and_nowhere_else(made):
         assert shown["secret"] not in "\n".join(map(str, database.iterdump()))
 
 
-def test_the_list_is_by_name(made):
+def test_the_list_is_sorted_by_name(made):
     assert clients(made, "list") == {"clients": []}
     for name, *resources in (("orders", ORDERS, "http://127.0.0.1:9000"), ("billing",)):
         clients(made, "create", name, *(part for each in resources for part in ("--resource", each)))
@@ -164,7 +164,7 @@ def test_the_list_is_by_name(made):
         (("delete", ""), "there is no client"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_that_says_why(made, arguments, words):
+def test_a_refused_command_prints_one_line_with_the_reason(made, arguments, words):
     clients(made, "create", "orders")
     before = clients(made, "list")
     reason = clients(made, *arguments, code=1)
@@ -173,6 +173,6 @@ def test_what_cannot_be_done_is_one_line_that_says_why(made, arguments, words):
     assert clients(made, "list") == before
 
 
-def test_without_an_installation_none_is_made(tmp_path):
+def test_without_an_installation_the_command_is_refused_and_creates_none(tmp_path):
     assert "there is no database" in clients(tmp_path, "create", "orders", code=2)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""`ostiary doctor` shows every setting and what is wrong with it, shows no secret, and changes nothing."""
+"""`ostiary doctor` shows every setting and its problem, shows no secret, and changes nothing."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from tests.cli.program import call, free_port, run
 
 
 def doctor(folder, *arguments, environ=None):
-    """The exit code, the settings by name, the checks by name."""
+    """Returns the exit code, the settings by name and the checks by name."""
     done = call("doctor", "--json", *arguments, folder=folder, environ=environ)
     assert done.stderr == ""
     said = json.loads(done.stdout)
@@ -26,16 +26,16 @@ def doctor(folder, *arguments, environ=None):
     )
 
 
-def test_a_new_folder_is_sound_and_stays_empty(tmp_path):
+def test_a_new_folder_is_healthy_and_stays_empty(tmp_path):
     code, settings, checks = doctor(tmp_path)
     assert code == 0
     assert list(settings) == [each.name for section in (Settings, *stated(enabled())) for each in section.settings()]
     assert {finding["source"] for finding in settings.values()} == {"default"}
-    assert "made at the first start" in checks["database"]["detail"]
+    assert "will be created at the first start" in checks["database"]["detail"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_setting_says_where_it_came_from(tmp_path):
+def test_every_setting_shows_its_source(tmp_path):
     (tmp_path / "ostiary.toml").write_text(
         '[tokens]\naccess_lifetime = 600\n[web]\nbody_limit = 2048\ntrusted_proxies = ["10.0.0.0/8"]'
     )
@@ -59,7 +59,7 @@ def test_every_setting_says_where_it_came_from(tmp_path):
     assert said["mail.smtp"] == ("hidden", "OSTIARY_MAIL_SMTP_FILE")
 
 
-def test_settings_of_sessions_and_revocation_are_shown_in_words(tmp_path):
+def test_settings_of_sessions_and_revocation_are_shown_as_text(tmp_path):
     environ = {
         "OSTIARY_SESSIONS_LIMIT_POLICY": "refuse",
         "OSTIARY_TOKENS_RESOURCES": "https://orders.example.com https://stock.example.com",
@@ -93,7 +93,7 @@ A_RESOURCE = "A resource must be an https URL without user, query and fragment. 
         ("revocations.policy", "open", "must be refuse or serve, not 'open'"),
     ],
 )
-def test_what_is_wrong_with_one_of_them_is_told_at_its_place(tmp_path, name, value, problem):
+def test_an_invalid_value_is_reported_at_its_setting(tmp_path, name, value, problem):
     variable = f"OSTIARY_{name.replace('.', '_').upper()}"
     code, settings, checks = doctor(tmp_path, environ={variable: value})
     assert (code, checks["settings"]["ok"]) == (1, False)
@@ -102,7 +102,7 @@ def test_what_is_wrong_with_one_of_them_is_told_at_its_place(tmp_path, name, val
     assert checks["settings"]["detail"] == f"{variable}: {name} {problem}"
 
 
-def test_everything_wrong_is_shown_at_once(tmp_path):
+def test_all_problems_are_shown_at_once(tmp_path):
     (tmp_path / "ostiary.toml").write_text('prefix = "no slash"\nisuer = "https://auth.example.com"')
     environ = {"OSTIARY_TOKENS_ACCESS_LIFETIME": "soon", "OSTIARY_HASHING_MEMORY": "1", "OSTIARY_TYPO": "1"}
     code, settings, checks = doctor(tmp_path, "--config", "ostiary.toml", environ=environ)
@@ -115,7 +115,7 @@ def test_everything_wrong_is_shown_at_once(tmp_path):
     assert checks["settings"]["ok"] is False
 
 
-def test_an_unknown_variable_alone_is_wrong(tmp_path):
+def test_an_unknown_variable_alone_is_a_problem(tmp_path):
     code, settings, checks = doctor(tmp_path, environ={"OSTIARY_ISUER": "https://auth.example.com"})
     assert code == 1
     assert (settings["OSTIARY_ISUER"]["source"], checks["settings"]["ok"]) == ("OSTIARY_ISUER", False)
@@ -131,7 +131,7 @@ def test_no_secret_is_shown(tmp_path):
         "OSTIARY_DATABASE": f"postgresql://user:{hidden}@127.0.0.1:{free_port()}/auth?password={hidden}",
         "OSTIARY_SECRETS": hidden,
     }
-    # with a mistake in another setting each is shown as it was given: what hides it then is another place
+    # a mistake in another setting shows each value as it was given, and a different place in the code hides it
     for mistake in ({}, {"OSTIARY_TOKENS_ACCESS_LIFETIME": "soon"}):
         for arguments in ((), ("--json",)):
             done = call("doctor", *arguments, folder=tmp_path, environ=environ | mistake)
@@ -140,7 +140,7 @@ def test_no_secret_is_shown(tmp_path):
             assert "OSTIARY_SECRET" in done.stdout
 
 
-def test_what_the_settings_name_is_tried(tmp_path):
+def test_the_files_and_servers_in_the_settings_are_checked(tmp_path):
     assert call("migrate", folder=tmp_path).returncode == 0
     with socket.create_server(("127.0.0.1", 0)) as mail:
         smtp = f"smtp://127.0.0.1:{mail.getsockname()[1]}"
@@ -156,8 +156,8 @@ def test_what_the_settings_name_is_tried(tmp_path):
     assert "Connection refused" in checks["mail"]["detail"]
 
 
-def test_another_secret_than_the_databases_is_wrong(tmp_path):
-    """It is sound by itself, and `serve` refuses it."""
+def test_a_secret_that_did_not_seal_the_keys_is_a_problem(tmp_path):
+    """The secret itself is valid, but `serve` refuses to start with it."""
     assert call("keys", "list", folder=made(tmp_path)).returncode == 0
     code, _, checks = doctor(tmp_path)
     assert (code, checks["keys"]["ok"]) == (0, True)
@@ -167,14 +167,14 @@ def test_another_secret_than_the_databases_is_wrong(tmp_path):
 
 
 @pytest.mark.parametrize("existing", [False, True])
-def test_a_folder_that_cannot_be_written_is_wrong(tmp_path, existing):
+def test_a_folder_that_is_not_writable_is_a_problem(tmp_path, existing):
     if existing:
         made(tmp_path)
     tmp_path.chmod(0o555)
     with as_nobody():
         code, _, checks = doctor(tmp_path)
     assert code == 1
-    assert checks["database"] == {"name": "database", "ok": False, "detail": "the folder . cannot be written"}
+    assert checks["database"] == {"name": "database", "ok": False, "detail": "the folder . is not writable"}
 
 
 def made(folder):
@@ -184,7 +184,7 @@ def made(folder):
 
 @contextlib.contextmanager
 def as_nobody():
-    """No mode stops root: the real user, whom access(2) asks about, is another within."""
+    """Changes the real user, which access(2) checks: file modes do not restrict root."""
     root = os.getuid() == 0
     if root:
         os.setreuid(65534, -1)
@@ -195,7 +195,7 @@ def as_nobody():
             os.setreuid(0, -1)
 
 
-def test_production_without_trusted_proxies_is_told_of(tmp_path):
+def test_production_without_trusted_proxies_is_mentioned(tmp_path):
     production = {
         "OSTIARY_PRODUCTION": "true",
         "OSTIARY_ISSUER": "https://auth.example.com",
@@ -207,21 +207,21 @@ def test_production_without_trusted_proxies_is_told_of(tmp_path):
     assert checks["proxies"] == {
         "name": "proxies",
         "ok": True,
-        "detail": "web.trusted_proxies is empty: behind a proxy all callers count as one source for limits",
+        "detail": "web.trusted_proxies is empty: behind a proxy, all callers share the same rate limits",
     }
     _, _, checks = doctor(tmp_path, environ=production | {"OSTIARY_WEB_TRUSTED_PROXIES": "10.0.0.0/8"})
     assert "proxies" not in checks
 
 
 @pytest.mark.parametrize("url", ["mysql://127.0.0.1/auth", "sqlite:///nowhere/at/all.db", "postgresql://127.0.0.1:9/x"])
-def test_a_database_that_is_not_there(tmp_path, url):
+def test_a_missing_or_unsupported_database_is_a_problem(tmp_path, url):
     code, _, checks = doctor(tmp_path, "--database", url)
     assert code == 1
     assert not all(check["ok"] for check in checks.values())
 
 
-def test_people_read_a_table(tmp_path):
+def test_without_json_it_prints_a_table(tmp_path):
     done = run("doctor", folder=tmp_path, environ={"OSTIARY_TOKENS_ACCESS_LIFETIME": "1"})
     assert done.returncode == 1
     assert "tokens.access_lifetime must be between 10 and 86400, not 1" in done.stdout
-    assert done.stdout.endswith("Something is wrong: see above.\n")
+    assert done.stdout.endswith("There are problems. See above.\n")

@@ -1,4 +1,4 @@
-"""docs/first-hour.md is run as it stands, by a shell, against a server that has just been started."""
+"""A shell runs the commands of docs/first-hour.md unchanged, against a new server."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from tests.cli.program import PATIENCE, Served, environment
 
 PAGE = Path(__file__).parents[2] / "docs/first-hour.md"
 
-# What the page uses of curl, for machines that have none.
+# The parts of curl that the page uses, for machines without curl.
 CURL = f"""#!{sys.executable}
 import argparse
 import httpx
@@ -32,7 +32,7 @@ print(asked.w.replace("%{{http_code}}", str(answer.status_code)).replace("\\\\n"
 """
 
 
-def test_the_page_works_as_it_stands(tmp_path):
+def test_the_commands_on_the_page_work_unchanged(tmp_path):
     script = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
     curl = tmp_path / "bin" / "curl"
     curl.parent.mkdir()

@@ -1,4 +1,4 @@
-"""A library that is not ours verifies our access tokens by what the server publishes."""
+"""A third-party library verifies our access tokens with the keys that the server publishes."""
 
 import jwt
 import pytest

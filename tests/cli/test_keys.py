@@ -1,4 +1,4 @@
-"""`ostiary keys …` shows public keys and never a private one, and changes them by the verbs that the server uses."""
+"""`ostiary keys …` shows only public keys, and manages keys with the same code as the server."""
 
 import json
 
@@ -13,7 +13,7 @@ def test_the_listed_key_is_the_published_one(tmp_path):
     published = json.loads(run("keys", "jwks", folder=tmp_path).stdout)["keys"]
     listed = json.loads(call("keys", "list", "--json", folder=tmp_path).stdout)["keys"]
     assert [(key["kid"], key["alg"], key["state"]) for key in listed] == [(published[0]["kid"], "ES256", "current")]
-    assert VerifyingKey.from_jwk(published[0]).kid == listed[0]["kid"]  # it refuses private members
+    assert VerifyingKey.from_jwk(published[0]).kid == listed[0]["kid"]  # from_jwk refuses private members
     assert listed[0]["created_at"].endswith("Z")
     assert listed[0]["kid"] in call("keys", "list", folder=tmp_path).stdout
 
@@ -36,7 +36,7 @@ def test_rotating_publishes_the_next_key_and_says_when_it_signs(tmp_path):
     assert {key["kid"] for key in published} == {current, told["kid"]}
 
 
-def test_revoking_the_current_key_names_the_one_that_signs_instead(tmp_path):
+def test_revoking_the_current_key_names_its_successor(tmp_path):
     assert call("migrate", folder=tmp_path).returncode == 0
     current = json.loads(call("keys", "jwks", folder=tmp_path).stdout)["keys"][0]["kid"]
     told = json.loads(call("keys", "revoke", current, "--json", folder=tmp_path).stdout)
@@ -46,8 +46,8 @@ def test_revoking_the_current_key_names_the_one_that_signs_instead(tmp_path):
     assert [key["kid"] for key in published] == [told["successor"]]
 
 
-def test_revoking_all_leaves_one_that_is_new(tmp_path):
-    """Also the one that waits, and the one that signs no more: whoever knows the master secret has read them all."""
+def test_revoking_all_keys_leaves_only_a_new_one(tmp_path):
+    """The next and the retired keys are revoked too, because anyone with the master secret can have read them."""
     assert call("migrate", folder=tmp_path).returncode == 0
     assert call("keys", "rotate", folder=tmp_path).returncode == 0
     before = keys(tmp_path)
@@ -70,7 +70,7 @@ def test_a_mistyped_revocation_revokes_nothing(tmp_path, mistyped):
 
 
 @pytest.mark.parametrize("kid", ["nope", "-nope", "", "\x1b[31m"])
-def test_what_is_no_key_is_refused_in_one_line(tmp_path, kid):
+def test_an_unknown_key_is_refused_with_one_line(tmp_path, kid):
     assert call("migrate", folder=tmp_path).returncode == 0
     done = call("keys", "revoke", kid, folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
@@ -78,7 +78,7 @@ def test_what_is_no_key_is_refused_in_one_line(tmp_path, kid):
     assert "\x1b" not in done.stderr
 
 
-def test_rewrapping_moves_everything_to_the_new_secret(tmp_path):
+def test_rewrap_seals_everything_with_the_new_secret(tmp_path):
     old, new = "x2Yb7uXG0vq0O1Y5c7bZzq0J6m5wq1n8m3r9t4k2p6s", "Hq8vN2rT6wZ0bC4dF7gJ9kL1mP3sU5xY8aE2iO6qR4t"
     first = call("migrate", folder=tmp_path, environ={"OSTIARY_SECRET": old})
     assert first.returncode == 0
@@ -87,7 +87,7 @@ def test_rewrapping_moves_everything_to_the_new_secret(tmp_path):
     assert json.loads(call("keys", "rewrap", "--json", folder=tmp_path, environ=both).stdout) == {
         "rewrapped": {"tokens": 1, "totp": 0}
     }
-    assert "tokens: 0 sealed anew" in call("keys", "rewrap", folder=tmp_path, environ=both).stdout
+    assert "tokens: 0 sealed again" in call("keys", "rewrap", folder=tmp_path, environ=both).stdout
     assert call("keys", "jwks", folder=tmp_path, environ={"OSTIARY_SECRET": new}).returncode == 0
     refused = call("keys", "jwks", folder=tmp_path, environ={"OSTIARY_SECRET": old})
     assert refused.returncode == 2
@@ -95,7 +95,7 @@ def test_rewrapping_moves_everything_to_the_new_secret(tmp_path):
     assert refused.stderr.count("\n") == 1
 
 
-def test_the_help_of_rewrap_knows_of_several_servers(tmp_path):
-    """With the new secret first on one of them, the others could not read what it seals."""
+def test_the_help_of_rewrap_covers_several_servers(tmp_path):
+    """If one server had the new secret first, the others could not unseal what it seals."""
     said = " ".join(call("keys", "rewrap", "--help", folder=tmp_path).stdout.split())
     assert "With several servers, first put the new secret after the old one" in said

@@ -1,4 +1,4 @@
-"""`ostiary openapi` prints what the server would answer, and needs no database for it."""
+"""`ostiary openapi` prints the server's OpenAPI document without a database."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is printed cannot drive a terminal, and URLs lose their passwords."""
+"""Output contains no terminal escapes, and passwords in URLs are hidden."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from ostiary.cli.output import print_json, print_table, visible, without_passwor
 HOSTILE = "\x1b[2J\r\n\u2028\u202e\x9b[31m\udcff\x00[red]x"
 
 
-def test_controls_are_spelt_out(capsys):
+def test_control_characters_are_escaped(capsys):
     assert visible(HOSTILE).isascii()
     assert visible("größe ✓") == "größe ✓"
     print_table(("name",), [(HOSTILE,)])
@@ -37,5 +37,5 @@ def test_json_is_one_line_of_ascii(capsys):
         ("sqlite:///ostiary.db", "sqlite:///ostiary.db"),
     ],
 )
-def test_a_url_loses_its_password(url, shown):
+def test_a_password_in_a_url_is_hidden(url, shown):
     assert without_password(url) == shown

@@ -1,4 +1,4 @@
-"""A password is read from stdin or typed twice, and never taken from the arguments."""
+"""A password is read from stdin or typed twice. It is never taken from the arguments."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.cli.program import PASSWORD, PATIENCE, PROGRAM, call, environment, ru
 
 
 def typed(folder, *lines):
-    """`users create` at a terminal where somebody types ``lines``. Returns its exit code and all that was seen."""
+    """Runs `users create` at a terminal, types ``lines``, and returns the exit code and everything displayed."""
     ours, theirs = pty.openpty()
     try:
         process = subprocess.Popen(
@@ -39,7 +39,7 @@ def typed(folder, *lines):
     return code, seen
 
 
-def test_it_is_typed_twice_and_not_shown(tmp_path):
+def test_a_password_is_typed_twice_and_not_displayed(tmp_path):
     assert call("migrate", folder=tmp_path).returncode == 0
     code, seen = typed(tmp_path, PASSWORD, PASSWORD)
     assert code == 0
@@ -47,7 +47,7 @@ def test_it_is_typed_twice_and_not_shown(tmp_path):
     assert PASSWORD not in seen
 
 
-def test_two_that_differ_make_no_account(tmp_path):
+def test_two_different_passwords_create_no_account(tmp_path):
     assert call("migrate", folder=tmp_path).returncode == 0
     code, seen = typed(tmp_path, PASSWORD, PASSWORD + "!")
     assert code == 2
@@ -63,7 +63,7 @@ def test_two_that_differ_make_no_account(tmp_path):
         (["ada@example.com", "--password", PASSWORD], "Unknown option"),
     ],
 )
-def test_without_a_terminal_it_comes_from_stdin_only(tmp_path, arguments, said):
+def test_without_a_terminal_the_password_is_read_from_stdin_only(tmp_path, arguments, said):
     assert call("migrate", folder=tmp_path).returncode == 0
     done = run("users", "create", *arguments, folder=tmp_path)
     assert done.returncode == 2
@@ -72,7 +72,7 @@ def test_without_a_terminal_it_comes_from_stdin_only(tmp_path, arguments, said):
     assert json.loads(call("users", "list", "--json", folder=tmp_path).stdout)["users"] == []
 
 
-def test_the_first_ctrl_c_at_the_prompt_ends_the_command_and_nothing_is_written(tmp_path):
+def test_one_ctrl_c_at_the_prompt_stops_the_command_and_nothing_is_written(tmp_path):
     run("migrate", folder=tmp_path)
     ours, theirs = pty.openpty()
     try:

@@ -1,4 +1,4 @@
-"""With what cannot work, `serve` does not begin: one line, exit code 2, nothing on stdout, nothing written."""
+"""`serve` refuses to start if something cannot work: one line on stderr, exit code 2, no output, no file written."""
 
 import secrets
 
@@ -10,7 +10,7 @@ SECRET = secrets.token_urlsafe(32)
 
 
 def refused(folder, *arguments, environ=None):
-    """The one line of a `serve` that is refused."""
+    """Runs a `serve` that must be refused, and returns its line on stderr."""
     before = contents(folder)
     done = run("serve", "--port", free_port(), *arguments, folder=folder, environ=environ)
     assert (done.returncode, done.stdout) == (2, "")
@@ -24,9 +24,9 @@ def contents(folder):
     return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_a_folder_that_is_not_writable(tmp_path):
     (tmp_path / "file").touch()
-    # below a file, and in /proc: refused to root as well, whom no mode stops
+    # below a file and in /proc, where even root cannot write; file modes do not restrict root
     assert "Not a directory" in refused(tmp_path, "--database", "sqlite:///file/ostiary.db")
     assert "No such file" in refused(tmp_path, "--database", "sqlite:////proc/ostiary.db")
     assert "/proc/ostiary.db" in refused(
@@ -47,7 +47,7 @@ def test_a_database_without_its_secret(tmp_path):
     assert "ostiary.db exists but its secret ostiary.db.secret does not" in refused(tmp_path)
 
 
-def test_a_database_with_anothers_secret(tmp_path):
+def test_a_database_with_the_secret_of_another(tmp_path):
     assert call("migrate", folder=tmp_path).returncode == 0
     assert call("keys", "list", folder=tmp_path).returncode == 0
     assert "sealed with another secret" in refused(tmp_path, environ={"OSTIARY_SECRET": SECRET})
@@ -59,13 +59,13 @@ def test_a_secret_that_others_can_read(tmp_path):
     assert "can be read by others: chmod 600" in refused(tmp_path)
 
 
-def test_a_file_that_is_no_database(tmp_path):
+def test_a_file_that_is_not_a_database(tmp_path):
     (tmp_path / "ostiary.db").write_text("not a database, but long enough to be looked at " * 40)
     line = refused(tmp_path, environ={"OSTIARY_SECRET": SECRET})
     assert "it is not an SQLite database" in line
 
 
-def test_a_database_server_that_is_away(tmp_path):
+def test_an_unreachable_database_server(tmp_path):
     url = f"postgresql://somebody:unmistakable@127.0.0.1:{free_port()}/auth"
     line = refused(tmp_path, "--database", url, environ={"OSTIARY_SECRET": SECRET})
     assert "unmistakable" not in line
@@ -96,10 +96,10 @@ def test_a_toml_file_with_a_mistake(tmp_path, text, said):
     assert said in refused(tmp_path, "--config", "ostiary.toml")
 
 
-def test_a_toml_file_that_is_not_there(tmp_path):
+def test_a_missing_toml_file(tmp_path):
     assert "No such file" in refused(tmp_path, "--config", "ostiary.toml")
 
 
-def test_an_address_that_is_not_ours(tmp_path):
+def test_an_address_of_another_machine_or_a_host_name(tmp_path):
     assert "cannot listen on 192.0.2.1:" in refused(tmp_path, "--host", "192.0.2.1")
     assert "--host must be an IP address" in refused(tmp_path, "--host", "auth.example.com")

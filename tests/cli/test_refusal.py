@@ -1,4 +1,4 @@
-"""Whatever goes wrong is one line on stderr and an exit code that says whose fault it was."""
+"""Every failure is one line on stderr and an exit code that tells a refusal from a command that could not start."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ from tests.cli.program import PROGRAM, environment, run
         ["users", "show", "a@example.com", "\x1b[2J\nostiary: all is well"],
     ],
 )
-def test_a_bad_argument_is_one_line(arguments, capsys):
+def test_a_bad_argument_prints_one_line(arguments, capsys):
     assert cli.run(arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -48,7 +48,7 @@ def test_a_bad_argument_is_one_line(arguments, capsys):
         (NotFound("two\nlines\x1b[31m"), "two lines\\x1b[31m", 1),
     ],
 )
-def test_an_error_is_its_words_and_a_code(problem, line, code):
+def test_an_error_becomes_its_message_and_an_exit_code(problem, line, code):
     assert refusal(problem) == (line, code)
     assert refusal(problem).told(json=False) == f"ostiary: {line}"
     assert json.loads(refusal(problem).told(json=True)) == {"error": line}
@@ -61,18 +61,18 @@ def test_an_error_is_its_words_and_a_code(problem, line, code):
         (["users", "show", "a@example.com", "extra", "more"], "unexpected arguments: extra, more"),
         (
             ["users", "roles", "ada@example.com", "+user", "admin"],
-            "write +admin to give a role and -admin to take it, not 'admin'",
+            "write +admin to add a role or -admin to remove it, not 'admin'",
         ),
     ],
 )
-def test_a_refusal_is_a_line_or_with_json_an_object(arguments, said, capsys):
+def test_a_refusal_prints_a_line_or_a_json_object(arguments, said, capsys):
     assert cli.run(arguments) == 2
     assert capsys.readouterr().err == f"ostiary: {said}\n"
     assert cli.run([*arguments, "--json"]) == 2
     assert json.loads(capsys.readouterr().err) == {"error": said}
 
 
-def test_a_defect_shows_its_place_and_not_its_words():
+def test_a_bug_shows_its_location_and_not_its_message():
     try:
         raise ValueError("hunter2")
     except ValueError as problem:
@@ -92,7 +92,7 @@ def test_help_and_version(tmp_path):
     assert module.stdout == run("--version", folder=tmp_path).stdout
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+def test_a_reader_that_closes_the_pipe_early_is_not_an_error(tmp_path):
     command = f"'{PROGRAM}' openapi | head -c 1"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False

@@ -1,4 +1,4 @@
-"""`ostiary restored`: a backup was put back, and nothing of what it brought along is believed."""
+"""`ostiary restored`: after a restore, no session, token or key from the backup is accepted."""
 
 import json
 import shutil
@@ -13,13 +13,13 @@ DATABASE = "ostiary.db"
 
 
 def back_up(folder):
-    """While it serves, as the sqlite3 program does it."""
+    """Copies the database while it is in use, as the sqlite3 program does."""
     with closing(sqlite3.connect(folder / DATABASE)) as live, closing(sqlite3.connect(folder / "backup.db")) as copy:
         live.backup(copy)
 
 
 def put_back(folder):
-    """The file and nothing beside it: what a WAL holds is of another time."""
+    """Restores the database file alone: the WAL files belong to a later state."""
     for name in ("-wal", "-shm"):
         (folder / f"{DATABASE}{name}").unlink(missing_ok=True)
     shutil.copyfile(folder / "backup.db", folder / DATABASE)
@@ -32,14 +32,14 @@ def told(folder, *arguments):
 
 
 def states(folder):
-    """kid → state."""
+    """Maps each kid to its state."""
     return {key["kid"]: key["state"] for key in told(folder, "keys", "list")["keys"]}
 
 
 @pytest.fixture(scope="module")
 def restored(tmp_path_factory):
-    """A folder in which a backup was put back; who called before the backup and after it; the keys that were revoked
-    since; the port."""
+    """A restored installation: its folder, its port, a caller from before the backup, that caller's tokens from before
+    and after the backup, and the keys that were revoked after it."""
     folder, port = tmp_path_factory.mktemp("restored"), free_port()
     with Served(folder, port=port) as server, server.ready().client() as client:
         caller = Caller(client, "ada@example.com").register()
@@ -54,7 +54,7 @@ def restored(tmp_path_factory):
         lost.append(caller.login())
         Caller(client, "bob@example.com").register()
     put_back(folder)
-    assert sorted(states(folder).values()) == ["current", "next"], "what was revoked is back"
+    assert sorted(states(folder).values()) == ["current", "next"], "the restore brings the revoked keys back"
     return folder, port, caller, [signed_out, *lost], of_the_backup
 
 
@@ -79,14 +79,14 @@ def test_all_tokens_are_refused_and_a_revoked_key_is_not_published(restored):
         assert database.execute("select count(*) from audit_events where type like 'tokens.%'").fetchone() == (0,)
 
 
-def test_people_are_told_in_a_few_lines_and_that_not_all_is_as_it_was(tmp_path):
+def test_without_json_it_prints_a_few_lines_and_warns_of_lost_changes(tmp_path):
     assert call("migrate", folder=tmp_path).returncode == 0
     current = told(tmp_path, "keys", "jwks")["keys"][0]["kid"]
     done = run("restored", folder=tmp_path)
     (successor,) = [kid for kid, state in states(tmp_path).items() if state == "current"]
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "everybody is signed out, and no access token is valid any more",
+        "everybody is signed out, and all access tokens are refused",
         f"revoked {current}",
         f"{successor} signs from now on",
         "0 pending registrations deleted",
@@ -94,7 +94,7 @@ def test_people_are_told_in_a_few_lines_and_that_not_all_is_as_it_was(tmp_path):
     ]
 
 
-def test_without_a_database_it_is_refused_and_makes_none(tmp_path):
+def test_without_a_database_the_command_is_refused_and_creates_none(tmp_path):
     done = call("restored", folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("ostiary: there is no database ostiary.db")
@@ -103,7 +103,7 @@ def test_without_a_database_it_is_refused_and_makes_none(tmp_path):
 
 
 def test_a_backup_of_an_older_version_is_refused_until_it_is_migrated(tmp_path):
-    """It would be migrated by the way, also where the operator has put back the wrong file."""
+    """Otherwise the command would migrate it implicitly, even if the operator restored the wrong file."""
     assert call("migrate", folder=tmp_path).returncode == 0
     with closing(sqlite3.connect(tmp_path / DATABASE)) as database, database:
         database.execute("delete from store_migration where slice = 'store' and number = 2")
@@ -115,7 +115,7 @@ def test_a_backup_of_an_older_version_is_refused_until_it_is_migrated(tmp_path):
     assert call("restored", folder=tmp_path).returncode == 0
 
 
-def test_without_the_secret_of_the_backup_it_is_one_line(tmp_path):
+def test_without_the_secret_of_the_backup_it_prints_one_line(tmp_path):
     assert call("migrate", folder=tmp_path).returncode == 0
     assert call("keys", "list", folder=tmp_path).returncode == 0
     (tmp_path / f"{DATABASE}.secret").unlink()

@@ -1,4 +1,4 @@
-"""What `serve` says at its start: where it listens, what is dangerous about that, and no secret."""
+"""The output of `serve` at its start: the address, a warning if it is dangerous, and no secret."""
 
 import json
 
@@ -18,7 +18,7 @@ PRODUCTION = {
     "production": True,
 }
 MAIL = MailSettings(smtp="smtps://mail")
-ONE_SOURCE = "Warning: web.trusted_proxies is empty: behind a proxy all callers count as one source for limits"
+ONE_SOURCE = "Warning: web.trusted_proxies is empty: behind a proxy, all callers share the same rate limits"
 
 
 def ready(*sections, host="127.0.0.1", **top):
@@ -46,12 +46,12 @@ def test_no_secret_is_shown(production):
         assert "mail.example.com" in shown
 
 
-def test_production_shows_nothing_to_try():
+def test_production_prints_no_commands_to_try():
     assert not any("curl" in line for line in screen(ready(MAIL, **PRODUCTION)))
     assert any("curl" in line for line in screen(ready(MAIL, **PRODUCTION | {"production": False})))
 
 
-def test_the_program_is_named_as_it_can_be_typed(tmp_path, monkeypatch):
+def test_the_screen_shows_a_program_name_that_can_be_typed(tmp_path, monkeypatch):
     own = tmp_path / "a folder" / "ostiary"
     own.parent.mkdir()
     own.touch(mode=0o755)
@@ -63,7 +63,7 @@ def test_the_program_is_named_as_it_can_be_typed(tmp_path, monkeypatch):
     assert program() == "ostiary"
 
 
-def test_what_is_to_try_needs_no_new_curl():
+def test_the_commands_to_try_work_with_an_old_curl():
     assert not any("--json" in line for line in screen(ready()))
 
 
@@ -71,8 +71,8 @@ def test_what_is_to_try_needs_no_new_curl():
     ("top", "proxies", "warned"),
     [(PRODUCTION, (), True), (PRODUCTION, ("10.0.0.0/8",), False), ({}, (), False)],
 )
-def test_production_without_trusted_proxies_is_warned_of(top, proxies, warned):
-    """One caller could use up the limits of all."""
+def test_production_without_trusted_proxies_gets_a_warning(top, proxies, warned):
+    """One caller could use up the rate limits of all."""
     started = ready(MAIL, WebSettings(trusted_proxies=proxies), **top)
     assert (list(screen(started))[-1] == ONE_SOURCE) is warned
     assert (facts(started)["warning"] == ONE_SOURCE) is warned
@@ -88,7 +88,7 @@ def test_production_without_trusted_proxies_is_warned_of(top, proxies, warned):
         ("0.0.0.0", "https://auth.example.com", False),
     ],
 )
-def test_clear_text_beyond_this_machine_is_warned_of(host, issuer, dangerous):
+def test_listening_without_tls_beyond_this_machine_gets_a_warning(host, issuer, dangerous):
     started = ready(host=host, issuer=issuer)
     assert (exposure(started) is not None) is dangerous
     assert list(screen(started))[-1].startswith("Warning: ") is dangerous

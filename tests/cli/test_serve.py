@@ -1,4 +1,4 @@
-"""`ostiary serve` as somebody meets it who tries it for the first time, and as it runs afterwards."""
+"""`ostiary serve` on its first start, while it runs, and when it stops."""
 
 import json
 import shutil
@@ -26,29 +26,29 @@ def server(folder):
 
 @pytest.fixture(scope="module", autouse=True)
 def screen(server):
-    """What it says before anybody has called it: mails are printed too."""
+    """Its output before the first request: mails are printed too."""
     return server.out
 
 
 def test_a_session_from_registration_to_logout(server):
     with server.client() as client:
-        somebody = Caller(client, "ada@example.com").register()
-        tokens = somebody.login()
-        me = somebody.me(tokens)
+        caller = Caller(client, "ada@example.com").register()
+        tokens = caller.login()
+        me = caller.me(tokens)
         assert (me.status_code, me.json()["account"]["email"]) == (200, "ada@example.com")
-        tokens = somebody.refresh(tokens)
-        assert somebody.me(tokens).status_code == 200
+        tokens = caller.refresh(tokens)
+        assert caller.me(tokens).status_code == 200
         logout = client.post("/auth/logout", headers={"authorization": f"Bearer {tokens['access_token']}"}, json={})
         assert logout.status_code == 204
-        assert somebody.me(tokens).status_code == 401
+        assert caller.me(tokens).status_code == 401
 
 
-def test_the_screen_says_what_was_made_and_fits_into_a_terminal(server, screen):
+def test_the_screen_shows_what_was_created_and_fits_into_a_terminal(server, screen):
     rows = sum(-(-max(len(line), 1) // 80) for line in screen.splitlines())
     assert rows <= 24
     for said in (
-        "ostiary.db (made now)",
-        "ostiary.db.secret, mode 0600 (made now",
+        "ostiary.db (created)",
+        "ostiary.db.secret, mode 0600 (created",
         f"issuer     {server.url}",
         "not sent (set OSTIARY_MAIL_SMTP)",
         "ES256",
@@ -57,7 +57,7 @@ def test_the_screen_says_what_was_made_and_fits_into_a_terminal(server, screen):
         assert said in screen
 
 
-def test_its_files_are_its_owners_alone(server, folder):
+def test_only_the_owner_can_access_the_files(server, folder):
     assert {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}.keys() >= {
         "ostiary.db",
         "ostiary.db.secret",
@@ -65,12 +65,12 @@ def test_its_files_are_its_owners_alone(server, folder):
     assert {file.stat().st_mode & 0o077 for file in folder.iterdir()} == {0}
 
 
-def test_the_document_it_names_is_there(server):
+def test_the_openapi_document_on_the_screen_exists(server):
     assert httpx.get(f"{server.url}/auth/openapi.json").json()["openapi"].startswith("3.1")
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
-def test_the_lines_to_try_do_what_they_say(screen):
+def test_the_commands_to_try_work(screen):
     lines = [line.strip() for line in screen.splitlines() if line.startswith(("  ME=", "  curl", "  TOKEN="))]
     assert len(lines) == 4
     done = subprocess.run(["sh", "-ec", "\n".join(lines)], capture_output=True, text=True, check=True)
@@ -78,43 +78,43 @@ def test_the_lines_to_try_do_what_they_say(screen):
     assert json.loads(done.stdout[done.stdout.index("}") + 1 :])["account"]["email"] == "you@example.com"
 
 
-def test_a_used_port_is_one_line(server, tmp_path):
+def test_a_port_in_use_prints_one_line(server, tmp_path):
     refused = run("serve", "--port", server.port, folder=tmp_path)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == f"ostiary: cannot listen on 127.0.0.1:{server.port}: Address already in use\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_starts_again_on_what_it_made(tmp_path):
+def test_a_second_start_uses_the_existing_files(tmp_path):
     port = free_port()
     with Served(tmp_path, port=port) as first, first.ready().client() as client:
-        somebody = Caller(client, "ada@example.com").register()
-        tokens = somebody.login()
+        caller = Caller(client, "ada@example.com").register()
+        tokens = caller.login()
     with Served(tmp_path, port=port) as second, second.ready().client() as client:
-        assert second.out.count("(found)") == 2
-        somebody.client = client
-        assert somebody.me(tokens).status_code == 200
+        assert second.out.count("(existing)") == 2
+        caller.client = client
+        assert caller.me(tokens).status_code == 200
         assert second.end(signal.SIGHUP) == 0
 
 
-def test_json_says_the_same_and_everywhere_is_warned_of(tmp_path):
+def test_json_has_the_same_facts_and_warns_of_listening_on_all_addresses(tmp_path):
     with Served(tmp_path, "--json", "--host", "0.0.0.0") as server:
         facts = json.loads(server.out)
         assert facts["url"] == facts["issuer"] == server.url
         assert facts["database_made"] is facts["secret_made"] is True
-        assert facts["warning"].startswith("Warning: callers of 0.0.0.0:")
-        # before a worker serves: the signal must not be lost; `interrupt` waits for PATIENCE and no longer
+        assert facts["warning"].startswith("Warning: passwords sent to 0.0.0.0:")
+        # no worker serves yet: the signal must not be lost, or `interrupt` times out after PATIENCE
         assert server.interrupt() == 0
 
 
-def test_sigterm_lets_requests_finish(tmp_path):
+def test_after_sigterm_running_requests_finish(tmp_path):
     with Served(tmp_path, environ={"OSTIARY_HASHING_TIME": "30"}) as server, server.ready().client() as client:
         body = {"email": "ada@example.com", "password": PASSWORD}
         answers = []
         request = threading.Thread(target=lambda: answers.append(client.post("/auth/register", json=body)))
         request.start()
         time.sleep(0.25)
-        assert not answers, "the request was too fast to be under way"
+        assert not answers, "the request finished before the signal was sent"
         assert server.end(signal.SIGTERM) == 0
         request.join()
         assert answers[0].status_code == 202
@@ -122,13 +122,13 @@ def test_sigterm_lets_requests_finish(tmp_path):
         assert events == ["server.started", "server.stopped"]
 
 
-def test_workers_end_when_the_parent_is_killed(tmp_path):
+def test_workers_stop_when_the_parent_is_killed(tmp_path):
     with Served(tmp_path) as server:
         server.ready()
         server.end(signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE
         while _listens(server.url):
-            assert time.monotonic() < deadline, "a worker outlives its parent and keeps the port"
+            assert time.monotonic() < deadline, "a worker outlived its parent and kept the port"
             time.sleep(0.05)
 
 

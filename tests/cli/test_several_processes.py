@@ -1,4 +1,4 @@
-"""Rotation and revocation in processes that share nothing but a database: two workers on SQLite, two servers on
+"""Rotation and revocation across processes that share only a database: two workers on SQLite, and two servers on
 PostgreSQL."""
 
 import contextlib
@@ -24,7 +24,8 @@ from ostiary.core.opaque import Purpose, fingerprint
 from tests.cli.program import PATIENCE, Caller, Served, call, sockets
 
 CONNECTIONS = 16
-"""Half of them to each address. That the kernel gives all of so many to one of two workers happens once in 32,768."""
+"""Half of them to each address. The kernel assigns connections to workers at random: all 16 go to the same one of two
+workers once in 32,768 runs."""
 
 SETTINGS = {
     "OSTIARY_SIGN_IN_LIMIT": "1000/second",
@@ -32,14 +33,14 @@ SETTINGS = {
     "OSTIARY_SESSIONS_LIMIT": "1000",
 }
 
-PLAIN = False  # no TLS here, and loading its certificates for each client would take most of the time
+PLAIN = False  # these tests use no TLS, and loading certificates for each client would take most of the time
 
 _numbers = itertools.count(1)
 
 
 @dataclass
 class Nodes:
-    """Processes that serve one installation. ``folder`` and ``environ`` are those of a command that works on it."""
+    """Processes that serve one installation. A command on that installation needs ``folder`` and ``environ``."""
 
     clients: Sequence[httpx.Client]
     folder: Path
@@ -49,7 +50,7 @@ class Nodes:
         return Caller(self.clients[0], f"person{next(_numbers)}@example.com").register()
 
     def statuses(self, tokens: dict[str, Any]) -> set[int]:
-        """What the processes, all that there are, say to an access token."""
+        """The statuses with which all the processes answer an access token."""
         return {me(client, tokens).status_code for client in self.clients}
 
 
@@ -70,7 +71,7 @@ def nodes(request, tmp_path_factory) -> Iterator[Nodes]:
 
 @contextlib.contextmanager
 def on_postgres(server, folder) -> Iterator[dict[str, str]]:
-    """The environment of servers on a database of their own, which is migrated."""
+    """Creates and migrates a database, and yields the environment of its servers."""
     server.start()
     name = f"nodes_{next(_numbers)}"
     environ = {
@@ -88,7 +89,7 @@ def on_postgres(server, folder) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def connected(url: str) -> Iterator[httpx.Client]:
-    """A client with one connection, which it has already."""
+    """A client with one open connection."""
     with httpx.Client(base_url=url, timeout=PATIENCE, verify=PLAIN) as client:
         client.get("/healthz").raise_for_status()
         yield client
@@ -114,10 +115,10 @@ def at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
 
 
 def until(condition: Callable[[], bool]) -> float:
-    """Seconds until it holds."""
+    """Waits until the condition holds, and returns the seconds it took."""
     started = time.monotonic()
     while not condition():
-        assert time.monotonic() - started < PATIENCE, "it takes too long"
+        assert time.monotonic() - started < PATIENCE, "timed out"
         time.sleep(0.005)
     return time.monotonic() - started
 
@@ -126,7 +127,7 @@ def until(condition: Callable[[], bool]) -> float:
 
 
 def test_fifty_refreshes_of_one_token_get_one_successor(nodes):
-    """S02: one family, one child, whichever process answers."""
+    """S02: one family and one successor, no matter which process answers."""
     person = nodes.person()
     first = person.login()
     with contextlib.ExitStack() as stack:
@@ -146,8 +147,8 @@ RACERS = 4
 
 
 @pytest.mark.parametrize("by", ["access_token", "refresh_token"])
-def test_once_logging_out_has_answered_nothing_works_or_is_made_to_work(nodes, by):
-    """S05: while others refresh as fast as they can, on every process, at any moment of theirs."""
+def test_after_logout_no_token_works_and_no_refresh_succeeds(nodes, by):
+    """S05: while others refresh as fast as they can, on every process, and at any stage of a refresh."""
     person = nodes.person()
     renewed = 0
     for number in range(ROUNDS):
@@ -167,11 +168,11 @@ def test_once_logging_out_has_answered_nothing_works_or_is_made_to_work(nodes, b
             assert refresh(client, {"refresh_token": each}).status_code == 401
         until(lambda got=got: all(nodes.statuses(each) == {401} for each in got[-3:]))
         renewed += len(got) - 1
-    assert renewed > ROUNDS, "nobody raced"
+    assert renewed > ROUNDS, "no refresh raced with a logout"
 
 
 def refresh_until_refused(client, tokens) -> list[tuple[float, dict[str, Any] | None]]:
-    """When each refresh began, and what it brought."""
+    """Returns when each refresh began and the tokens that it returned."""
     seen = []
     while not seen or seen[-1][1]:
         asked = time.monotonic()
@@ -212,8 +213,8 @@ STAYS = {"changes the password", "changes roles"}
 
 
 @pytest.mark.parametrize("what", [*BY_ITS_OWNER, *BY_AN_OPERATOR])
-def test_what_one_process_takes_back_all_refuse(nodes, what, record_property):
-    """I7, S09: a command is one more process. How long it took is recorded, and for `bench/revocation.py` to judge."""
+def test_all_processes_refuse_what_one_of_them_revokes(nodes, what, record_property):
+    """I7, S09: a command counts as a process too. The delay is recorded; `bench/revocation.py` judges it."""
     person = nodes.person()
     tokens, bystander = person.login(), nodes.person().login()
     assert nodes.statuses(tokens) == {200}
@@ -222,7 +223,7 @@ def test_what_one_process_takes_back_all_refuse(nodes, what, record_property):
         headers = {"authorization": f"Bearer {tokens['access_token']}"}
         answer = person.client.request(method, path.format(**tokens), json=body, headers=headers)
         assert answer.status_code == 204, answer.text
-        assert me(person.client, tokens).status_code == 401, "at once by the process that did it"
+        assert me(person.client, tokens).status_code == 401, "the process that revoked it must refuse it at once"
     else:
         done = call(*(word.format(email=person.email) for word in BY_AN_OPERATOR[what]), **commanding(nodes))
         assert done.returncode == 0, done.stderr
@@ -232,7 +233,7 @@ def test_what_one_process_takes_back_all_refuse(nodes, what, record_property):
         assert refresh(client, tokens).status_code == (200 if what in STAYS else 401)
 
 
-def test_new_roles_come_with_the_next_refresh_wherever_it_is_asked(nodes):
+def test_the_next_refresh_has_the_new_roles_on_every_process(nodes):
     person = nodes.person()
     tokens = person.login()
     done = call("users", "roles", person.email, "+moderator", **commanding(nodes))
@@ -251,7 +252,7 @@ def commanding(nodes) -> dict[str, Any]:
 
 
 class Embedding(Served):
-    """A service of somebody's own with Ostiary in it. Its route asks no database: what it answers, the feed decides."""
+    """An application with Ostiary embedded. Its route uses no database, so its answer depends on the feed alone."""
 
     command = (sys.executable, "-m", "granian", "--interface", "asgi", "service:app")
     ready_path = "/.well-known/jwks.json"
@@ -279,9 +280,9 @@ async def profile(me: Annotated[Principal, Depends(guard())]) -> str:
 """
 
 
-def test_with_the_feed_cut_tokens_are_refused_with_503_or_served_as_it_is_set(postgres_server, tmp_path):
-    """A process that cannot know what was revoked says so: never with 401, which would sign people out, and it lets
-    nobody in; but where it is set to go on, it does."""
+def test_without_the_feed_tokens_get_503_or_are_served_according_to_the_policy(postgres_server, tmp_path):
+    """Without the feed, a process cannot tell what was revoked. It then answers 503 and lets no request in. It never
+    answers 401, which would sign people out. With the policy ``serve`` it continues to serve."""
     with contextlib.ExitStack() as stack:
         environ = {**stack.enter_context(on_postgres(postgres_server, tmp_path)), "OSTIARY_REVOCATIONS_STALENESS": "1"}
         serves = {**environ, "OSTIARY_REVOCATIONS_POLICY": "serve"}
@@ -302,7 +303,7 @@ def test_with_the_feed_cut_tokens_are_refused_with_503_or_served_as_it_is_set(po
         for _ in range(20):
             time.sleep(0.05)
             assert statuses() == [503, 503, 503, 200]
-        assert [refresh(client, tokens).status_code for client in clients] == [503] * 4, "nor is anything signed"
+        assert [refresh(client, tokens).status_code for client in clients] == [503] * 4, "nothing may be signed either"
 
         postgres_server.start()
         assert set(turns(statuses, to=[200, 200, 200, 200])) <= {200, 503}
@@ -312,14 +313,14 @@ def test_with_the_feed_cut_tokens_are_refused_with_503_or_served_as_it_is_set(po
 
 
 def turns(statuses: Callable[[], list[int]], *, to: list[int]) -> list[int]:
-    """Every status that was seen until they are ``to``."""
+    """Waits until the statuses are ``to``, and returns every status seen until then."""
     seen = []
     until(lambda: seen.append(statuses()) or seen[-1] == to)
     return [status for each in seen for status in each]
 
 
 def until_answered(client, tokens) -> dict[str, Any]:
-    """The feed may be read again before every connection for other things is there again: a caller tries once more."""
+    """Retries on 503: the feed may recover before all other database connections do."""
     answers = []
     until(lambda: answers.append(refresh(client, tokens)) or answers[-1].status_code != 503)
     assert answers[-1].status_code == 200, answers[-1].text
@@ -330,11 +331,11 @@ def until_answered(client, tokens) -> dict[str, Any]:
 
 PEOPLE = 8
 GLANCE, SETTLING = 0.03, 0.5
-"""Seconds. In the latter, whatever does not wait for the frozen process has been answered."""
+"""Seconds. After the second of them, every request that does not wait for the frozen process has its answer."""
 
 
 class Insistent:
-    """Refreshes without end, and tries again with what it has when no answer comes."""
+    """Refreshes in a loop. If no answer arrives, it retries with the token that it has."""
 
     def __init__(self, url: str, number: int) -> None:
         with httpx.Client(base_url=url, timeout=PATIENCE, verify=PLAIN) as client:
@@ -368,8 +369,8 @@ class Insistent:
                 self.refused = answer.text
 
 
-def test_when_a_worker_is_killed_nobody_is_signed_out(tmp_path):
-    """The answer of a rotation that was committed is lost with the process; who tries again gets it from another."""
+def test_killing_a_worker_signs_nobody_out(tmp_path):
+    """The answer to a committed rotation is lost with the process. A retry gets it from another process."""
     enough = threading.Event()
     environ = {**SETTINGS, "OSTIARY_TOKENS_REFRESH_GRACE": "60"}  # the machine may be busy
     with Served(tmp_path, "--workers", 2, environ=environ) as server:
@@ -395,7 +396,7 @@ def test_when_a_worker_is_killed_nobody_is_signed_out(tmp_path):
 
 
 def is_frozen_with_an_answer_owed(worker: int, people: Sequence[Insistent], rows: sqlite3.Connection) -> bool:
-    """Stops the worker, and lets it go on unless somebody waits for the answer of what it has committed."""
+    """Stops the worker. Resumes it unless a caller is waiting for the answer to a rotation that it has committed."""
     os.kill(worker, signal.SIGSTOP)
     held = {person: person.token_hash for person in people}
     for patience in (GLANCE, SETTLING):
@@ -412,6 +413,6 @@ def is_spent(rows: sqlite3.Connection, token_hash: bytes) -> bool:
 
 
 def repeated(rows: sqlite3.Connection) -> int:
-    """How often somebody came again with a token that was spent, and got its successor."""
+    """How often a caller sent a spent token again and got its successor."""
     (count,) = rows.execute("select count(*) from audit_events where type = 'tokens.refresh_repeated'").fetchone()
     return count

@@ -1,4 +1,4 @@
-"""`ostiary users …`: what an operator does, effective at once on a server that runs, and recorded."""
+"""`ostiary users …`: an operator's changes take effect at once on a running server, and are recorded."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def client(server):
 
 
 def users(folder, *arguments, stdin="", code=0):
-    """What a `users` command answers as JSON, or its line on stderr."""
+    """Runs a `users` command and returns its JSON output, or its line on stderr if it is refused."""
     done = call("users", *arguments, "--json", folder=folder, stdin=stdin)
     assert done.returncode == code, done.stderr
     if code:
@@ -47,7 +47,7 @@ def users(folder, *arguments, stdin="", code=0):
 
 
 def pass_as_admin(client, tokens):
-    """What another service does with a request, which has only the public keys."""
+    """Checks a request as another service does, which has only the public keys."""
     issuer = str(client.base_url).rstrip("/")
     keys = [VerifyingKey.from_jwk(key) for key in client.get("/.well-known/jwks.json").json()["keys"]]
     verifier = Verifier(keys=keys, issuer=issuer, audience=issuer)
@@ -55,15 +55,15 @@ def pass_as_admin(client, tokens):
 
 
 def is_refused_soon(caller, tokens):
-    """Whether the server hears of it, by the feed alone."""
+    """Waits until the server refuses the token, which it learns from the feed alone."""
     deadline = time.monotonic() + PATIENCE
     while caller.me(tokens).status_code != 401:
-        assert time.monotonic() < deadline, "a token is accepted that was made invalid"
+        assert time.monotonic() < deadline, "a revoked token is still accepted"
         time.sleep(0.01)
     return True
 
 
-def test_an_admin_is_made_and_passes_where_only_admins_do(folder, client):
+def test_a_created_admin_passes_a_check_for_admins(folder, client):
     arguments = ("create", "root@example.com", "--role", "admin", "--password-stdin", "--json")
     made = json.loads(run("users", *arguments, folder=folder, stdin=f"{PASSWORD}\n").stdout)
     assert made["roles"] == ["admin", "user"]
@@ -73,7 +73,7 @@ def test_an_admin_is_made_and_passes_where_only_admins_do(folder, client):
         pass_as_admin(client, Caller(client, "ada@example.com").register().login())
 
 
-def test_roles_are_given_and_taken_at_once(folder, client):
+def test_adding_and_removing_roles_takes_effect_at_once(folder, client):
     caller = Caller(client, "bob@example.com").register()
     before = caller.login()
     assert users(folder, "roles", "bob@example.com", "+admin", "+moderator", "-user")["roles"] == ["admin", "moderator"]
@@ -82,7 +82,7 @@ def test_roles_are_given_and_taken_at_once(folder, client):
     assert users(folder, "roles", "bob@example.com", "-admin", "-moderator")["roles"] == []
 
 
-def test_a_disabled_account_is_out_until_it_is_enabled(folder, client):
+def test_a_disabled_account_cannot_sign_in_until_it_is_enabled(folder, client):
     caller = Caller(client, "cy@example.com").register()
     tokens = caller.login()
     assert users(folder, "disable", "cy@example.com")["disabled"] is True
@@ -116,17 +116,17 @@ def test_everybody_is_signed_out_at_once(folder, client):
 
 
 def test_a_mistyped_logout_signs_nobody_out(folder, client):
-    """An address that a script has lost must not make it everybody."""
+    """If a script passes no address by mistake, the command must not sign everybody out."""
     caller = Caller(client, "hal@example.com").register()
     tokens = caller.login()
     for mistyped in ([], ["--all", "hal@example.com"], ["hal@example.com", "--all"], ["--al"], [""]):
         done = call("users", "logout", *mistyped, folder=folder)
         assert done.returncode != 0, mistyped
         assert (done.stdout, done.stderr.count("\n")) == ("", 1)
-    caller.refresh(tokens)  # which asks the database: the feed might not have told yet
+    caller.refresh(tokens)  # a refresh reads the database, while the feed may be late
 
 
-def test_a_list_goes_on_where_it_ended(folder):
+def test_a_list_continues_on_the_next_page(folder):
     everybody = users(folder, "list")
     assert everybody["next"] is None
     emails = [user["email"] for user in everybody["users"]]
@@ -139,7 +139,7 @@ def test_a_list_goes_on_where_it_ended(folder):
     assert seen == emails
 
 
-def test_people_read_tables_and_lines(folder):
+def test_without_json_it_prints_tables_and_lines(folder):
     listed = run("users", "list", folder=folder)
     assert [line.split()[0] for line in listed.stdout.splitlines()][:2] == ["email", "ada@example.com"]
     shown = run("users", "show", "root@example.com", folder=folder)
@@ -148,9 +148,9 @@ def test_people_read_tables_and_lines(folder):
     assert "argon2" not in listed.stdout + shown.stdout
 
 
-def test_what_is_refused_is_one_line(folder):
+def test_a_refusal_prints_one_line(folder):
     assert "there is no account no@example.com" in users(folder, "show", "no@example.com", code=1)
-    assert "there is no role king, only admin, moderator, user" in users(
+    assert "there is no role king. The roles are admin, moderator, user." in users(
         folder, "roles", "ada@example.com", "+king", code=1
     )
     assert "'nobody': The e-mail address is not valid" in users(folder, "disable", "nobody", code=1)
@@ -158,18 +158,18 @@ def test_what_is_refused_is_one_line(folder):
     assert "has an account already" in users(
         folder, "create", "ADA@example.com", "--password-stdin", stdin=PASSWORD, code=1
     )
-    assert "no role king" in users(
+    assert "there is no role king" in users(
         folder, "create", "new@example.com", "--role", "king", "--password-stdin", stdin=PASSWORD, code=1
     )
 
 
-def test_a_weak_password_is_refused_with_its_reasons(folder):
+def test_a_weak_password_is_refused_with_reasons(folder):
     line = users(folder, "create", "eve@example.com", "--password-stdin", stdin="eve@example.com\n", code=1)
     assert "the password is refused: This password would be guessed quickly." in line
     assert "at least 8" in users(folder, "create", "eve@example.com", "--password-stdin", stdin="short", code=1)
 
 
-def test_every_change_is_recorded_in_the_operators_name(folder):
+def test_every_change_is_recorded_as_the_operators(folder):
     name = pwd.getpwuid(os.getuid()).pw_name
     with closing(sqlite3.connect(folder / "ostiary.db")) as database:
         found = database.execute("select type from audit_events where actor_kind = 'operator' and actor_id = ?", [name])
@@ -184,7 +184,7 @@ def test_every_change_is_recorded_in_the_operators_name(folder):
     }
 
 
-def test_a_misspelt_database_is_refused_and_not_made(tmp_path):
+def test_a_missing_database_is_refused_and_not_created(tmp_path):
     for arguments in (
         ["list"],
         ["show", "ada@example.com"],

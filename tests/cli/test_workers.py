@@ -1,4 +1,4 @@
-"""`ostiary serve --workers 2`: two processes, one installation."""
+"""`ostiary serve --workers 2`: two processes serve one installation."""
 
 import contextlib
 import signal
@@ -12,11 +12,11 @@ import pytest
 from tests.cli.program import PATIENCE, Caller, Served, sockets
 
 CONNECTIONS = 16
-"""The kernel deals connections out by chance: that all of so many go to one of two workers happens once in 32,768."""
+"""The kernel assigns connections to workers at random: all 16 go to the same one of two workers once in 32,768 runs."""
 
 ENDING = {signal.SIGINT, signal.SIGTERM}
 
-# The window between fork and the worker's first line is too short to look into from outside.
+# The time between the fork and the worker's first line is too short to observe from outside.
 FORKS_ONCE = """
 import os, signal
 from ostiary.cli import workers
@@ -62,7 +62,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def callers(server):
-    """The same person on many connections, spread over both workers."""
+    """The same user on many connections, spread over both workers."""
     with contextlib.ExitStack() as stack:
         callers = [Caller(stack.enter_context(server.client()), "ada@example.com") for _ in range(CONNECTIONS)]
         callers[0].register()
@@ -78,13 +78,13 @@ def test_both_processes_serve(server, callers):
     assert min(gained) > 0
 
 
-def test_registered_with_one_known_to_both(callers):
+def test_an_account_and_its_tokens_work_on_both_workers(callers):
     tokens = [caller.login() for caller in callers]
     assert {caller.me(tokens[0]).status_code for caller in callers} == {200}
     assert {callers[0].me(each).status_code for each in tokens} == {200}
 
 
-def test_a_logout_in_one_is_heard_of_in_both(callers):
+def test_a_logout_on_one_worker_takes_effect_on_both(callers):
     tokens = callers[0].login()
     assert {caller.me(tokens).status_code for caller in callers} == {200}
     logout = callers[0].client.post(
@@ -94,10 +94,10 @@ def test_a_logout_in_one_is_heard_of_in_both(callers):
     deadline = time.monotonic() + PATIENCE
     while (seen := {caller.me(tokens).status_code for caller in callers}) != {401}:
         assert seen == {200, 401} or seen == {200}
-        assert time.monotonic() < deadline, "a worker lets a revoked token in"
+        assert time.monotonic() < deadline, "a worker still accepts a revoked token"
 
 
-def test_a_worker_holds_signals_until_it_serves(tmp_path):
+def test_a_worker_blocks_signals_until_it_serves(tmp_path):
     with Served(tmp_path) as server:
         while not server.workers:
             pass
@@ -105,11 +105,11 @@ def test_a_worker_holds_signals_until_it_serves(tmp_path):
         server.ready()
         deadline = time.monotonic() + PATIENCE
         while _held(server.workers[0]) & ENDING:
-            assert time.monotonic() < deadline, "a worker that serves cannot be ended"
+            assert time.monotonic() < deadline, "a serving worker still blocks the signals"
             time.sleep(0.02)
 
 
-def test_a_forked_worker_has_them_held_before_its_first_line_runs():
+def test_a_forked_worker_blocks_signals_before_its_first_line_runs():
     done = subprocess.run(
         [sys.executable, "-c", FORKS_ONCE], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
@@ -124,8 +124,8 @@ def test_a_forked_worker_has_them_held_before_its_first_line_runs():
         ((512, 1024), "4096 768 1024 1024"),
     ],
 )
-def test_each_worker_takes_thousands_of_connections_and_never_all_files(files, taken):
-    """A caller fills few with silent ones; and what is left reaches the database."""
+def test_each_worker_accepts_thousands_of_connections_and_leaves_file_descriptors_free(files, taken):
+    """Idle connections of one caller cannot fill a worker, and the database connections still find free descriptors."""
     done = subprocess.run(
         [sys.executable, "-c", TELLS_ITS_LIMITS, *map(str, files)],
         capture_output=True,
@@ -137,7 +137,7 @@ def test_each_worker_takes_thousands_of_connections_and_never_all_files(files, t
 
 
 def _held(pid):
-    """The signals that every thread of the process would have to wait with: those of its main thread."""
+    """The signals that the main thread of the process blocks."""
     status = Path(f"/proc/{pid}/status").read_text()
     mask = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk:")), 16)
     return {number for number in signal.Signals if mask >> (number - 1) & 1}

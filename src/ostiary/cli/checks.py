@@ -1,4 +1,4 @@
-"""The checks of `doctor`: whether the database, secret and servers in the settings exist and work."""
+"""The checks of `doctor`: do the database, the secret and the servers in the settings exist, and do they work?"""
 
 import asyncio
 import os
@@ -25,7 +25,8 @@ from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
 from ostiary.web import WebSettings
 
 MOST_OFFSET: Final = 1.0
-"""Seconds by which this machine's clock and the database's may differ: beyond, tokens are early or late."""
+"""The largest accepted difference in seconds between this machine's clock and the database's. With a larger one, tokens
+become valid or expire too early or too late."""
 
 _MAIL_SECONDS: Final = 5.0
 _MAIL_PORTS: Final = {"smtp": 587, "smtps": 465}
@@ -39,7 +40,7 @@ class Check:
 
 
 async def run_checks(installation: Ostiary) -> list[Check]:
-    """Runs one check after the other. Nothing is created: a check only says what the first start will create."""
+    """Runs the checks in order. Creates nothing: a check only reports what the first start will create."""
     settings = installation.settings
     return [
         _secret(settings),
@@ -51,24 +52,24 @@ async def run_checks(installation: Ostiary) -> list[Check]:
 
 
 def one_source(settings: Settings) -> str | None:
-    """A problem that causes no error: behind a proxy that the settings do not name, one caller uses up the limits of
-    all. None if it cannot happen."""
+    """Warns of a problem that causes no error: behind a proxy that the settings do not name, one caller can use up the
+    rate limits of all. None if that cannot happen."""
     if not settings.production or settings.of(WebSettings).trusted_proxies:
         return None
-    return "web.trusted_proxies is empty: behind a proxy all callers count as one source for limits"
+    return "web.trusted_proxies is empty: behind a proxy, all callers share the same rate limits"
 
 
 def _secret(settings: Settings) -> Check:
     path = sqlite_path(settings.database)
     if settings.secret is None and path is not None and not path.exists() and not secret_path(path).exists():
-        return Check("secret", ok=True, detail=f"{secret_path(path)} is made at the first start")
+        return Check("secret", ok=True, detail=f"{secret_path(path)} will be created at the first start")
     try:
         secrets = load_secrets(settings.secret, database_path=path)
     except OstiaryError as problem:
         return Check("secret", ok=False, detail=str(problem))
     if settings.secret is None and path is not None:
-        return Check("secret", ok=True, detail=f"{secret_path(path)}, readable by its owner alone")
-    return Check("secret", ok=True, detail=f"{len(secrets)} configured, the newest seals")
+        return Check("secret", ok=True, detail=f"{secret_path(path)}, readable only by its owner")
+    return Check("secret", ok=True, detail=f"{len(secrets)} configured, the newest one seals new data")
 
 
 async def _database(installation: Ostiary) -> list[Check]:
@@ -77,7 +78,7 @@ async def _database(installation: Ostiary) -> list[Check]:
     if path is not None and (obstacle := _obstacle(path)):
         return [Check("database", ok=False, detail=obstacle)]
     if path is not None and not path.exists():
-        return [Check("database", ok=True, detail=f"{path} is made at the first start")]
+        return [Check("database", ok=True, detail=f"{path} will be created at the first start")]
     try:
         async with _opened(url) as database:
             clock = await _clock(database)
@@ -94,29 +95,29 @@ async def _database(installation: Ostiary) -> list[Check]:
 
 
 def _obstacle(path: Path) -> str | None:
-    """Why an SQLite database cannot be written there, or None. Its journal is created in the same folder."""
+    """Why an SQLite database at this path is not writable, or None. Its journal is created in the same folder."""
     folder = path.absolute().parent
     if not folder.is_dir():
-        return f"there is no folder {path.parent}"
+        return f"the folder {path.parent} does not exist"
     if not os.access(folder, os.W_OK | os.X_OK):
-        return f"the folder {path.parent} cannot be written"
-    return f"{path} cannot be written" if path.exists() and not os.access(path, os.W_OK) else None
+        return f"the folder {path.parent} is not writable"
+    return f"{path} is not writable" if path.exists() and not os.access(path, os.W_OK) else None
 
 
 async def _keys(settings: Settings, database: Database) -> list[Check]:
-    """Opens the signing keys as a start does: a secret may be valid and still not the one that sealed the keys."""
+    """Unseals the signing keys, as a server does when it starts: a valid secret may not be the one that sealed them."""
     try:
         secrets = load_secrets(settings.secret, database_path=sqlite_path(settings.database))
         published = [key for key in await queries.every(database) if key.state in PUBLISHED]
     except (ConfigurationError, NoSuchTable):
-        return []  # the check of the secret, or of the migrations, says so
+        return []  # reported by the check of the secret or of the migrations
     vault = Vault(secrets, random=SystemRandom())
     try:
         for key in published:
             unseal(vault, key)
     except ConfigurationError as problem:
         return [Check("keys", ok=False, detail=str(problem))]
-    return [Check("keys", ok=True, detail=f"the secret opens them: {len(published)}")] if published else []
+    return [Check("keys", ok=True, detail=f"{len(published)} unsealed with the secret")] if published else []
 
 
 def _migrations(waiting: list[str], *, automatic: bool) -> Check:
@@ -130,9 +131,9 @@ async def _clock(database: Database) -> Check:
     clock = SystemClock()
     before = clock.now()
     theirs = await database.now()
-    # the answer was made somewhere between asking and getting it
+    # the database read its clock between the request and the response: assume halfway
     offset = abs(theirs - (before + clock.now()) // 2) / MICROSECONDS
-    return Check("clock", ok=offset <= MOST_OFFSET, detail=f"{offset:.3f} s from the database's")
+    return Check("clock", ok=offset <= MOST_OFFSET, detail=f"{offset:.3f} s off the database clock")
 
 
 async def _counters(settings: Settings) -> list[Check]:
@@ -148,7 +149,7 @@ async def _counters(settings: Settings) -> list[Check]:
 
 
 async def _mail(settings: Settings) -> list[Check]:
-    """Whether a server listens. No mail is sent and no password is used."""
+    """Whether the mail server accepts connections. Sends no mail and uses no password."""
     smtp = settings.of(MailSettings).smtp
     if smtp is None:
         return []
@@ -160,7 +161,7 @@ async def _mail(settings: Settings) -> list[Check]:
     except OSError as problem:
         return [Check("mail", ok=False, detail=f"{host}:{port}: {_reason(problem)}")]
     writer.close()
-    return [Check("mail", ok=True, detail=f"{host}:{port} listens")]
+    return [Check("mail", ok=True, detail=f"{host}:{port} accepts connections")]
 
 
 def _proxies(settings: Settings) -> list[Check]:
@@ -173,7 +174,7 @@ def _reason(problem: OSError) -> str:
     if isinstance(problem, TimeoutError):
         return "no answer"
     if isinstance(problem, ConnectionError) and problem.errno:
-        return os.strerror(problem.errno)  # asyncio writes the address into its strerror instead
+        return os.strerror(problem.errno)  # asyncio puts the address into strerror instead
     return problem.strerror or str(problem)
 
 

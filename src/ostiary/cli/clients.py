@@ -12,7 +12,7 @@ from ostiary.cli.output import print_fields, print_json, print_lines, print_tabl
 from ostiary.core.clients.model import checked_resources
 from ostiary.errors import InvalidBody, NotFound
 
-_SHOWN_ONCE: Final = "Keep the secret now: it is not shown again."
+_SHOWN_ONCE: Final = "Save the secret now. It is not shown again."
 
 
 async def create(
@@ -25,9 +25,9 @@ async def create(
     """Create a service client and print its secret, which is not shown again.
 
     Args:
-        name: The name that people see.
-        resource: The URL of a service that the client stands for. Access tokens can then be requested for it. You can
-            give this option several times.
+        name: The display name.
+        resource: The URL of a service that the client represents. Access tokens can then be requested for it. You can
+            repeat this option.
     """
     async with options.installed() as installation:
         _check_resources(resource, issuer=installation.settings.issuer)
@@ -55,7 +55,7 @@ async def rotate(client: str, /, *, options: Options = Options()) -> None:
     """Give a client a new secret and print it. The old secret is refused at once.
 
     Args:
-        client: Its id or name.
+        client: The client's id or name.
     """
     async with options.existing() as api:
         found = await _find(api, client)
@@ -69,7 +69,7 @@ async def delete(client: str, /, *, options: Options = Options()) -> None:
     Tokens already issued stay valid until they expire.
 
     Args:
-        client: Its id or name.
+        client: The client's id or name.
     """
     async with options.existing() as api:
         found = await _find(api, client)
@@ -81,7 +81,7 @@ async def delete(client: str, /, *, options: Options = Options()) -> None:
 
 
 def _check_resources(resources: tuple[str, ...], *, issuer: str) -> None:
-    """Says which one is wrong. Over HTTP nothing that was sent is repeated."""
+    """Names the invalid resource in the error. Over HTTP, errors never repeat what was sent."""
     for resource in resources:
         try:
             checked_resources([resource], issuer=issuer)
@@ -90,7 +90,7 @@ def _check_resources(resources: tuple[str, ...], *, issuer: str) -> None:
 
 
 async def _find(api: Doors[Any], named: str) -> ServiceClient:
-    """By id or name. No name looks like an id."""
+    """Finds a client by id or name. A name never looks like an id."""
     for each in await api.clients.list():
         if named in {each.id, each.name}:
             return each

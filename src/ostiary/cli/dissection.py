@@ -1,7 +1,7 @@
-"""Takes a token apart: what each part says, and everything that is wrong with it.
+"""Takes a token apart: what each part means, and every problem with it.
 
-This never fails, whatever the text is. No signature is checked here, and nothing in the output means that a signature
-would be valid.
+This never fails, whatever the text is. It checks no signature, and nothing in the output means that a signature would
+be valid.
 """
 
 import base64
@@ -49,7 +49,7 @@ class Line:
 class Dissection:
     header: dict[str, Any] | None = None
     claims: dict[str, Any] | None = None
-    signature: str = "none, and so nothing that could be checked"
+    signature: str = "none, so there is nothing to check"
     header_lines: list[Line] = field(default_factory=list)
     claim_lines: list[Line] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -59,10 +59,10 @@ def dissect(text: str, *, now: int) -> Dissection:
     """Takes ``text`` apart; ``now`` is in seconds since the epoch."""
     found, token = Dissection(), text.strip()
     if token[:7].lower() == "bearer ":
-        found.problems.append('"Bearer " stands before it: the scheme of the Authorization header, and no part of it')
+        found.problems.append('it starts with "Bearer ", the scheme of the Authorization header: remove it')
         token = token[7:].lstrip()
     found.problems += _problems_of_form(token)
-    # beyond what any verifier reads, nothing is looked at
+    # verifiers read no more than this
     header, dot, rest = token[:MAX_TOKEN].partition(".")
     if dot:
         payload, _, signature = rest.partition(".")
@@ -77,41 +77,41 @@ def _problems_of_form(token: str) -> Iterator[str]:
     if not token:
         yield "it is empty"
     elif token.startswith("ostiary_"):
-        yield "it is an opaque token, such as a refresh token: only the server that made it can say what it means"
+        yield "it is an opaque token, such as a refresh token: only the server that issued it can read it"
     elif segments == _SEGMENTS_OF_JWE:
-        yield "it has five segments: an encrypted token (JWE), which only its receiver can read"
+        yield "it has five segments: an encrypted token (JWE), which only its recipient can read"
     elif segments != _SEGMENTS:
         counted = _counted(segments, "segment")
-        yield f"it has {counted} between dots, where a signed token has three: header, payload, signature"
+        yield f"it has {counted}, but a signed token has three, separated by dots: header, payload and signature"
     if len(token) > MAX_TOKEN:
-        yield f"it has {len(token)} characters: verifiers refuse more than {MAX_TOKEN}"
+        yield f"it has {len(token)} characters, but verifiers refuse more than {MAX_TOKEN}"
 
 
 # -- segments ----------------------------------------------------------------------------------------------------------
 
 
 def _read(part: str, segment: str) -> tuple[dict[str, Any] | None, list[str]]:
-    """The JSON object in a segment, as far as it can be read, and what is wrong with it."""
+    """The JSON object in a segment, as far as it can be read, and its problems."""
     problems = list(_problems_of_base64url(part, segment))
     raw = _decoded_somehow(segment)
     try:
         return strict_json.loads_object(raw), problems
     except ValueError as problem:
         reason = " ".join(str(problem).split()) or "it cannot be read"
-        return _object_somehow(raw), [*problems, f"the {part} is no strict JSON object: {reason[:_LONGEST_REASON]}"]
+        return _object_somehow(raw), [*problems, f"the {part} is not a strict JSON object: {reason[:_LONGEST_REASON]}"]
 
 
 def _problems_of_base64url(part: str, segment: str) -> Iterator[str]:
     if not segment:
         yield f"the {part} is empty"
     elif "=" in segment:
-        yield f"the {part} has padding (=), which tokens never have"
+        yield f"the {part} has padding (=), which tokens never use"
     elif strange := sorted(set(segment) & set("+/")):
-        yield f"the {part} has {' and '.join(strange)}: base64, where tokens have base64url with - and _"
+        yield f"the {part} contains {' and '.join(strange)} from base64, but tokens use base64url with - and _"
     elif not set(segment) <= _BASE64URL:
-        yield f"the {part} has characters that are not of base64url"
+        yield f"the {part} contains characters that are not base64url"
     elif not _is_canonical(segment):
-        yield f"the {part} is cut off, or has unused bits set"
+        yield f"the {part} is truncated or has unused bits set"
 
 
 def _is_canonical(segment: str) -> bool:
@@ -123,7 +123,7 @@ def _is_canonical(segment: str) -> bool:
 
 
 def _decoded_somehow(segment: str) -> bytes:
-    """What a lenient parser would read. It is shown and never trusted."""
+    """What a lenient parser would read. It is displayed and never trusted."""
     standard = "".join(char for char in segment.translate(_TO_STANDARD) if char in _BASE64)
     whole = standard[: len(standard) - (len(standard) % 4 == 1)]
     return base64.b64decode(whole + "=" * (-len(whole) % 4))
@@ -131,7 +131,7 @@ def _decoded_somehow(segment: str) -> bytes:
 
 def _object_somehow(raw: bytes) -> dict[str, Any] | None:
     if raw.count(b"[") + raw.count(b"{") > _MOST_BRACKETS:
-        return None  # it may be nested so deeply that nothing can walk it
+        return None  # it may be nested too deeply to be processed
     try:
         value = json.loads(raw.decode("utf-8", "replace"), parse_constant=str, parse_float=_finite_or_text)
     except ValueError:
@@ -150,7 +150,7 @@ def _shown(value: Any) -> str:
 
 
 def _refusal(read: Callable[[bytes], object], segment: str) -> list[str]:
-    """The words of the code that decides."""
+    """The reason that the verifier itself gives."""
     try:
         read(segment.encode("utf-8", "replace"))
     except InvalidToken as problem:
@@ -184,30 +184,30 @@ def _problems_of_alg(header: dict[str, Any]) -> Iterator[str]:
     if "alg" not in header:
         yield "the header names no algorithm (alg)"
     elif not isinstance(alg, str):
-        yield "alg is no text"
+        yield "alg is not a string"
     elif alg.strip().lower() == "none":
-        yield f"alg is {_shown(alg)}: it says that it is not signed, so anybody can have written it"
+        yield f"alg is {_shown(alg)}: the token is not signed, so anyone could have written it"
     elif alg not in glossary.ALGORITHMS:
-        yield f"alg is {_shown(alg)}, which is no algorithm that Ostiary knows"
+        yield f"alg is {_shown(alg)}, which is not a known algorithm"
     elif alg.startswith("HS"):
-        yield f"alg is {alg}: anyone who can verify it can also make one, so only its issuer may have it"
+        yield f"alg is {alg}: anyone who can verify it can also make one, so it must not leave its issuer"
 
 
 def _problems_of_typ(header: dict[str, Any]) -> Iterator[str]:
     typ = header.get("typ")
     if "typ" not in header:
-        yield f"the header has no kind (typ): an access token has {ACCESS_TOKEN_TYPE} (RFC 9068)"
+        yield f"the header has no type (typ): an access token has {ACCESS_TOKEN_TYPE} (RFC 9068)"
     elif not isinstance(typ, str):
-        yield "typ is no text"
+        yield "typ is not a string"
     elif headers.media_type(typ) != headers.media_type(ACCESS_TOKEN_TYPE):
-        yield f"typ is {_shown(typ)}: not an access token, which has {ACCESS_TOKEN_TYPE} (RFC 9068)"
+        yield f"typ is {_shown(typ)}, but an access token has {ACCESS_TOKEN_TYPE} (RFC 9068)"
 
 
 def _problems_of_members(header: dict[str, Any]) -> Iterator[str]:
     if "kid" not in header:
-        yield "the header names no key (kid): only a verifier with a single key can tell which one is meant"
+        yield "the header has no key id (kid): only a verifier with a single key can tell which key to use"
     elif not isinstance(header["kid"], str):
-        yield "kid is no text"
+        yield "kid is not a string"
     for name in header:
         if name in glossary.DANGEROUS:
             yield f"the header's {name} {glossary.DANGEROUS[name]}. Verifiers refuse it"
@@ -218,8 +218,8 @@ def _problems_of_members(header: dict[str, Any]) -> Iterator[str]:
 
 def _explain_signature(found: Dissection, segment: str) -> None:
     if not segment:
-        found.problems.append("there is no signature: anybody can have written it")
-    elif "." not in segment:  # else there are too many segments, which is said already
+        found.problems.append("there is no signature, so anyone could have written the token")
+    elif "." not in segment:  # otherwise there are too many segments, which has been reported
         size = len(_decoded_somehow(segment))
         found.signature = f"{size} bytes, not checked"
         found.problems += [*_problems_of_base64url("signature", segment), *_problems_of_size(found.header or {}, size)]
@@ -229,7 +229,7 @@ def _problems_of_size(header: dict[str, Any], size: int) -> Iterator[str]:
     alg = header.get("alg")
     expected = glossary.SIGNATURE_SIZES.get(alg) if isinstance(alg, str) else None
     if expected is not None and size != expected:
-        yield f"the signature has {size} bytes, where {alg} always has {expected}"
+        yield f"the signature has {size} bytes, but with {alg} it always has {expected}"
 
 
 # -- the claims --------------------------------------------------------------------------------------------------------
@@ -263,19 +263,19 @@ def _problems_of_claims(claims: dict[str, Any]) -> Iterator[str]:
         yield f"claims of an access token are missing: {', '.join(missing)}"
     for name in _TEXTS:
         if name in claims and not (isinstance(claims[name], str) and claims[name]):
-            yield f"{name} is no text, or empty: {_shown(claims[name])}"
+            yield f"{name} is empty or not a string: {_shown(claims[name])}"
     for name in glossary.TIMES:
         if name in claims and not _is_time(claims[name]):
-            yield f"{name} is no time, which is whole seconds since 1970: {_shown(claims[name])}"
+            yield f"{name} is not a time in whole seconds since 1970: {_shown(claims[name])}"
 
 
 def _problems_of_moment(times: dict[str, int], now: int) -> Iterator[str]:
     if times.get("exp", now + 1) <= now:
-        yield f"it has expired, {distance(times['exp'] - now)}"
+        yield f"it expired {distance(times['exp'] - now)}"
     if times.get("nbf", now) > now:
-        yield f"it is not valid yet, but {distance(times['nbf'] - now)}"
+        yield f"it is not valid yet: it becomes valid {distance(times['nbf'] - now)}"
     if times.get("iat", now) > now:
-        yield f"it says that it is issued {distance(times['iat'] - now)}: somebody's clock is wrong"
+        yield f"iat is in the future, {distance(times['iat'] - now)}: one of the clocks is wrong"
 
 
 def _problems_of_order(times: dict[str, int]) -> Iterator[str]:
@@ -283,11 +283,11 @@ def _problems_of_order(times: dict[str, int]) -> Iterator[str]:
         return
     lifetime = times.get("exp", times["iat"] + 1) - times["iat"]
     if lifetime <= 0:
-        yield "it ends before it was issued"
+        yield "it is never valid: exp is not after iat"
     if lifetime > MAX_LIFETIME:
-        yield f"it lives for {_amount(lifetime)}: Ostiary takes no access token of more than {_amount(MAX_LIFETIME)}"
+        yield f"its lifetime is {_amount(lifetime)}: Ostiary accepts at most {_amount(MAX_LIFETIME)} for access tokens"
     if times.get("auth_time", times["iat"]) > times["iat"]:
-        yield "it is older than the sign-in that it speaks of"
+        yield "it was issued before its sign-in (auth_time)"
 
 
 def _is_time(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""`ostiary doctor`: every setting, where it came from, what is wrong with it, and whether everything in it works."""
+"""`ostiary doctor`: shows every setting with its source and its problem, and checks what the settings refer to."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from ostiary.errors import ConfigurationError
 
 
 async def doctor(*, options: Options = Options()) -> int:
-    """Say what is wrong with the settings and with what they name.
+    """Check the settings, and the database, secret and servers that they name.
 
-    Prints every setting, its value, where it came from and what is wrong with it. Changes nothing. The exit code is 1
-    when something is wrong.
+    Prints every setting with its value, its source and any problem. Changes nothing. Exits with 1 if there are any
+    problems.
     """
     rows, checks = await _examine(options)
     healthy = all(row.problem is None for row in rows) and all(check.ok for check in checks)
@@ -39,12 +39,12 @@ async def _examine(options: Options) -> tuple[list[Row], list[Check]]:
         installation = options.installation()
     except ConfigurationError as problem:
         return rows, [Check("settings", ok=False, detail=str(problem))]
-    return rows, [Check("settings", ok=True, detail="sound"), *await run_checks(installation)]
+    return rows, [Check("settings", ok=True, detail="valid"), *await run_checks(installation)]
 
 
 def _print(rows: Sequence[Row], checks: Sequence[Check], *, healthy: bool) -> None:
     shown = [(row.name, row.value, row.source, row.problem or "") for row in rows]
-    print_table(("setting", "value", "from", "what is wrong"), shown)
+    print_table(("setting", "value", "source", "problem"), shown)
     print_lines([""])
-    print_table(("check", "", ""), [(check.name, "ok" if check.ok else "WRONG", check.detail) for check in checks])
-    print_lines(["", "Nothing is wrong." if healthy else "Something is wrong: see above."])
+    print_table(("check", "", ""), [(check.name, "ok" if check.ok else "FAILED", check.detail) for check in checks])
+    print_lines(["", "No problems found." if healthy else "There are problems. See above."])

@@ -10,7 +10,7 @@ from ostiary.cli.operator import operator
 from ostiary.cli.options import All, Options, check_one_or_all
 from ostiary.cli.output import print_fields, print_json, print_lines, print_table, rfc3339
 
-Kid = Annotated[str, Parameter(allow_leading_hyphen=True)]  # base64url: one in 64 begins with it
+Kid = Annotated[str, Parameter(allow_leading_hyphen=True)]  # a key id is base64url, so one in 64 starts with a hyphen
 
 
 async def jwks(*, options: Options = Options()) -> None:
@@ -45,9 +45,9 @@ async def list_keys(*, options: Options = Options()) -> None:
 
 
 async def rotate(*, options: Options = Options()) -> None:
-    """Switch to the next signing key as soon as every service can know it.
+    """Publish the next signing key, and switch to it when every service can have fetched it.
 
-    That is when all cached copies of the public keys have expired. A running server makes the switch automatically.
+    The switch happens after all cached copies of the public keys have expired. A running server makes it automatically.
     """
     async with options.existing() as api:
         upcoming = await api.keys.rotate()
@@ -65,8 +65,8 @@ async def revoke(kid: Kid | None = None, /, *, every: All = False, options: Opti
     they see a token of the new key.
 
     Args:
-        kid: The key, as `ostiary keys list` shows it.
-        every: Revoke all keys, also the next and the retired ones. Use it if the master secret has leaked.
+        kid: The key id, as shown by `ostiary keys list`.
+        every: Revoke all keys, including the next and the retired ones. Use this if the master secret has leaked.
     """
     check_one_or_all(kid, all_of_them=every)
     async with options.existing() as api:
@@ -78,13 +78,13 @@ async def revoke(kid: Kid | None = None, /, *, every: All = False, options: Opti
 
 
 def revocation(revoked: RevokedKeys) -> list[str]:
-    """What is printed about it."""
+    """The lines to print about a revocation."""
     signing = [] if revoked.successor is None else [f"{revoked.successor} signs from now on"]
     return [*(f"revoked {kid}" for kid in revoked.kids), *signing]
 
 
 async def rewrap(*, options: Options = Options()) -> None:
-    """Seal everything in the database with the newest master secret.
+    """Seal all encrypted values in the database again, with the newest master secret.
 
     Put the new secret before the old one in OSTIARY_SECRET, restart the server, run this command, and remove the old
     secret. With several servers, first put the new secret after the old one. See docs/core/tokens.md.
@@ -94,7 +94,7 @@ async def rewrap(*, options: Options = Options()) -> None:
     if options.json:
         print_json({"rewrapped": done})
     else:
-        print_lines([f"{name}: {count} sealed anew" for name, count in done.items()])
+        print_lines([f"{name}: {count} sealed again" for name, count in done.items()])
 
 
 COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {

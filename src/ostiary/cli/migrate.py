@@ -5,7 +5,10 @@ from ostiary.cli.output import print_json, print_lines
 
 
 async def migrate(*, options: Options = Options()) -> None:
-    """Bring the database's tables up to date. You can run it while servers run, and several times at once."""
+    """Apply all pending database migrations.
+
+    You can run this while servers are running, and from several machines at the same time.
+    """
     applied = await options.installation().migrate()
     if options.json:
         print_json({"applied": applied})

@@ -1,4 +1,4 @@
-"""Who acts at the command line."""
+"""The actor of every command: the operator at the command line."""
 
 import os
 import pwd
@@ -7,7 +7,7 @@ from ostiary.core.plug import Actor
 
 
 def operator() -> Actor:
-    """The user of the operating system, by user id: environment variables cannot change it."""
+    """The operating system's user, found by user id so that environment variables cannot change it."""
     try:
         return Actor.operator(pwd.getpwuid(os.getuid()).pw_name)
     except KeyError:  # in a container the user often has no name

@@ -17,17 +17,17 @@ from ostiary.errors import ConfigurationError
 from ostiary.store.open import sqlite_path
 
 All = Annotated[bool, Parameter(name="--all", negative=())]
-"""In the place of the one that a command is about."""
+"""Applies a command to everything instead of to one named item."""
 
 
 def check_one_or_all(one: str | None, *, all_of_them: bool) -> None:
-    """A call with a name too few, or one too many, must not be taken for all.
+    """Requires either a name or --all, so that a mistyped call never applies to everything.
 
     Raises:
-        ConfigurationError: neither is given, or both.
+        ConfigurationError: both or neither are given.
     """
     if (one is not None) is all_of_them:
-        raise ConfigurationError("name one, or give --all; not both, and not neither")
+        raise ConfigurationError("give either a name or --all")
 
 
 @Parameter(name="*")
@@ -36,20 +36,20 @@ class Options:
     """cyclopts reads these fields as options: ``--database``, ``--config``, ``--json``."""
 
     database: str | None = None
-    """Where the rows are: sqlite:///file.db or postgresql://user@host/name."""
+    """The URL of the database: sqlite:///file.db or postgresql://user@host/name."""
 
     config: Path | None = None
-    """A toml file with settings. By default ostiary.toml in the current folder, if there is one."""
+    """A TOML file with settings. Default: ostiary.toml in the current folder, if it exists."""
 
     json: Annotated[bool, Parameter(negative=())] = False
-    """Print JSON, for programs."""
+    """Print JSON for programs."""
 
     def installation(self, **settings: Any) -> Ostiary:
         """The installation that these options, the environment and the file describe. Raises ConfigurationError."""
         return Ostiary(self.database, config=self._config(), **settings)
 
     def loaded(self) -> Loaded:
-        """Its settings, right or wrong. Raises ConfigurationError where a source cannot be read."""
+        """The settings, valid or not. Raises ConfigurationError if a source cannot be read."""
         return read_settings({"database": self.database}, config=self._config())
 
     def _config(self) -> Path | ConfigFile:
@@ -57,19 +57,19 @@ class Options:
 
     @asynccontextmanager
     async def existing(self) -> AsyncIterator[Doors[Any]]:
-        """The API of an installation that exists already, in the operator's name: looking something up must not create
-        a database by mistake."""
+        """The API of an existing installation, acting as the operator. A lookup must not create a database by
+        mistake."""
         async with self.installed() as installation:
             yield installation.acting_as(operator())
 
     @asynccontextmanager
     async def installed(self) -> AsyncIterator[Ostiary]:
-        """The same for what concerns the whole installation."""
+        """An existing installation, opened. For commands that concern the whole installation."""
         async with self.present().opened() as installation:
             yield installation
 
     def present(self) -> Ostiary:
-        """The same, not opened yet. Raises ConfigurationError where there is no database."""
+        """An existing installation, not opened yet. Raises ConfigurationError if there is no database."""
         installation = self.installation()
         path = sqlite_path(installation.settings.database)
         if path is not None and not path.exists():

@@ -1,4 +1,4 @@
-"""Tries everything that `serve` needs in the parent process, so that a failure is one line before a worker starts."""
+"""Tries everything that `serve` needs before any worker starts, so that a failure is one line on stderr."""
 
 import stat
 from dataclasses import dataclass
@@ -25,7 +25,10 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readiness:
-    """What was found or created. ``database`` is None for a database server, ``secret`` if the setting holds it."""
+    """What was found or created.
+
+    ``database`` is None for a database server. ``secret`` is None if the setting contains the secret.
+    """
 
     settings: Settings
     address: Address
@@ -35,12 +38,12 @@ class Readiness:
 
 
 async def prepare(installation: Ostiary, address: Address) -> Readiness:
-    """Opens the installation once, so that its files and tables are there, and closes it.
+    """Opens and closes the installation once, which creates its files and tables.
 
-    The port comes first: a start that is refused leaves nothing behind.
+    The port is checked first, so that a refused start leaves nothing behind.
 
     Raises:
-        ConfigurationError, StoreUnavailable: with one line that says what is wrong.
+        ConfigurationError, StoreUnavailable: the message is one line that says what is wrong.
     """
     address.check_free()
     settings = installation.settings

@@ -1,4 +1,4 @@
-"""The one place where an error becomes a line on stderr and an exit code."""
+"""Turns errors into a line on stderr and an exit code. No other module does this."""
 
 import traceback
 from json import dumps
@@ -11,10 +11,10 @@ from ostiary.cli.output import visible
 from ostiary.errors import ConfigurationError, OstiaryError, PasswordRejected, Unavailable
 
 REFUSED: Final = 1
-"""Understood, and not done: an unknown account, a password that is too weak."""
+"""The command was understood and refused: an unknown account, a password that is too weak."""
 
 UNUSABLE: Final = 2
-"""Could not begin: a bad argument or setting, a server that is away."""
+"""The command could not start: a bad argument or setting, an unreachable server."""
 
 
 class Refusal(NamedTuple):
@@ -27,7 +27,7 @@ class Refusal(NamedTuple):
 
 
 def refusal(problem: Exception) -> Refusal:
-    """One line for the operator, who may read what a caller over HTTP may not, and the exit code."""
+    """One line and the exit code. The operator may see details that a caller over HTTP may not."""
     return Refusal(visible(" ".join(_words(problem).split())), _code(problem))
 
 
@@ -39,7 +39,7 @@ def _words(problem: Exception) -> str:
         return f"unexpected argument{'s' if len(unexpected) > 1 else ''}: {', '.join(unexpected)}"
     if isinstance(problem, OstiaryError | CycloptsError):
         return str(problem)
-    # a defect: its place says enough, and its message may quote a secret
+    # a bug: its location is enough, and its message may contain a secret
     return f"internal error: {type(problem).__name__} {_place(problem)}"
 
 
@@ -50,4 +50,4 @@ def _code(problem: Exception) -> int:
 
 def _place(problem: Exception) -> str:
     frames = traceback.extract_tb(problem.__traceback__)
-    return f"at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "somewhere"
+    return f"at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "at an unknown place"

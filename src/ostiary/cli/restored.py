@@ -10,11 +10,12 @@ from ostiary.errors import ConfigurationError
 
 
 async def restored(*, options: Options = Options()) -> None:
-    """End what a restored backup would bring back. Run it once after a restore, before any server starts.
+    """Invalidate the sessions, tokens and keys that a restored backup brings back.
 
-    A backup does not contain what was signed out, used or revoked after it was made. This command therefore signs
-    everybody out, refuses every access token and replaces every signing key. Passwords, roles, second factors and all
-    other data stay as they are in the backup. See docs/operations.md.
+    Run it once after a restore, before any server starts. A backup does not contain the sign-outs, token uses and
+    revocations that happened after it was made. This command therefore signs everybody out, refuses every access token
+    and replaces every signing key. Passwords, roles, second factors and all other data stay as they are in the backup.
+    See docs/operations.md.
     """
     installation = options.present()
     if waiting := await installation.pending():
@@ -36,7 +37,7 @@ async def restored(*, options: Options = Options()) -> None:
 
 def _lines(done: Restored) -> list[str]:
     return [
-        "everybody is signed out, and no access token is valid any more",
+        "everybody is signed out, and all access tokens are refused",
         *revocation(RevokedKeys(done.keys.kids, done.keys.successor)),
         f"{done.registrations} pending registrations deleted",
         "Changes made after the backup are lost and cannot be restored. See docs/operations.md.",

@@ -35,13 +35,13 @@ def screen(ready: Readiness) -> Iterator[str]:
         yield from _try_it(url, settings)
         yield ""
     yield f"OpenAPI: {url}{settings.prefix}/openapi.json"
-    yield f"Settings: {program()} doctor    Accounts: {program()} users --help    End: Ctrl-C"
+    yield f"Settings: {program()} doctor    Accounts: {program()} users --help    Stop: Ctrl-C"
     if told := warning(ready):
         yield told
 
 
 def facts(ready: Readiness) -> dict[str, Any]:
-    """The same for programs."""
+    """The same information for programs."""
     settings = ready.settings
     return {
         "version": __version__,
@@ -61,7 +61,7 @@ def facts(ready: Readiness) -> dict[str, Any]:
 
 
 def program() -> str:
-    """This program as you can type it here: the one of a virtual environment is often not on the PATH."""
+    """What to type to run this program. The program of a virtual environment is often not on the PATH."""
     started, found = Path(sys.argv[0]), shutil.which(_NAME)
     if started.name != _NAME or (found and Path(found).absolute() == started.absolute()):
         return _NAME
@@ -69,28 +69,28 @@ def program() -> str:
 
 
 def warning(ready: Readiness) -> str | None:
-    """At most one: the first is about development, the second about production."""
+    """At most one warning: the first check is for development, the second for production."""
     told = exposure(ready) or one_source(ready.settings)
     return told and f"Warning: {told}"
 
 
 def exposure(ready: Readiness) -> str | None:
-    """What is dangerous about listening there, or None."""
+    """Why it is dangerous to listen on this address, or None."""
     if ready.settings.production or ready.address.is_loopback or ready.settings.issuer.startswith("https:"):
         return None
-    return f"callers of {ready.address} send passwords in clear text. Use a proxy with TLS, and --production."
+    return f"passwords sent to {ready.address} are not encrypted. Use a proxy with TLS, and --production."
 
 
 def _database(ready: Readiness) -> str:
     if ready.database is None:
         return without_password(ready.settings.database)
-    return f"{ready.database.path} ({'made now' if ready.database.made else 'found'})"
+    return f"{ready.database.path} ({'created' if ready.database.made else 'existing'})"
 
 
 def _secret(secret: Part | None) -> str:
     if secret is None:
         return "OSTIARY_SECRET"
-    made = "made now: keep a copy, away from the database's" if secret.made else "found"
+    made = "created: back it up, but not together with the database" if secret.made else "existing"
     return f"{secret.path}, mode {secret.mode:04o} ({made})"
 
 
@@ -108,12 +108,12 @@ def _try_it(url: str, settings: Settings) -> Iterator[str]:
     body = json.dumps(_EXAMPLE, separators=(",", ":"))
     cut_out = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
     yield (
-        "Try it (use the mail's link after registering):"
+        "Try it (after registering, open the link in the mail):"
         if settings.of(RegistrationSettings).require_verified_email
         else "Try it:"
     )
     yield f"  ME='{body}'"
-    # curl's own --json came with 7.82, which long-lived systems have not
+    # curl has --json only since 7.82, and long-lived systems have an older one
     post = """-H 'content-type: application/json' -d "$ME\""""
     yield f"  curl {base}/register {post}"
     yield f"  TOKEN=$(curl -s {base}/login {post} | {cut_out})"

@@ -1,4 +1,4 @@
-"""Every setting as an operator sees it: its value, where it came from, what is wrong with it."""
+"""Every setting as an operator sees it: its value, its source and its problem."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ class Row:
 
 
 def survey(findings: Sequence[Finding]) -> list[Row]:
-    """One row per setting, and one per name that is no setting."""
+    """One row for each setting, and one for each unknown name."""
     return [_row(finding) for finding in findings]
 
 
 def _row(finding: Finding) -> Row:
     source = "--database" if finding.name == "database" and finding.source == "argument" else finding.source
     problem = finding.problem and finding.problem.removeprefix(f"{finding.source}: ")
-    # a value that could not be converted is not shown: it may be a secret in the wrong place
+    # a value that could not be converted is hidden: it may be a secret in the wrong place
     unread = finding.problem is not None and finding.value is None
     value = _HIDDEN if unread else without_password(shown(finding.value)) or _NONE
     return Row(finding.name, value, source, problem)

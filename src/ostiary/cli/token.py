@@ -1,4 +1,4 @@
-"""`ostiary token …`: what a token says, and whether it is valid."""
+"""`ostiary token …`: explains and verifies tokens."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from ostiary.jose.key_set import MAX_DOCUMENT
 from ostiary.verifier import AccessToken, Verifier
 from ostiary.verifier.remote import RemoteVerifier
 
-_MOST_READ: Final = 1024 * 1024  # bytes; a token has some thousand
+_MOST_READ: Final = 1024 * 1024  # bytes; a token has a few thousand
 _VALUE_COLUMN: Final = 36  # characters; longer values push their meaning to the right
 _ANYWHERE: Final = ("0.0.0.0/0", "::/0")  # the URL comes from the operator, not from a stranger
 
@@ -26,11 +26,11 @@ Json = Annotated[bool, Parameter(negative=())]
 
 
 def inspect(token: Token, /, *, json: Json = False) -> None:
-    """Explain a token: each member of its header, each claim, and all that is wrong with it. Checks no signature.
+    """Explain a token: its header, its claims and every problem with it. Does not check the signature.
 
     Args:
-        token: The token, or "-" to read it from stdin, which keeps it out of the shell's history and the process list.
-        json: Print JSON, for programs.
+        token: The token. Use "-" to read it from stdin: this keeps it out of the shell history and the process list.
+        json: Print JSON for programs.
     """
     found = dissect(_token(token), now=_now())
     if json:
@@ -48,16 +48,17 @@ def inspect(token: Token, /, *, json: Json = False) -> None:
 
 
 def verify(token: Token, /, *, jwks: str, issuer: str, audience: str, json: Json = False) -> int:
-    """Say whether an access token is good: its signature, issuer, audience and times. Exits with 0 or 1.
+    """Verify an access token: its signature, issuer, audience and times.
 
-    Whether it was revoked is known only where it was issued.
+    Exits with 0 if the token is valid and with 1 if it is refused. Does not check whether the token was revoked: only
+    its issuer can tell.
 
     Args:
-        token: The token, or "-" to read it from stdin, which keeps it out of the shell's history and the process list.
-        jwks: The issuer's public keys: a URL, or a file as `ostiary keys jwks` prints it.
-        issuer: Who must have issued it, to the letter.
-        audience: Whom it must be for, to the letter.
-        json: Print JSON, for programs.
+        token: The token. Use "-" to read it from stdin: this keeps it out of the shell history and the process list.
+        jwks: The issuer's public keys: a URL, or a file with the output of `ostiary keys jwks`.
+        issuer: The expected issuer. It must match exactly.
+        audience: The expected audience. It must match exactly.
+        json: Print JSON for programs.
     """
     text = _token(token).strip()
     verifier = _verifier(jwks, issuer=issuer, audience=audience)
@@ -66,7 +67,7 @@ def verify(token: Token, /, *, jwks: str, issuer: str, audience: str, json: Json
     except InvalidToken as problem:
         _tell({"good": False, "reason": problem.detail}, f"refused: {problem.detail}", json=json)
         return REFUSED
-    # the text is what was verified, so reading it once more says the same, with the claims of the issuer's own
+    # this is the verified text; reading it again also gives the issuer's custom claims
     _tell({"good": True, "claims": dissect(text, now=_now()).claims}, _goodness(claims), json=json)
     return 0
 
@@ -87,9 +88,9 @@ def _print(found: Dissection) -> None:
             print_lines([title, *_aligned(lines)])
     print_lines(["signature", f"  {found.signature}", ""])
     if found.problems:
-        print_lines(["What is wrong:", *(f"  - {problem}" for problem in found.problems)])
+        print_lines(["Problems:", *(f"  - {problem}" for problem in found.problems)])
     else:
-        print_lines(["Nothing is wrong with what it says. Whether it is genuine, `ostiary token verify` tells."])
+        print_lines(["No problems found. Run `ostiary token verify` to check whether the token is genuine."])
 
 
 def _aligned(lines: Sequence[Line]) -> list[str]:
@@ -106,13 +107,13 @@ def _verifier(jwks: str, *, issuer: str, audience: str) -> Verifier | RemoteVeri
             document = file.read(MAX_DOCUMENT + 1)
     except (OSError, ValueError) as problem:
         raise ConfigurationError(f"{jwks}: {getattr(problem, 'strerror', None) or 'cannot be read'}") from None
-    # a file that a person or a shell has written ends with a line break
+    # a file written by a person or a shell ends with a line break
     return Verifier(keys=KeySet.from_json(document.strip()), issuer=issuer, audience=audience)
 
 
 def _goodness(claims: AccessToken) -> str:
     remaining = distance(claims.exp - _now())
-    return f"good: {claims.sub}, ends {moment(claims.exp * MICROSECONDS)}, {remaining}"
+    return f"good: {claims.sub}, expires {moment(claims.exp * MICROSECONDS)}, {remaining}"
 
 
 def _tell(facts: Mapping[str, Any], line: str, *, json: bool) -> None:

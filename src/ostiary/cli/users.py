@@ -1,4 +1,4 @@
-"""`ostiary users …`: the same verbs as over HTTP and in Python, in the operator's name."""
+"""`ostiary users …`: the same operations as over HTTP and in Python, performed as the operator."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Final
@@ -27,11 +27,13 @@ async def create(
     password_stdin: Annotated[bool, Parameter(negative=())] = False,
     options: Options = Options(),
 ) -> None:
-    """Create an account. Its address counts as verified. Asks for the password.
+    """Create an account. Prompts for the password.
+
+    The e-mail address counts as verified.
 
     Args:
-        email: The address to sign in with.
-        role: A role in addition to "user". You can give this option several times.
+        email: The e-mail address to sign in with.
+        role: A role in addition to "user". You can repeat this option.
         password_stdin: Read the password from the first line of stdin.
     """
     installation = options.present()
@@ -49,11 +51,11 @@ async def list_users(
     after: str = "",
     options: Options = Options(),
 ) -> None:
-    """List accounts in the order of their addresses.
+    """List accounts, sorted by e-mail address.
 
     Args:
-        limit: How many accounts to list at most.
-        after: Continue after this address.
+        limit: The maximum number of accounts to list.
+        after: Continue the list after this address.
     """
     async with options.existing() as api:
         page = await api.accounts.list(after=after.lower() or None, limit=limit)
@@ -66,14 +68,14 @@ async def list_users(
         [(user["email"], user["id"], " ".join(user["roles"]), _state(user), user["created_at"]) for user in shown],
     )
     if page.next:
-        print_lines([f"There are more: ostiary users list --after {page.next}"])
+        print_lines([f"There are more accounts. Continue with: ostiary users list --after {page.next}"])
 
 
 async def show(email: str, /, *, options: Options = Options()) -> None:
-    """Show an account.
+    """Show an account and its permissions.
 
     Args:
-        email: Its address.
+        email: The account's e-mail address.
     """
     async with options.existing() as api:
         await _print_account(api, await _find(api, email), json=options.json)
@@ -81,8 +83,8 @@ async def show(email: str, /, *, options: Options = Options()) -> None:
 
 def _check_change(_: object, change: str) -> None:
     if change[:1] not in {"+", "-"} or not change[1:]:
-        # no ValueError: cyclopts would show all changes as a Python tuple
-        raise ConfigurationError(f"write +admin to give a role and -admin to take it, not {change!r}")
+        # not a ValueError, because cyclopts would print all changes as a Python tuple
+        raise ConfigurationError(f"write +admin to add a role or -admin to remove it, not {change!r}")
 
 
 async def roles(
@@ -91,11 +93,13 @@ async def roles(
     *changes: Annotated[str, Parameter(allow_leading_hyphen=True, required=True, validator=_check_change)],
     options: Options = Options(),
 ) -> None:
-    """Give and take roles. It takes effect at once: access tokens issued before are refused.
+    """Add and remove roles.
+
+    This takes effect at once: access tokens issued before the change are refused.
 
     Args:
-        email: The account's address.
-        changes: +role to give a role, -role to take one.
+        email: The account's e-mail address.
+        changes: +role to add a role, -role to remove one.
     """
     add, remove = ({change[1:] for change in changes if change[0] == sign} for sign in "+-")
     async with options.existing() as api:
@@ -105,10 +109,12 @@ async def roles(
 
 
 async def disable(email: str, /, *, options: Options = Options()) -> None:
-    """Disable an account, effective at once: nobody can sign in to it, and its tokens are refused.
+    """Disable an account.
+
+    This takes effect at once: nobody can sign in to the account, and its tokens are refused.
 
     Args:
-        email: Its address.
+        email: The account's e-mail address.
     """
     async with options.existing() as api:
         found = await _find(api, email)
@@ -116,10 +122,10 @@ async def disable(email: str, /, *, options: Options = Options()) -> None:
 
 
 async def enable(email: str, /, *, options: Options = Options()) -> None:
-    """Enable an account that was disabled.
+    """Enable a disabled account.
 
     Args:
-        email: Its address.
+        email: The account's e-mail address.
     """
     async with options.existing() as api:
         found = await _find(api, email)
@@ -127,11 +133,13 @@ async def enable(email: str, /, *, options: Options = Options()) -> None:
 
 
 async def logout(email: str | None = None, /, *, everybody: All = False, options: Options = Options()) -> None:
-    """End every session of an account, or of all accounts, effective at once.
+    """End every session of an account, or of all accounts.
+
+    This takes effect at once.
 
     Args:
-        email: The account's address.
-        everybody: Sign out all accounts. There is no confirmation.
+        email: The account's e-mail address.
+        everybody: Sign out all accounts. The command does not ask for confirmation.
     """
     check_one_or_all(email, all_of_them=everybody)
     async with options.existing() as api:
@@ -148,10 +156,10 @@ async def logout(email: str | None = None, /, *, everybody: All = False, options
 
 
 async def sessions(email: str, /, *, options: Options = Options()) -> None:
-    """List the sessions of an account, the newest first.
+    """List the sessions of an account, newest first.
 
     Args:
-        email: The account's address.
+        email: The account's e-mail address.
     """
     async with options.existing() as api:
         found = await api.sessions.list((await _find(api, email)).id)
@@ -175,7 +183,7 @@ async def sessions(email: str, /, *, options: Options = Options()) -> None:
 
 
 def _checked(email: str) -> str:
-    """Names the address in the error. Over HTTP nothing that was sent is repeated."""
+    """Names the invalid address in the error. Over HTTP, errors never repeat what was sent."""
     try:
         parse_email(email)
     except InvalidEmail as problem:
@@ -190,7 +198,7 @@ async def _find(api: Doors[Any], email: str) -> Account[Any]:
 async def _check_roles(api: Doors[Any], names: Collection[str]) -> None:
     known = {role.name for role in await api.roles.list()} if names else set()
     for name in sorted({*names} - known):
-        raise NotFound(f"there is no role {name}, only {', '.join(sorted(known))}")
+        raise NotFound(f"there is no role {name}. The roles are {', '.join(sorted(known))}.")
 
 
 async def _print_account(api: Doors[Any], account: Account[Any], *, json: bool) -> None:
