@@ -66,9 +66,9 @@ def _command_line() -> App:
     for command in (serve, migrate, doctor, openapi, restored):
         app.command(command, help=_description(command))
     app.command(_group("users", "Accounts.", users.COMMANDS))
-    app.command(_group("clients", "Services that ask in their own name.", clients.COMMANDS))
+    app.command(_group("clients", "Service clients.", clients.COMMANDS))
     app.command(_group("keys", "Signing keys.", keys.COMMANDS))
-    app.command(_group("token", "Looking at tokens.", token.COMMANDS))
+    app.command(_group("token", "Inspect and verify tokens.", token.COMMANDS))
     return app
 
 

@@ -26,8 +26,7 @@ async def create(
 
     Args:
         name: The display name.
-        resource: The URL of a service that the client represents. Access tokens can then be requested for it. You can
-            repeat this option.
+        resource: The URL of a service that the client represents. Access tokens can be requested for it. Repeatable.
     """
     async with options.installed() as installation:
         _check_resources(resource, issuer=installation.settings.issuer)

@@ -1,7 +1,6 @@
 """Takes a token apart: what each part means, and every problem with it.
 
-This never fails, whatever the text is. It checks no signature, and nothing in the output means that a signature would
-be valid.
+This never fails, on any text. It checks no signature, and nothing in the output means that a signature would be valid.
 """
 
 import base64

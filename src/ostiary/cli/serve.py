@@ -26,7 +26,7 @@ def serve(
 ) -> int:
     """Serve over HTTP.
 
-    Without any option: with ostiary.db in this folder, made if it is not there, for programs on this machine.
+    Without options it uses ostiary.db in this folder, creates it if needed, and only serves this machine.
 
     Args:
         host: The IP address to listen on.

@@ -33,7 +33,7 @@ async def create(
 
     Args:
         email: The e-mail address to sign in with.
-        role: A role in addition to "user". You can repeat this option.
+        role: A role in addition to "user". Repeatable.
         password_stdin: Read the password from the first line of stdin.
     """
     installation = options.present()
@@ -152,7 +152,7 @@ async def logout(email: str | None = None, /, *, everybody: All = False, options
     if options.json:
         print_json(shown)
     else:
-        print_lines(["everybody is signed out" if everybody else f"{shown['ended_sessions']} sessions ended"])
+        print_lines(["everybody is signed out" if everybody else f"sessions ended: {shown['ended_sessions']}"])
 
 
 async def sessions(email: str, /, *, options: Options = Options()) -> None:
