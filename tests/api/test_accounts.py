@@ -1,5 +1,8 @@
 """``auth.accounts``: how an application manages accounts, on both database engines."""
 
+import dataclasses
+from dataclasses import dataclass
+
 import pytest
 
 from ostiary.api import Account, Actor
@@ -9,6 +12,11 @@ from ostiary.verifier import Principal
 from tests.core.installation import EMAIL, PASSWORD, by, installation, tokens_of
 
 OTHER = "grace@example.com"
+
+
+@dataclass
+class Notes:
+    text: str = ""
 
 
 async def test_an_application_creates_an_account_that_can_sign_in(database_url):
@@ -157,3 +165,46 @@ async def test_an_account_manager_cannot_grant_a_role_above_their_own(sqlite_url
         with pytest.raises(Forbidden):
             await api.accounts.set_roles(helper.id, add={"admin"})
         assert (await api.accounts.create(email=OTHER, password=PASSWORD, roles=["helper"])).roles == ("helper", "user")
+
+
+async def test_a_narrow_scope_is_no_way_to_a_role_with_more(database_url):
+    """An admin's token for managing accounts must not make a second admin, who then has no such bound."""
+    async with installation(database_url) as house:
+        admin, mule = await house.person("root@example.com", "admin"), await house.person()
+        acting = by(admin)
+        scope = frozenset({"users:read", "users:write"})
+        api = house.auth.acting_as(dataclasses.replace(acting, scope=scope))
+        for attempt in (
+            api.accounts.set_roles(mule.id, add={"admin"}),
+            api.accounts.create(email=OTHER, password=PASSWORD, roles=["admin"]),
+        ):
+            with pytest.raises(Forbidden):
+                await attempt
+        with pytest.raises(Forbidden):
+            await api.accounts.disable(admin.id)
+        assert (await house.auth.accounts.get(mule.id)).roles == ("user",)
+        assert "admin" in (await house.auth.acting_as(acting).accounts.set_roles(mule.id, add={"admin"})).roles
+
+
+async def test_a_helper_cannot_touch_an_account_that_holds_more(database_url):
+    async with installation(database_url, profile=Notes) as house:
+        await house.ambient.database.execute("insert into roles values ('helper', '[\"users:read\",\"users:write\"]')")
+        try:
+            helper, ada = await house.person("helper@example.com", "helper"), await house.person()
+            admin = await house.person("root@example.com", "admin")
+            await house.person("second@example.com", "admin")
+            api = house.auth.acting_as(by(helper))
+            for attempt in (
+                api.accounts.disable(admin.id),
+                api.accounts.enable(admin.id),
+                api.accounts.set_roles(admin.id, remove={"admin"}),
+                api.accounts.update(admin.id, profile=Notes("x")),
+            ):
+                with pytest.raises(Forbidden):
+                    await attempt
+            unchanged = await house.auth.accounts.get(admin.id)
+            assert (unchanged.roles, unchanged.disabled, unchanged.version) == (("admin", "user"), False, 1)
+            assert (await api.accounts.disable(ada.id)).disabled
+        finally:
+            await house.ambient.database.execute("delete from account_roles where role = 'helper'")
+            await house.ambient.database.execute("delete from roles where name = 'helper'")

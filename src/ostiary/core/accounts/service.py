@@ -6,7 +6,11 @@ from typing import Final
 from ostiary.core.accounts import queries
 from ostiary.core.accounts.authority import USERS_WRITE, act
 from ostiary.core.accounts.email import parse_email
-from ostiary.core.accounts.giving import refuse_to_give_what_is_not_held, refuse_unknown_roles
+from ostiary.core.accounts.giving import (
+    refuse_to_change_the_more_powerful,
+    refuse_to_give_what_is_not_held,
+    refuse_unknown_roles,
+)
 from ostiary.core.accounts.model import ADMIN, Account
 from ostiary.core.audit.model import Event
 from ostiary.core.plug import Actor, Ambient
@@ -38,7 +42,8 @@ async def set_roles(
     """Grants and removes roles, effective at once. Access tokens issued before are refused.
 
     Raises:
-        Forbidden: the actor lacks ``users:write``, or grants a role that it does not hold itself.
+        Forbidden: the actor lacks ``users:write``, grants a role that it does not hold itself, or the account holds
+            permissions that the actor lacks.
         NotFound: there is no such account.
         InvalidBody: a role does not exist, or is both granted and removed.
         Conflict: no admin would remain.
@@ -53,6 +58,7 @@ async def set_roles(
         await queries.lock_role(tx, ADMIN)
         # first, so that an actor without the permission does not learn which roles and accounts exist
         await act(ambient, tx, actor, USERS_WRITE, event)
+        await refuse_to_change_the_more_powerful(tx, actor, account_id)
         await refuse_unknown_roles(tx, add | remove)
         await refuse_to_give_what_is_not_held(tx, actor, add)
         raised = await raise_epoch(ambient, tx, account_id)
@@ -84,6 +90,7 @@ async def change_profile(
 
     async def body(tx: Transaction) -> None:
         await act(ambient, tx, actor, USERS_WRITE, event, own=account_id)
+        await refuse_to_change_the_more_powerful(tx, actor, account_id)
         if not await queries.raise_version(tx, account_id, seen=if_version):
             if await queries.by_id(tx, account_id) is None:
                 raise NotFound(f"no account {account_id}")
@@ -100,13 +107,14 @@ async def change_disabled(
     complete operation, which also ends sessions, is `ostiary.core.sessions.service.set_disabled`.
 
     Raises:
-        Forbidden: the actor lacks ``users:write``.
+        Forbidden: the actor lacks ``users:write``, or the account holds permissions that the actor lacks.
         NotFound: there is no such account.
         Conflict: no admin would remain.
     """
     await queries.lock_role(tx, ADMIN)
     event = Event("accounts.disabled" if disabled else "accounts.enabled", account_id=account_id)
     await act(ambient, tx, actor, USERS_WRITE, event)
+    await refuse_to_change_the_more_powerful(tx, actor, account_id)
     raised = await raise_epoch(ambient, tx, account_id)
     standing = await queries.standing(tx, account_id)
     await queries.raise_version(tx, account_id)
