@@ -63,6 +63,8 @@ class OstiaryError(Exception):
     code: ClassVar[str] = "error"
     title: ClassVar[str] = "Something went wrong."
     status: ClassVar[int] = 500
+    repeats_input: ClassVar[bool] = False
+    """Whether the detail may repeat what the caller sent. Logs then leave it out."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.title)
@@ -70,8 +72,13 @@ class OstiaryError(Exception):
 
     @property
     def kind(self) -> str:
-        """What logs call it: the name of the class, as ``token_expired``. It is finer than ``code``."""
+        """The ``reason`` in logs: the name of the class, such as ``token_expired``. It is finer than ``code``."""
         return "".join(f"_{char.lower()}" if char.isupper() else char for char in type(self).__name__).lstrip("_")
+
+    def logged(self) -> dict[str, Any]:
+        """The fields for a log line, as ASCII. ``detail`` is empty if it may repeat what the caller sent."""
+        detail = "" if self.repeats_input else ascii(self.detail)[1:-1]
+        return {"status": self.status, "code": self.code, "reason": self.kind, "detail": detail}
 
     def public(self) -> dict[str, Any]:
         """The members that the caller may read in addition to ``code``, ``title`` and ``status``."""
@@ -131,6 +138,8 @@ class MissingToken(InvalidRequest):
 class InvalidQuery(InvalidRequest):
     """The query parameters are not valid. ``reason`` names the parameter. It is public: it never quotes a value."""
 
+    repeats_input = True  # the name of an unknown parameter
+
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
         self.reason: str = reason
@@ -171,7 +180,14 @@ class MalformedToken(InvalidToken): ...
 class BadSignature(InvalidToken): ...
 
 
-class ClaimRejected(InvalidToken): ...
+class ClaimRejected(InvalidToken):
+    """The detail begins with the claim: ``aud: a token for another audience``."""
+
+    @property
+    def kind(self) -> str:
+        """The two claims that a misconfigured service rejects have a reason of their own."""
+        claim = self.detail.partition(":")[0]
+        return {"aud": "wrong_audience", "iss": "wrong_issuer"}.get(claim, super().kind)
 
 
 class TokenExpired(InvalidToken): ...
@@ -239,6 +255,7 @@ class NotFound(RequestError):
     code = "not_found"
     title = "Not found."
     status = 404
+    repeats_input = True  # an id from the path, or an e-mail address
 
 
 class MethodNotAllowed(RequestError):
@@ -251,6 +268,7 @@ class Conflict(RequestError):
     code = "conflict"
     title = "The current state does not allow this."
     status = 409
+    repeats_input = True  # an e-mail address, or the name of a client
 
 
 class TooManySessions(Conflict):
@@ -279,6 +297,7 @@ class InvalidBody(RequestError):
     code = "invalid_body"
     title = "The body does not match what this route expects."
     status = 422
+    repeats_input = True  # the name of an unknown field
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)

@@ -4,7 +4,7 @@ An optional slice's own settings are imported from its folder: ``from ostiary.fe
 TotpSettings``.
 """
 
-from ostiary.core.accounts.settings import RegistrationSettings
+from ostiary.core.accounts.settings import AccountSettings, RegistrationSettings
 from ostiary.core.hashing import HashingSettings
 from ostiary.core.mail.settings import MailSettings
 from ostiary.core.revocations import RevocationSettings
@@ -16,6 +16,7 @@ from ostiary.store.hot import Rate
 from ostiary.web.settings import WebSettings
 
 __all__ = [
+    "AccountSettings",
     "HashingSettings",
     "KeySettings",
     "MailSettings",

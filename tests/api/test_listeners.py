@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import sys
 
 import pytest
 
 from ostiary.api import Event
+from ostiary.core import listeners as listeners_module
 from ostiary.errors import ConfigurationError
 from ostiary.settings import RegistrationSettings
 from tests.core.installation import EMAIL, PASSWORD, installation, ostiary
@@ -117,3 +119,71 @@ def test_an_unknown_event_or_a_function_that_is_not_async_is_refused_at_import_t
 
         @auth.on("accounts.registered")
         def plain(_event: Event) -> None: ...
+
+
+async def test_a_listener_can_still_use_the_api_when_everything_closes_behind_it(sqlite_url):
+    auth, found = ostiary(sqlite_url), []
+
+    @auth.on("accounts.created")
+    async def look(event: Event) -> None:
+        await asyncio.sleep(0.05)
+        found.append((await auth.accounts.get(event.account_id)).email)
+
+    async with auth.opened():
+        await auth.accounts.create(email=EMAIL, password=PASSWORD)
+    assert found == [EMAIL]
+
+
+async def test_a_listener_that_exits_does_not_end_the_process(sqlite_url, caplog):
+    async with installation(sqlite_url) as house:
+        heard = Heard()
+
+        @house.auth.on("sign_in.succeeded")
+        async def leave(_event: Event) -> None:
+            sys.exit("goodbye")
+
+        house.auth.on("sign_in.succeeded")(listener(heard))
+        await house.person()
+        assert (await house.login()).status_code == 200
+        await heard.one()
+        assert "listener.failed" in [record.getMessage() for record in caplog.records]
+
+
+async def test_slow_listeners_do_not_fill_the_memory(monkeypatch, caplog):
+    """Anybody can cause failed sign-ins, from as many sources as they have."""
+    monkeypatch.setattr(listeners_module, "_MOST", 10)
+    listeners, go_on, called = listeners_module.Listeners(), asyncio.Event(), []
+
+    async def slow(event: int) -> None:
+        called.append(event)
+        await go_on.wait()
+
+    listeners.add("sign_in.failed", slow)
+    for number in range(50):
+        listeners.tell("sign_in.failed", number)
+    await asyncio.sleep(0)
+    assert called == list(range(10))
+    assert [record.getMessage() for record in caplog.records] == ["listener.dropped"], "one line, not forty"
+    go_on.set()
+    await listeners.close()
+    listeners.tell("sign_in.failed", 50)
+    await listeners.close()
+    assert called[-1] == 50, "it goes on afterwards"
+
+
+async def test_what_one_listener_changes_another_does_not_see(sqlite_url):
+    async with installation(sqlite_url) as house:
+        heard, errors = Heard(), []
+
+        @house.auth.on("accounts.created")
+        async def meddle(event: Event) -> None:
+            for change in (lambda: event.detail["roles"].append("x"), lambda: event.detail.update(x=1)):
+                try:
+                    change()
+                except AttributeError:
+                    errors.append(1)
+
+        house.auth.on("accounts.created")(listener(heard))
+        await house.auth.accounts.create(email=EMAIL, password=PASSWORD)
+        assert dict((await heard.one()).detail) == {"roles": ("user",)}
+        assert len(errors) == 2

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import msgspec
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ostiary import Ostiary
 from ostiary.api import WRITABLE
 from ostiary.errors import ConfigurationError, Conflict, InvalidBody
-from ostiary.settings import RegistrationSettings
+from ostiary.settings import AccountSettings, RegistrationSettings
 from tests.core.installation import EMAIL, PASSWORD, installation, tokens_of
 
 
@@ -191,3 +191,64 @@ def test_an_unsuitable_profile_class_is_refused_at_once():
     for shape, words in ((Renamed, "renamed"), (required, "plan needs a default"), (int, "must be"), (dict, "must be")):
         with pytest.raises(ConfigurationError, match=words):
             Ostiary(profile=shape, environ={}, config=None)
+
+
+class Broken(msgspec.Struct, kw_only=True):
+    tz: Annotated[str, WRITABLE] = "Europe/Berlin"
+
+    def __post_init__(self) -> None:
+        if self.tz == "No/Where":
+            raise KeyError(self.tz)
+
+
+@dataclass(kw_only=True)
+class BrokenToo:
+    tz: Annotated[str, WRITABLE] = "Europe/Berlin"
+
+    def __post_init__(self) -> None:
+        if self.tz == "No/Where":
+            raise KeyError(self.tz)
+
+
+class BrokenModel(BaseModel):
+    tz: Annotated[str, WRITABLE] = "Europe/Berlin"
+
+    @field_validator("tz")
+    @classmethod
+    def known(cls, value: str) -> str:
+        if value == "No/Where":
+            raise KeyError(value)
+        return value
+
+
+@pytest.mark.parametrize("shape", [Broken, BrokenToo, BrokenModel])
+async def test_whatever_a_class_raises_is_a_refusal_and_never_a_500(sqlite_url, shape):
+    """A validator that looks up a time zone raises KeyError: one such row must not break the list for everybody."""
+    async with installation(sqlite_url, profile=shape) as house:
+        assert (await register(house, {"tz": "No/Where"})).status_code == 422
+        await register(house)
+        token = await signed_in(house)
+        answer = await house.ask("PATCH", "/auth/me", {"profile": {"tz": "No/Where"}}, token=token)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body")
+        assert "Where" not in answer.text
+        await house.ambient.database.execute('update account_profiles set profile = \'{"tz": "No/Where"}\'')
+        assert (await house.get("/me", token=token)).json()["account"]["profile"] is None
+        (listed,) = (await house.auth.accounts.list()).items
+        assert (listed.profile, listed.profile_problem) == (None, "`profile` is not valid")
+
+
+async def test_text_that_cannot_be_stored_is_refused(sqlite_url):
+    async with installation(sqlite_url, profile=AsStruct) as house:
+        made = await house.auth.accounts.create(email=EMAIL, password=PASSWORD)
+        with pytest.raises(InvalidBody):
+            await house.auth.accounts.update(made.id, profile=AsStruct(nickname="\ud800"))
+
+
+async def test_changes_of_the_own_profile_are_limited(sqlite_url):
+    """Each is a row in the audit log."""
+    async with installation(sqlite_url, AccountSettings(profile_limit="3/minute"), profile=AsStruct) as house:
+        await register(house)
+        token = await signed_in(house)
+        answers = [await house.ask("PATCH", "/auth/me", {"profile": {}}, token=token) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 2
+        assert len(await house.events("accounts.profile_changed")) == 3

@@ -1,5 +1,7 @@
 """``auth.sessions``, ``devices``, ``roles``, ``clients``, ``keys`` and ``audit``."""
 
+import contextlib
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -182,3 +184,27 @@ async def test_a_page_continues_after_an_address_that_differs_from_its_key(datab
             if (after := page.next) is None:
                 break
         assert len(seen) == len(set(seen)) == 3
+
+
+async def test_a_page_is_whole_although_an_account_comes_in_between(sqlite_url):
+    """Roles were read for the first N accounts again, so an account that came in between left the last one without."""
+    async with installation(sqlite_url) as house:
+        people = [await house.person(f"{name}@example.com", "moderator") for name in "bd"]
+        came = []
+
+        def come(sql):
+            if "from account_roles" in sql and not came:
+                came.append(1)
+                with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as other:
+                    other.execute(
+                        "insert into accounts (id, email, email_key, epoch, created_at)"
+                        " values ('acc_c', 'c@example.com', 'c@example.com', 1, 1)"
+                    )
+                    other.commit()
+
+        house.watch(come)
+        listed = (await house.auth.accounts.list(limit=2)).items
+        assert came
+        assert [(account.id, account.roles) for account in listed] == [
+            (person.id, ("moderator", "user")) for person in people
+        ]

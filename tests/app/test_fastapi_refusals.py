@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from ostiary import Ostiary, TokenAuthenticator
+from ostiary.errors import NotFound, OstiaryError
 from ostiary.integrations.fastapi import Guard, GuardRefused
 from ostiary.testing import world
 from tests.logged import written
@@ -90,6 +91,25 @@ async def test_a_handler_of_the_app_keeps_its_say(registered):
         assert (await w.http.get("/mine")).json() == {"own": "missing_credential"}
 
 
+async def test_an_app_with_its_own_handler_for_our_errors_answers_errors_of_the_python_api():
+    auth = Ostiary(environ={})
+    app, guard = FastAPI(), Guard(auth)
+    app.add_middleware(auth.middleware)
+
+    @app.get("/people/{account_id}")
+    async def show(account_id: str, me=Depends(guard())):
+        return (await auth.accounts.get(account_id)).email
+
+    @app.exception_handler(OstiaryError)
+    async def own(_request: Request, error: OstiaryError) -> JSONResponse:
+        return JSONResponse({"own": error.code}, error.status)
+
+    async with world(auth, app) as w:
+        user = await w.login_as()
+        assert (await user.get("/people/acc_x")).json() == {"own": "not_found"}
+        assert (await w.http.get("/people/acc_x")).json()["code"] == "missing_credential"
+
+
 async def test_the_log_of_the_service_tells_refusals_apart_in_one_line_each(caplog):
     auth = Ostiary(environ={})
     async with world(auth, app_of(auth)) as w:
@@ -108,7 +128,7 @@ async def test_the_log_of_the_service_tells_refusals_apart_in_one_line_each(capl
     assert all(secret not in written(caplog) for secret in (token, "secret-in-a-path"))
 
 
-async def test_an_error_of_the_python_api_in_a_guarded_route_is_answered_as_a_problem():
+async def test_an_error_of_the_python_api_in_a_guarded_route_is_answered_as_a_problem(caplog):
     auth = Ostiary(environ={})
     app, guard = FastAPI(), Guard(auth)
     app.add_middleware(auth.middleware)
@@ -123,9 +143,33 @@ async def test_an_error_of_the_python_api_in_a_guarded_route_is_answered_as_a_pr
 
     async with world(auth, app) as w:
         user, admin = await w.login_as(), await w.login_as(role="admin")
+        caplog.set_level(logging.INFO, logger="ostiary.guard")
         forbidden = await user.post("/people/acc_x/disable")
         assert (forbidden.status_code, forbidden.json()["code"]) == (403, "forbidden")
         for nobody in ("acc_x", "%00", "%ed%a0%80"):
             for answer in (await admin.post(f"/people/{nobody}/disable"), await user.get(f"/people/{nobody}")):
                 assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
                 assert answer.headers["content-type"] == "application/problem+json"
+        mistyped = user.headers["authorization"].removeprefix("Bearer ")
+        assert (await user.get(f"/people/{mistyped}")).status_code == 404
+        said = [json.loads(line) for line in written(caplog, logger="ostiary.guard").splitlines()]
+    assert {(line["event"], line["reason"]) for line in said} == {
+        ("request.refused", "forbidden"), ("request.refused", "not_found"),
+    }  # fmt: skip
+    assert len(said) == 8
+    assert mistyped not in written(caplog)
+
+
+async def test_a_route_without_a_guard_answers_the_same_before_and_after_a_guarded_request():
+    auth = Ostiary(environ={})
+    app = app_of(auth)
+
+    @app.get("/open")
+    async def unguarded():
+        return await auth.accounts.get("acc_nobody")
+
+    async with world(auth, app) as w:
+        for _ in range(2):
+            with pytest.raises(NotFound):  # httpx passes on what the app does not answer
+                await w.http.get("/open")
+            await w.http.get("/mine")

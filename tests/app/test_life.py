@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI
 
-from ostiary.errors import Unavailable
+from ostiary.errors import ConfigurationError, Unavailable
 from ostiary.integrations.fastapi import Guard
 from tests.core.installation import EMAIL, ISSUER, PASSWORD, ostiary
 
@@ -190,3 +190,51 @@ async def test_requests_open_it_without_a_lifespan_and_a_script_does_not_close_i
             pass
         assert (await http.get("/.well-known/jwks.json")).status_code == 200
     await auth.close()
+
+
+def test_many_threads_at_once_wait_for_one_opening(new):
+    """A threaded Flask server: before, all but the first request failed."""
+    results, start = [], threading.Barrier(8)
+
+    def call():
+        start.wait()
+        results.append(len(new.run(new.roles.list())))
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    new._thread.close()
+    assert results == [3] * 8
+
+
+async def test_a_call_on_a_second_live_loop_is_refused_before_it_writes(auth):
+    """Before, it hung, although its write was committed."""
+    failures = []
+
+    def elsewhere():
+        for call in (
+            lambda: auth.accounts.create(email=EMAIL, password=PASSWORD),
+            lambda: auth.roles.list(),
+            lambda: auth.sessions.end_everybodys(),
+        ):
+            try:
+                asyncio.run(call())
+            except Unavailable as problem:
+                failures.append(str(problem))
+
+    async with auth.opened():
+        await asyncio.to_thread(elsewhere)
+        assert len(failures) == 3
+        assert all("another event loop" in failure for failure in failures)
+        assert (await auth.accounts.list()).items == ()
+
+
+def test_a_coroutine_that_cannot_be_run_is_closed(tmp_path):
+    broken = ostiary(f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}")
+    coroutine = broken.roles.list()
+    with pytest.raises(ConfigurationError):
+        broken.run(coroutine)
+    assert coroutine.cr_frame is None, "closed, so that Python does not warn about it"
+    broken._thread.close()

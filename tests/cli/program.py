@@ -70,7 +70,7 @@ class Served:
     command: tuple[object, ...] = (PROGRAM, "serve")
     ready_path = "/readyz"
 
-    def __init__(self, folder, *arguments, environ=None, port=None):
+    def __init__(self, folder, *arguments, environ=None, port=None, stderr=None):
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._files = contextlib.ExitStack()
@@ -82,7 +82,7 @@ class Served:
             env=environment(environ),
             stdin=subprocess.DEVNULL,
             stdout=self._out,
-            stderr=self._err,
+            stderr=self._err if stderr is None else stderr,
             start_new_session=True,
         )
         _wait_for(lambda: self.out or self.process.poll() is not None)

@@ -1,8 +1,11 @@
 """The application log: no value can forge a line (N4), and no secret is in it (P05)."""
 
+import contextlib
 import json
 import logging
 import logging.config
+import os
+import pty
 import re
 import socket
 import sys
@@ -100,11 +103,42 @@ def test_a_readable_line_cannot_be_forged_either(value):
 def test_a_readable_line_has_plain_words_as_they_are():
     record = logging.getLogger("ostiary.web").makeRecord(
         "ostiary.web", logging.WARNING, "", 0, "request.refused", (), None,
-        extra={"reason": "token_expired", "detail": "exp: the token", "path": None, "n": 3},
+        extra={"reason": "token_expired", "detail": "exp: the token", "path": None, "n": 3, "by": {"a b": [1]}},
     )  # fmt: skip
     assert ReadableLines().format(record)[9:] == (
-        'WARNING request.refused reason=token_expired detail="exp: the token" n=3'
+        r'WARNING request.refused reason=token_expired detail="exp: the token" n=3 by="{\"a b\": \"[1]\"}"'
     )
+
+
+def test_at_a_terminal_the_server_writes_readable_lines_and_access_lines_if_asked(tmp_path):
+    ours, theirs = pty.openpty()
+    with Served(tmp_path, environ={"OSTIARY_WEB_ACCESS_LOG": "true"}, stderr=theirs) as served:
+        os.close(theirs)
+        with served.ready().client() as client:
+            client.get("/auth/openapi.json")
+            client.get("/auth/me", headers={"authorization": "Bearer junk"})
+        assert served.end() == 0
+        said = _all_of(ours).splitlines()
+    assert all(re.match(r"\d\d:\d\d:\d\d [A-Z]+ [a-z_.]+ ", each + " ") and each.isprintable() for each in said), said
+    served_line, refused_line = [each for each in said if "/openapi.json" in each or "/me" in each]
+    assert re.search(
+        r" INFO request\.served status=200 milliseconds=\d+ method=GET path=/openapi\.json source=127\.0\.0\.1 "
+        r"request_id=[0-9a-f]+$",
+        served_line,
+    )
+    assert re.search(
+        r" INFO request\.refused status=401 code=invalid_token reason=malformed_token .*path=/me ", refused_line
+    )
+
+
+def _all_of(terminal):
+    """Everything written to a terminal that nobody else has open any more."""
+    read = b""
+    with contextlib.suppress(OSError):  # Linux reports the end in this way
+        while part := os.read(terminal, 65536):
+            read += part
+    os.close(terminal)
+    return read.decode()
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +193,8 @@ def _misuse(client, caller, tokens):
     client.get(f"/auth/{tokens['access_token']}")
     client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"] + "x"})
     client.post("/auth/refresh", json={"refresh_token": typed})
+    client.delete(f"/auth/sessions/{typed}", headers=bearer)
+    client.delete(f"/auth/devices/{typed}", headers=bearer)
     enrolment = client.post("/auth/totp", headers=bearer, json={})
     assert enrolment.status_code == 200, enrolment.text
     spent = client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]}).json()

@@ -5,10 +5,15 @@ import os
 import pty
 import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
 from tests.cli.program import PASSWORD, PATIENCE, PROGRAM, call, environment, run
+
+READ = {"0", "63"}
+"""The number of the system call, on x86-64 and on ARM."""
 
 
 def typed(folder, *lines):
@@ -73,7 +78,7 @@ def test_without_a_terminal_the_password_is_read_from_stdin_only(tmp_path, argum
 
 
 def test_one_ctrl_c_at_the_prompt_stops_the_command_and_nothing_is_written(tmp_path):
-    run("migrate", folder=tmp_path)
+    assert call("migrate", folder=tmp_path).returncode == 0
     ours, theirs = pty.openpty()
     try:
         process = subprocess.Popen(
@@ -93,4 +98,27 @@ def test_one_ctrl_c_at_the_prompt_stops_the_command_and_nothing_is_written(tmp_p
     finally:
         os.close(ours)
         os.close(theirs)
-    assert json.loads(run("users", "list", "--json", folder=tmp_path).stdout)["users"] == []
+    assert json.loads(call("users", "list", "--json", folder=tmp_path).stdout)["users"] == []
+
+
+def test_one_ctrl_c_while_stdin_is_read_stops_the_command(tmp_path):
+    assert call("migrate", folder=tmp_path).returncode == 0
+    with subprocess.Popen(
+        [PROGRAM, "users", "create", "ada@example.com", "--password-stdin"],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + PATIENCE
+        while not _reads_stdin(process.pid):
+            assert time.monotonic() < deadline, "timed out"
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+
+
+def _reads_stdin(pid):
+    """Whether the process waits in a system call whose first argument is 0: the file descriptor of stdin."""
+    name, *arguments = Path(f"/proc/{pid}/syscall").read_text().split()
+    return name in READ and arguments[0] == "0x0"

@@ -1,4 +1,4 @@
-"""A process of its own on an SQLite file: ``increment FILE CALLERS TIMES`` or ``insert FILE CALLERS``."""
+"""A separate process on an SQLite file: ``increment FILE CALLERS TIMES`` or ``insert FILE CALLERS``."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from ostiary.store.sqlite.database import SqliteDatabase
 
 
 async def increment(database, callers, times):
-    """Increments a row and prints how often, and for how long the event loop could not be heard of."""
+    """Increments a row, then prints how often, how long it took, and the longest stall of the event loop."""
 
     async def body(tx):
         (n,) = await tx.one("update counted set n = n + 1 where id = 1 returning n")
@@ -29,7 +29,7 @@ async def increment(database, callers, times):
 
 
 async def insert(database, callers):
-    """Inserts two rows at a time until it is killed, and prints each number whose commit it was told of."""
+    """Inserts two rows at a time until it is killed, and prints each number whose commit was confirmed."""
     numbers = iter(range(1, 1_000_000_000))
 
     async def caller():

@@ -1,4 +1,4 @@
-"""A process of its own that takes a lease and says so, then waits to be killed: ``URL NAME MICROSECONDS``."""
+"""A separate process that takes a lease, prints the result, and waits to be killed: ``URL NAME MICROSECONDS``."""
 
 import asyncio
 import sys

@@ -1,6 +1,7 @@
-"""What stands between a client and PostgreSQL in real life: a line that breaks, and a proxy that pools transactions.
+"""What can be between a client and PostgreSQL: a network connection that breaks, and a proxy that pools transactions.
 
-Both speak as much of the protocol (PostgreSQL 18, chapter 54) as is needed to see where a message or transaction ends.
+Both implement as much of the protocol (PostgreSQL 18, chapter 54) as they need to see where a message or transaction
+ends.
 """
 
 import asyncio
@@ -17,14 +18,14 @@ TERMINATE = b"X"
 
 
 async def read_message(reader):
-    """One message: its type, and all of its bytes."""
+    """Reads one message: its type and all of its bytes."""
     kind = await reader.readexactly(1)
     length = await reader.readexactly(4)
     return kind, kind + length + await reader.readexactly(struct.unpack("!I", length)[0] - 4)
 
 
 async def read_startup(reader, writer):
-    """The first message, which has no type; a wish for TLS before it is declined."""
+    """Reads the first message, which has no type. Declines a request for TLS before it."""
     while True:
         length = await reader.readexactly(4)
         rest = await reader.readexactly(struct.unpack("!I", length)[0] - 4)
@@ -35,7 +36,7 @@ async def read_startup(reader, writer):
 
 @asynccontextmanager
 async def listening(url, serve):
-    """The URL of a proxy in front of ``url``: for each client, ``serve(reader, writer, server's address)`` is run."""
+    """The URL of a proxy in front of ``url``. It runs ``serve(reader, writer, server's address)`` for each client."""
     parts = urllib.parse.urlsplit(url)
     clients = set()
 
@@ -63,7 +64,7 @@ async def listening(url, serve):
 
 
 class Line:
-    """A connection that breaks when a message contains ``break_at``: before it arrives, or after it was obeyed."""
+    """A connection that breaks when a message contains ``break_at``: before the server gets it, or after it ran."""
 
     def __init__(self):
         self.break_at = None
@@ -92,7 +93,7 @@ class Line:
 
 
 async def pump(reader, writer):
-    """Passes on what is said, and at last that nothing more will be."""
+    """Forwards data, and at the end closes the connection."""
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
@@ -100,14 +101,14 @@ async def pump(reader, writer):
 
 
 class Pooler:
-    """Gives each transaction another one of the server's connections, as PgBouncer does with pool_mode=transaction."""
+    """Gives each transaction a different server connection, as PgBouncer does with pool_mode=transaction."""
 
     def __init__(self):
-        self.idle = asyncio.Queue()  # first in, first out: none is met twice in a row
+        self.idle = asyncio.Queue()  # first in, first out, so that no connection is used twice in a row
         self.lent = 0
 
     async def serve(self, reader, writer, address):
-        """Every client brings one connection, in its own name, and then is given whichever is idle the longest."""
+        """Each client adds one connection under its own name. Then it gets the connection that is idle the longest."""
         self.idle.put_nowait(await self.introduce(reader, writer, address))
         asked = asyncio.create_task(read_message(reader))
         try:
@@ -125,7 +126,7 @@ class Pooler:
             await asyncio.wait([asked])
 
     async def introduce(self, reader, writer, address):
-        """Logs a client in, whose SASL messages alternate with the server's."""
+        """Logs a client in. Its SASL messages alternate with the server's."""
         server_reader, server_writer = await asyncio.open_connection(*address)
         server_writer.write(await read_startup(reader, writer))
         kind = None
@@ -137,7 +138,7 @@ class Pooler:
         return server_reader, server_writer
 
     async def run_transaction(self, asked, reader, writer, server):
-        """Passes messages both ways until the server is idle and has answered everything. Returns the next message."""
+        """Forwards messages until the server is idle and has answered everything. Returns the next message."""
         server_reader, server_writer = server
         answered = asyncio.create_task(read_message(server_reader))
         unanswered = 0

@@ -1,4 +1,4 @@
-"""The exported suites, on every backend that we ship."""
+"""Runs the public conformance suites on every backend of the package."""
 
 import inspect
 from contextlib import asynccontextmanager
@@ -62,14 +62,14 @@ async def test_counters_in_the_database(check, database_url):
 @pytest.mark.parametrize("check", HOT_CHECKS, ids=name_of)
 async def test_counters_in_valkey(check, valkey_url):
     async with opened_valkey_hot(valkey_url) as settled:
-        # a server that knows nothing could have known something: the first call starts its quarantine, long ago here
+        # an empty server may have lost its state, so the first call starts its quarantine, here far in the past
         with pytest.raises(Exception, match="lost its state"):
             await settled.reserve("first", until=1, now=0)
     await check(partial(opened_valkey_hot, valkey_url))
 
 
 @pytest.mark.parametrize("module", [bodies, feed, hot, migrations, racing, rows], ids=name_of)
-def test_no_check_is_left_out(module):
+def test_every_check_is_listed(module):
     """A check that is written but not listed would never run."""
     written = {
         function

@@ -1,4 +1,4 @@
-"""The change feed's follower, where the engine has no part in it."""
+"""The change feed's follower, without an engine."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from tests.logged import written
 
 
 class Broken:
-    """A database whose driver quotes what it was given."""
+    """A database whose driver quotes parameters in its errors."""
 
     def __init__(self):
         self.asked = asyncio.Event()
@@ -17,7 +17,7 @@ class Broken:
         raise ValueError("invalid input for query argument $1: 'hunter2'")
 
 
-async def test_why_the_feed_cannot_be_read_is_logged_by_its_place_and_without_its_words(caplog):
+async def test_a_failed_read_is_logged_with_its_place_and_without_its_message(caplog):
     database = Broken()
     follower = Follower(database, list)
     run = asyncio.create_task(follower.run())

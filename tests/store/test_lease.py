@@ -1,4 +1,4 @@
-"""Leases: one holder at a time, and the next one when it is over, however the last one ended."""
+"""Leases have one holder at a time. After the expiry there is a next holder, however the last one ended."""
 
 import asyncio
 import subprocess
@@ -44,26 +44,26 @@ async def leave(database, lease, *, until):
     await database.transaction(lambda tx: lease.leave(tx, until=until))
 
 
-async def test_it_is_held_until_its_end_to_the_microsecond_and_renewed_by_its_holder_alone(database_url):
+async def test_a_lease_lasts_exactly_until_its_end_and_only_its_holder_renews_it(database_url):
     async with opened(database_url) as [database]:
         assert await take(database, HERE, now=NOW)
         end = NOW + HERE.lasts
         assert not await take(database, THERE, now=end - 1)
         assert await take(database, HERE, now=end - 1)
-        assert not await take(database, THERE, now=end), "the refused one has not shortened it, and it was renewed"
+        assert not await take(database, THERE, now=end), "the refused call did not shorten the lease, which was renewed"
         end += HERE.lasts - 1
         assert not await take(database, THERE, now=end - 1)
         assert await take(database, THERE, now=end)
-        assert not await take(database, HERE, now=end), "who was the holder is nobody now"
+        assert not await take(database, HERE, now=end), "the former holder has no privilege"
 
 
-async def test_leases_of_other_work_are_others(database_url):
+async def test_leases_for_different_work_are_independent(database_url):
     async with opened(database_url) as [database]:
         assert await take(database, HERE, now=NOW)
         assert await take(database, Lease(name="other", holder="there", lasts=SECOND), now=NOW)
 
 
-async def test_who_leaves_it_says_when_it_is_to_be_had_again_also_for_itself(database_url):
+async def test_leaving_sets_when_any_process_can_take_it_again(database_url):
     async with opened(database_url) as [database]:
         for leaving in (HERE, THERE):
             assert await take(database, leaving, now=NOW)
@@ -74,7 +74,7 @@ async def test_who_leaves_it_says_when_it_is_to_be_had_again_also_for_itself(dat
             await leave(database, HERE, until=NOW)
 
 
-async def test_nobody_leaves_what_is_anothers(database_url):
+async def test_a_process_cannot_leave_the_lease_of_another(database_url):
     async with opened(database_url) as [database]:
         assert await take(database, HERE, now=NOW)
         await leave(database, THERE, until=NOW)
@@ -83,8 +83,8 @@ async def test_nobody_leaves_what_is_anothers(database_url):
         assert await database.all("select name, holder from store_lease") == [("work", "here")]
 
 
-async def test_an_end_that_only_a_wrong_clock_can_have_written_counts_for_nothing(database_url):
-    """A machine that once believed it was 2040 must not stop all work until then."""
+async def test_an_end_that_a_wrong_clock_has_written_is_ignored(database_url):
+    """A machine whose clock was once in 2040 must not stop all work until then."""
     async with opened(database_url) as [database]:
         assert await take(database, HERE, now=NOW + LONGEST)
         assert await take(database, THERE, now=NOW)
@@ -92,15 +92,15 @@ async def test_an_end_that_only_a_wrong_clock_can_have_written_counts_for_nothin
         assert not await take(database, HERE, now=NOW)
 
 
-async def test_of_fifty_who_ask_at_once_one_gets_it(database_url):
+async def test_one_of_fifty_concurrent_callers_gets_it(database_url):
     async with opened(database_url, 2) as databases:
         racers = [Lease(name="work", holder=str(number), lasts=SECOND) for number in range(50)]
         asking = [take(databases[number % 2], racer, now=NOW) for number, racer in enumerate(racers)]
         assert sum(await asyncio.gather(*asking)) == 1
 
 
-async def test_while_a_transaction_has_taken_it_nobody_else_gets_it_however_late(postgres_url):
-    """A portion of work that begins with taking it is alone, though it takes longer than the lease lasts."""
+async def test_no_other_process_gets_it_before_the_transaction_that_took_it_commits(postgres_url):
+    """Work that begins with taking the lease runs alone, even if it takes longer than the lease lasts."""
     async with opened(postgres_url, 2) as [database, other]:
         done, taken = [], asyncio.Event()
         short = Lease(name="work", holder="here", lasts=1)
@@ -119,7 +119,7 @@ async def test_while_a_transaction_has_taken_it_nobody_else_gets_it_however_late
         assert done == ["here", "there"]
 
 
-async def test_a_holder_that_is_killed_is_replaced_when_its_lease_has_ended_and_not_before(database_url):
+async def test_a_killed_holder_is_replaced_only_after_its_lease_has_ended(database_url):
     async with opened(database_url) as [database]:
         with start(database_url, "work", SECOND) as child:
             assert await asyncio.to_thread(child.stdout.readline) == "True\n"
@@ -133,8 +133,8 @@ async def test_a_holder_that_is_killed_is_replaced_when_its_lease_has_ended_and_
         assert await take(database, HERE, now=now)
 
 
-async def test_asking_again_later_is_harmless_where_the_answer_was_lost(database_url):
-    """A commit whose outcome is unknown: the holder takes it again, and has it."""
+async def test_taking_it_again_after_a_lost_answer_is_harmless(database_url):
+    """After a commit with an unknown outcome, the holder takes the lease again and has it."""
     async with opened(database_url) as [database]:
         again = partial(take, database, HERE, now=NOW)
         assert [await again(), await again()] == [True, True]
@@ -142,7 +142,7 @@ async def test_asking_again_later_is_harmless_where_the_answer_was_lost(database
 
 @pytest.mark.parametrize("lease", [HERE, THERE])
 async def test_the_row_names_its_holder(database_url, lease):
-    """For whoever wants to know which process is at it."""
+    """Operators can see which process does the work."""
     async with opened(database_url) as [database]:
         await take(database, lease, now=NOW)
         assert await database.all("select * from store_lease") == [("work", lease.holder, NOW + lease.lasts)]

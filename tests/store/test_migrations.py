@@ -1,4 +1,4 @@
-"""Migration files: found in packages, numbered without gaps, cut into statements as both engines would."""
+"""Migration files are found in packages, numbered without gaps, and split into statements as both engines would."""
 
 import contextlib
 import sqlite3
@@ -29,13 +29,13 @@ from ostiary.store.splitting import statements
         ("-- it's\nselect 1", ["select 1"]),
     ],
 )
-def test_statements_end_where_the_engines_see_an_end(text, expected):
+def test_statements_end_where_both_engines_end_them(text, expected):
     assert list(statements(text)) == expected
 
 
 @pytest.mark.parametrize("text", ["select 'a", 'select "a', "select 1 /* a", "select 'a''", "\n\nselect '"])
-def test_what_opens_and_never_closes_is_refused(text):
-    """A forgotten quote would swallow the statements after it."""
+def test_an_unclosed_quote_or_comment_is_refused(text):
+    """A missing quote would hide the statements after it."""
     with pytest.raises(ValueError, match=rf"line {text.count(chr(10)) + 1} opens"):
         list(statements(text))
 
@@ -52,8 +52,8 @@ def is_several(connection, text):
 
 
 @given(st.lists(PIECES, max_size=12).map("".join))
-def test_no_statement_has_more_in_it_for_sqlite(text):
-    """Whatever the pieces are: SQLite never sees a second statement in what we take for one."""
+def test_sqlite_finds_only_one_statement_in_each(text):
+    """For any combination of pieces, SQLite never finds a second statement in one of ours."""
     with closing(sqlite3.connect(":memory:")) as connection, contextlib.suppress(ValueError):
         assert not [statement for statement in statements(text) if is_several(connection, statement)]
 
@@ -77,13 +77,13 @@ def test_files_are_read_from_the_package():
     ],
 )
 def test_files_are_numbered_without_gaps(names):
-    """A file that was forgotten in a package, or two with one number, would be applied in another order elsewhere."""
+    """With a missing file or a duplicate number, another installation would apply the files in another order."""
     with pytest.raises(ConfigurationError, match=r"should be called 000\d_"):
         Migrations("doors", lambda: dict.fromkeys(names, "select 1")).files()
 
 
-def test_the_checksum_does_not_see_line_ends(tmp_path, monkeypatch):
-    """A checkout on Windows is the same migration."""
+def test_the_checksum_ignores_line_endings(tmp_path, monkeypatch):
+    """A checkout on Windows contains the same migration."""
     for name, ends in (("unix_doors", "\n"), ("windows_doors", "\r\n")):
         folder = tmp_path / name / "migrations"
         folder.mkdir(parents=True)
@@ -96,6 +96,6 @@ def test_the_checksum_does_not_see_line_ends(tmp_path, monkeypatch):
     assert unix.checksum == windows.checksum
 
 
-def test_a_file_that_cannot_be_read_is_named():
+def test_a_file_that_cannot_be_parsed_is_named():
     with pytest.raises(ConfigurationError, match=r"doors/0001_doors\.sql.*line 2"):
         Migrations("doors", lambda: {"0001_doors.sql": "select 1;\nselect 'a"}).files()[0].statements()

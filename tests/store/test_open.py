@@ -1,4 +1,4 @@
-"""Which engine a URL names, and what is said of one that names none."""
+"""Which engine a URL selects, and the error for a URL that selects none."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ SECRET = "hunter2"
         ("sqlite:////my%20data/a%3Fb.db", "/my data/a?b.db"),
     ],
 )
-def test_sqlite_urls_name_a_file(url, path):
+def test_sqlite_urls_select_a_file(url, path):
     assert sqlite_path(url) == Path(path)
     assert isinstance(database_from_url(url), SqliteDatabase)
 
@@ -30,13 +30,13 @@ def test_sqlite_urls_name_a_file(url, path):
 @pytest.mark.parametrize(
     "url", ["postgresql://h/d", "postgres://u:p@h:5433/d", "postgresql://h/d?pooler=true&sslmode=require"]
 )
-def test_postgresql_urls_name_a_server(url):
+def test_postgresql_urls_select_a_server(url):
     assert sqlite_path(url) is None
     assert isinstance(database_from_url(url), PostgresDatabase)
 
 
 @pytest.mark.parametrize("url", ["valkey://h", "valkeys://u:p@h:6380/1", "redis://h", "rediss://h"])
-def test_valkey_urls_name_a_server(url):
+def test_valkey_urls_select_a_server(url):
     assert isinstance(hot_from_url(url), ValkeyHot)
 
 
@@ -62,7 +62,7 @@ def test_valkey_urls_name_a_server(url):
         f"somebody:{SECRET}@h",
     ],
 )
-def test_other_urls_are_refused_in_one_line_without_a_password(url):
+def test_other_urls_are_refused_in_one_line_without_the_password(url):
     with pytest.raises(ConfigurationError) as refused:
         database_from_url(url)
     assert SECRET not in str(refused.value)
@@ -82,7 +82,7 @@ def test_other_urls_are_refused_in_one_line_without_a_password(url):
         "valkey://h?db=1",
     ],
 )
-def test_other_urls_for_counters_are_refused_in_one_line_without_a_password(url):
+def test_other_urls_for_counters_are_refused_in_one_line_without_the_password(url):
     with pytest.raises(ConfigurationError) as refused:
         hot_from_url(url)
     assert SECRET not in str(refused.value)

@@ -1,4 +1,4 @@
-"""PostgreSQL, when it goes away and comes back, refuses, or stands behind a proxy."""
+"""PostgreSQL that goes away and comes back, that refuses, or that is behind a proxy."""
 
 import asyncio
 import importlib
@@ -12,7 +12,7 @@ from ostiary.errors import ConfigurationError, OutcomeUnknown, StatementRefused,
 from ostiary.store.open import database_from_url
 from ostiary.store.postgres import connections, driver
 from ostiary.testing.conformance import DATABASE_CHECKS, name_of
-from ostiary.testing.conformance.feed import FEED_CHECKS, a_follower_is_told_soon
+from ostiary.testing.conformance.feed import FEED_CHECKS, a_follower_is_updated_soon
 from tests.store.proxies import Line, Pooler, listening
 
 SECRET = "hunter2"
@@ -54,8 +54,8 @@ async def until_it_works(attempt):
                 await asyncio.sleep(0.02)
 
 
-async def test_a_server_that_restarts_is_503_for_as_long(postgres_server, postgres_url):
-    """Under load: every caller is answered, with 503 or truly; nothing confirmed is lost; then all is as before."""
+async def test_a_restart_of_the_server_is_503_until_it_is_back(postgres_server, postgres_url):
+    """Under load, every caller gets a true answer or 503, no confirmed commit is lost, and the service recovers."""
     async with counted(postgres_url) as database:
         confirmed, unknown, refused = 0, 0, 0
         stopping = asyncio.Event()
@@ -90,8 +90,8 @@ async def test_a_server_that_restarts_is_503_for_as_long(postgres_server, postgr
         assert confirmed <= await count(database) <= confirmed + unknown
 
 
-async def test_who_waits_for_changes_hears_of_them_after_a_restart(postgres_server, postgres_url, monkeypatch):
-    """The listening connection is made again, too."""
+async def test_waiting_for_changes_works_after_a_restart(postgres_server, postgres_url, monkeypatch):
+    """The listening connection is replaced too."""
     monkeypatch.setattr("ostiary.store.postgres.listener.RECONNECT_SECONDS", 0.05)
     async with opened(postgres_url) as here, opened(postgres_url) as there:
         for restart in (False, True):
@@ -99,7 +99,7 @@ async def test_who_waits_for_changes_hears_of_them_after_a_restart(postgres_serv
                 await asyncio.to_thread(postgres_server.stop)
                 await asyncio.to_thread(postgres_server.start)
                 await until_it_works(partial(there.one, "select 1"))
-                await here.wait_for_change(10)  # it wakes us when it listens again: something may have been missed
+                await here.wait_for_change(10)  # it wakes us when it listens again: it may have missed something
             await here.wait_for_change(0.2)
             waiting = asyncio.create_task(here.wait_for_change(30))
             await asyncio.sleep(0.1)
@@ -109,8 +109,8 @@ async def test_who_waits_for_changes_hears_of_them_after_a_restart(postgres_serv
 
 
 @pytest.mark.parametrize("obeyed", [False, True], ids=["commit lost", "answer lost"])
-async def test_a_line_that_breaks_at_the_commit_leaves_the_outcome_unknown(postgres_url, obeyed):
-    """Whether the server committed or never heard of it: the caller cannot know, and is told so."""
+async def test_a_connection_that_breaks_at_the_commit_leaves_the_outcome_unknown(postgres_url, obeyed):
+    """The caller cannot know whether the server got the commit, and the error says so."""
     line = Line()
     async with listening(postgres_url, line.serve) as url, counted(postgres_url) as direct, opened(url) as database:
         await database.transaction(increment)
@@ -122,8 +122,8 @@ async def test_a_line_that_breaks_at_the_commit_leaves_the_outcome_unknown(postg
         await until_it_works(partial(database.transaction, increment))
 
 
-async def test_a_line_that_breaks_before_the_commit_has_changed_nothing(postgres_url):
-    """Then the answer is plain 503: the caller may try again without a second thought."""
+async def test_a_connection_that_breaks_before_the_commit_changes_nothing(postgres_url):
+    """The answer is a plain 503, so the caller can safely try again."""
     line = Line()
     async with listening(postgres_url, line.serve) as url, counted(postgres_url) as direct, opened(url) as database:
         for at in (b"begin isolation", b"update counted"):
@@ -139,8 +139,8 @@ async def test_a_line_that_breaks_before_the_commit_has_changed_nothing(postgres
         await until_it_works(partial(database.transaction, increment))
 
 
-async def test_waiting_for_a_row_ends(postgres_url, monkeypatch):
-    """A statement that waits for somebody else's lock is given up after a while; with patience it waits on."""
+async def test_waiting_for_a_row_lock_times_out(postgres_url, monkeypatch):
+    """A statement that waits for another transaction's lock times out. With patience it waits longer."""
     monkeypatch.setattr(connections, "STATEMENT_SECONDS", 0.3)
     async with counted(postgres_url) as database, opened(postgres_url) as other:
         finish = asyncio.Event()
@@ -162,40 +162,40 @@ async def test_waiting_for_a_row_ends(postgres_url, monkeypatch):
 
 
 async def test_an_unreachable_server_is_unavailable():
-    """One line, without the password."""
+    """The error is one line, without the password."""
     database = database_from_url(f"postgresql://somebody:{SECRET}@127.0.0.1:1/nothing")
     with pytest.raises(StoreUnavailable) as refused:
         await database.open()
-    assert_tells(refused, "127.0.0.1:1/nothing")
+    assert_says(refused, "127.0.0.1:1/nothing")
     await database.close()
 
 
-async def test_a_refusing_server_is_a_mistake_in_the_settings(postgres_server, postgres_url):
-    """Wrong password, no such database: one line, without the password; trying again would not help."""
+async def test_a_refused_login_is_a_configuration_error(postgres_server, postgres_url):
+    """A wrong password or database name is one line, without the password. A retry would not help."""
     wrong_password = postgres_url.replace("postgres:", f"postgres:{SECRET}", 1)
     for url, reason in ((wrong_password, "password"), (postgres_server.url("nowhere"), "nowhere")):
         database = database_from_url(url)
         with pytest.raises(ConfigurationError) as refused:
             await database.open()
-        assert_tells(refused, reason)
+        assert_says(refused, reason)
         assert url.split(":")[2].split("@")[0] not in str(refused.value)
 
 
-async def test_an_unknown_part_of_the_url_is_a_mistake_in_the_settings(postgres_url):
+async def test_an_unknown_url_option_is_a_configuration_error(postgres_url):
     database = database_from_url(f"postgresql://somebody:{SECRET}@127.0.0.1/nothing?sslmode=perhaps")
     with pytest.raises(ConfigurationError) as refused:
         await database.open()
-    assert_tells(refused, "127.0.0.1")
+    assert_says(refused, "127.0.0.1")
 
 
-def assert_tells(refused, what):
+def assert_says(refused, what):
     assert "\n" not in str(refused.value)
     assert SECRET not in str(refused.value)
     assert what in str(refused.value)
 
 
 async def test_a_server_that_may_lose_commits_is_refused(postgres_url):
-    """synchronous_commit=off: what it confirms is not durable."""
+    """With synchronous_commit=off, confirmed commits are not durable."""
     async with opened(postgres_url) as database:
         name = postgres_url.rpartition("/")[2]
         await database.execute(f"alter database {name} set synchronous_commit = off")
@@ -203,7 +203,7 @@ async def test_a_server_that_may_lose_commits_is_refused(postgres_url):
         await database_from_url(postgres_url).open()
 
 
-def test_without_asyncpg_there_is_one_line_that_helps(monkeypatch):
+def test_without_asyncpg_the_error_says_how_to_install_it(monkeypatch):
     def missing(name):
         raise ImportError(name)
 
@@ -221,20 +221,22 @@ async def pooled(url):
             yield proxy_url, pooler
 
 
-THROUGH_A_PROXY = [check for check in DATABASE_CHECKS if check not in FEED_CHECKS or check is a_follower_is_told_soon]
-"""Of the feed only its polling: all else in it is made of what the other checks are about."""
+THROUGH_A_PROXY = [
+    check for check in DATABASE_CHECKS if check not in FEED_CHECKS or check is a_follower_is_updated_soon
+]
+"""Only the feed's polling is checked here. The rest of the feed uses what the other checks cover."""
 
 
 @pytest.mark.parametrize("check", THROUGH_A_PROXY, ids=name_of)
 async def test_behind_a_pooling_proxy(check, postgres_url):
-    """The suite, with each transaction on another connection of the server."""
+    """The suite, with each transaction on a different connection of the server."""
     async with pooled(postgres_url) as (url, pooler):
         await check(partial(opened, f"{url}?pooler=true"))
         assert pooler.lent > 0
 
 
 async def test_behind_a_pooling_proxy_the_defaults_fail(postgres_url):
-    """What `pooler=true` is for: cached statements are on the connection of another transaction."""
+    """This is why `pooler=true` exists: cached statements are on the connection of another transaction."""
     async with pooled(postgres_url) as (url, _), opened(url) as database:
         questions = (database.one("select cast($1 as bigint)", n) for n in range(50))
         answers = await asyncio.gather(*questions, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""When the disk fails: everybody is answered, nobody wrongly, and the next transaction works."""
+"""When the disk fails, every caller gets a correct answer, and the next transaction works."""
 
 import asyncio
 import resource
@@ -30,7 +30,7 @@ async def opened(path, **options):
 
 @pytest.fixture
 def largest_file(monkeypatch):
-    """Sets how many pages a database file may have: for connections of the writer that are made from then on."""
+    """Sets how many pages a database file may have, for later connections of the writer."""
     pages = []
     connect = session.connect
 
@@ -46,7 +46,7 @@ def largest_file(monkeypatch):
 
 @contextmanager
 def no_file_larger_than(size):
-    """The kernel refuses writes beyond it: SQLite sees an I/O error."""
+    """The kernel refuses writes beyond this size, so SQLite gets an I/O error."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -64,7 +64,7 @@ class Refused(Exception):
 
 
 def bodies(*, spoiler_size, first):
-    """Ten who insert, the sixth of them very much, then one who only reads and one who refuses."""
+    """Ten bodies that insert, the sixth ``spoiler_size`` characters, then one that only reads and one that refuses."""
 
     def member(index):
         async def body(tx):
@@ -82,7 +82,7 @@ def bodies(*, spoiler_size, first):
 
 
 async def batch(database, *, spoiler_size, first):
-    """What each of those bodies' callers is told."""
+    """The answer for the caller of each of those bodies."""
     transactions = map(database.transaction, bodies(spoiler_size=spoiler_size, first=first))
     async with asyncio.timeout(20):
         return await asyncio.gather(*transactions, return_exceptions=True)
@@ -92,8 +92,8 @@ async def ids(database):
     return [row[0] for row in await database.all("select id from kept order by id")]
 
 
-async def test_a_full_disk_fails_all_whose_rows_it_takes(tmp_path, largest_file):
-    """SQLite rolls back the whole transaction: those before the one who filled it lose their rows too, and are told."""
+async def test_a_full_disk_fails_every_body_that_is_rolled_back(tmp_path, largest_file):
+    """SQLite rolls back the whole transaction, so earlier bodies in the batch lose their rows too and get the error."""
     largest_file(20)
     async with opened(tmp_path) as database:
         answers = await batch(database, spoiler_size=200_000, first=0)
@@ -106,7 +106,7 @@ async def test_a_full_disk_fails_all_whose_rows_it_takes(tmp_path, largest_file)
 
 
 async def test_an_error_while_committing_leaves_the_outcome_unknown(tmp_path, monkeypatch):
-    """Also for those who only read or refused: they may have read what is not there now. Then all starts afresh."""
+    """This includes bodies that only read or refused, because their reads may be undone. Then the writer reconnects."""
     connections = []
     connect = session.connect
     monkeypatch.setattr(session, "connect", lambda path: connections.append(path) or connect(path))
@@ -123,7 +123,7 @@ async def test_an_error_while_committing_leaves_the_outcome_unknown(tmp_path, mo
 
 
 async def test_an_error_within_a_body_fails_its_batch(tmp_path):
-    """A body that writes more than memory keeps meets the disk's error before the commit: nothing was written."""
+    """A body that writes more than fits into memory gets the disk error before the commit. Nothing is written."""
     async with opened(tmp_path) as database:
         with no_file_larger_than(size_of_log(tmp_path) + 200_000):
             answers = await batch(database, spoiler_size=9_000_000, first=0)
@@ -133,7 +133,7 @@ async def test_an_error_within_a_body_fails_its_batch(tmp_path):
 
 
 async def test_a_full_disk_can_still_be_read_and_recovers(tmp_path, largest_file):
-    """While nothing can be written every writer gets 503, readers go on; with space again, so do writers."""
+    """While nothing can be written, writers get 503 and readers continue. With free space, writers continue too."""
     largest_file(20)
     async with opened(tmp_path) as database:
         for id_ in range(3):
@@ -146,14 +146,14 @@ async def test_a_full_disk_can_still_be_read_and_recovers(tmp_path, largest_file
         assert await database.execute("insert into kept (id, words) values (9, $1)", "x" * 20_000) == 1
 
 
-async def test_a_lock_that_is_not_given_is_unavailable(tmp_path):
-    """Another program holds the lock for longer than our patience: nothing was written, and later it works."""
+async def test_a_lock_that_is_never_free_is_unavailable(tmp_path):
+    """If another program holds the lock for longer than our patience, nothing is written. Later it works again."""
     async with opened(tmp_path, patience=0.1) as database:
         other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
         other.execute("begin immediate")
         answers = await batch(database, spoiler_size=10, first=0)
         assert [type(answer) for answer in answers] == [StoreUnavailable] * len(answers)
-        assert await ids(database) == [], "reading needs no lock"
+        assert await ids(database) == [], "reading does not need the lock"
         patient = asyncio.create_task(
             database.transaction(lambda tx: tx.execute("insert into kept (id, words) values (1, 'x')"), patience=20)
         )
@@ -163,8 +163,8 @@ async def test_a_lock_that_is_not_given_is_unavailable(tmp_path):
         assert await patient == 1
 
 
-async def test_nobody_is_answered_before_the_commit(tmp_path, monkeypatch):
-    """Neither a writer, nor a reader, nor a refusal: what they saw could still be undone."""
+async def test_no_caller_gets_an_answer_before_the_commit(tmp_path, monkeypatch):
+    """Writers, readers and refusals all wait, because what they read could still be undone."""
     may_commit = threading.Event()
     commit = session.Session.commit
     monkeypatch.setattr(session.Session, "commit", lambda self, patience: (may_commit.wait(20), commit(self, patience)))
@@ -184,8 +184,8 @@ async def test_nobody_is_answered_before_the_commit(tmp_path, monkeypatch):
     await database.close()
 
 
-async def test_a_queue_without_end_is_refused(tmp_path, monkeypatch):
-    """Callers beyond the bound get 503 at once; those before them are served."""
+async def test_the_queue_is_limited(tmp_path, monkeypatch):
+    """Callers beyond the limit get 503 at once. Earlier callers are served."""
     monkeypatch.setattr(writer, "MOST_WAITING", 4)
     async with opened(tmp_path) as database:
         answers = await batch(database, spoiler_size=10, first=0)
@@ -197,8 +197,8 @@ def _fail(*_):
     raise ZeroDivisionError("hunter2")
 
 
-async def test_an_unforeseen_error_leaves_nobody_waiting(tmp_path, monkeypatch, caplog):
-    """Whatever happens in the writer itself: an answer for everybody, a line in the log, and it goes on."""
+async def test_an_unexpected_error_answers_every_caller(tmp_path, monkeypatch, caplog):
+    """After any error in the writer itself, every caller gets an answer, the log has a line, and the writer goes on."""
     async with opened(tmp_path) as database:
         with monkeypatch.context() as patch:
             patch.setattr(session.Session, "commit", _fail)
@@ -206,7 +206,7 @@ async def test_an_unforeseen_error_leaves_nobody_waiting(tmp_path, monkeypatch, 
         assert {type(answer) for answer in answers} == {OutcomeUnknown}
         assert "builtins.ZeroDivisionError" in written(caplog)
         assert "in _fail" in written(caplog)
-        assert "hunter2" not in written(caplog), "a driver quotes what it was given"
+        assert "hunter2" not in written(caplog), "a driver's error may quote parameters"
         with monkeypatch.context() as patch:
             patch.setattr(session.Session, "begin", lambda *_: 1 / 0)
             answers = await batch(database, spoiler_size=10, first=0)
@@ -215,8 +215,8 @@ async def test_an_unforeseen_error_leaves_nobody_waiting(tmp_path, monkeypatch, 
         assert await database.execute("insert into kept (id, words) values (1, 'x')") == 1
 
 
-def test_an_event_loop_that_ends_leaves_a_sound_database(tmp_path):
-    """Without `close`, under load, all tasks are cancelled: each caller is answered and whole bodies are there."""
+def test_an_event_loop_that_ends_leaves_a_consistent_database(tmp_path):
+    """Without `close`, all tasks are cancelled under load. Each caller gets an answer, and no body is stored partly."""
     outcomes = []
 
     async def caller(database, index):

@@ -1,4 +1,4 @@
-"""A database that cannot work is refused when it is opened, in one line that says why."""
+"""A database that cannot work is refused when it is opened, with one line that says why."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from ostiary.store.sqlite.database import SqliteDatabase
 
 @contextmanager
 def as_nobody():
-    """Root may write everywhere, so the block runs as somebody else, in a folder of theirs."""
+    """Root may write everywhere, so the block runs as the user nobody, in a folder of that user."""
     folder = Path(tempfile.mkdtemp(prefix="ostiary-test-"))
     was = os.geteuid()
     if was == 0:
@@ -47,7 +47,7 @@ async def make(path):
     await database.close()
 
 
-async def test_a_folder_that_is_not_there_is_named(tmp_path):
+async def test_a_missing_folder_is_named(tmp_path):
     assert "No such file or directory" in await refusal(tmp_path / "nowhere" / "a.db")
 
 
@@ -56,11 +56,11 @@ async def test_a_folder_that_is_a_file_is_named(tmp_path):
     assert "Not a directory" in await refusal(tmp_path / "file" / "a.db")
 
 
-async def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
+async def test_a_folder_instead_of_the_file_is_named(tmp_path):
     assert "it is a folder" in await refusal(tmp_path)
 
 
-async def test_another_kind_of_file_is_left_as_it_is(tmp_path):
+async def test_another_kind_of_file_is_not_changed(tmp_path):
     path = tmp_path / "letter.txt"
     path.write_text("Dear reader, this is not a database. " * 100)
     before = path.read_bytes()
@@ -78,24 +78,24 @@ async def test_an_unwritable_folder_around_a_database_is_refused():
     with as_nobody() as folder:
         await make(folder / "a.db")
         folder.chmod(0o500)
-        assert "may not be written" in await refusal(folder / "a.db")
+        assert "is not writable" in await refusal(folder / "a.db")
 
 
-async def test_a_file_that_may_only_be_read_is_refused():
+async def test_a_read_only_file_is_refused():
     with as_nobody() as folder:
         await make(folder / "a.db")
         (folder / "a.db").chmod(0o400)
-        assert "may not be written" in await refusal(folder / "a.db")
+        assert "is not writable" in await refusal(folder / "a.db")
 
 
-async def test_a_file_that_may_not_be_read_is_refused():
+async def test_an_unreadable_file_is_refused():
     with as_nobody() as folder:
         await make(folder / "a.db")
         (folder / "a.db").chmod(0)
-        assert "may not be written" in await refusal(folder / "a.db")
+        assert "is not writable" in await refusal(folder / "a.db")
 
 
-async def test_what_failed_to_open_can_be_opened_later(tmp_path):
+async def test_a_database_that_failed_to_open_can_be_opened_later(tmp_path):
     database = SqliteDatabase(tmp_path / "later" / "a.db")
     with pytest.raises(ConfigurationError):
         await database.open()
@@ -108,8 +108,8 @@ async def test_what_failed_to_open_can_be_opened_later(tmp_path):
     await database.close()
 
 
-async def test_nobody_else_may_read_the_files(tmp_path):
-    """Password hashes are in them, whatever the umask is."""
+async def test_only_the_owner_can_read_the_files(tmp_path):
+    """They contain password hashes. The umask does not matter."""
     umask = os.umask(0)
     try:
         database = SqliteDatabase(tmp_path / "a.db")
@@ -122,8 +122,8 @@ async def test_nobody_else_may_read_the_files(tmp_path):
     assert modes == {"a.db": 0o600, "a.db-wal": 0o600, "a.db-shm": 0o600}
 
 
-async def test_what_is_confirmed_survives_a_power_cut(tmp_path):
-    """WAL and synchronous=FULL: every commit is synced; and foreign keys are kept."""
+async def test_confirmed_commits_survive_a_power_failure(tmp_path):
+    """With WAL and synchronous=FULL, every commit is synced. Foreign keys are enforced."""
     database = SqliteDatabase(tmp_path / "a.db")
     await database.open()
 
@@ -134,8 +134,8 @@ async def test_what_is_confirmed_survives_a_power_cut(tmp_path):
     await database.close()
 
 
-async def test_a_file_that_another_program_holds_is_waited_for(tmp_path):
-    """Opening gives up with 503, not with a wrong reason, and succeeds once the other one is done."""
+async def test_opening_waits_for_a_file_that_another_program_has_locked(tmp_path):
+    """Opening gives up with 503, not with a wrong reason. It succeeds after the other program has finished."""
     path = tmp_path / "a.db"
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("pragma journal_mode = wal")
@@ -152,8 +152,8 @@ async def test_a_file_that_another_program_holds_is_waited_for(tmp_path):
     other.close()
 
 
-async def test_a_file_that_vanishes_is_not_made_anew(tmp_path):
-    """An empty database in its place would know no account and no revocation."""
+async def test_a_deleted_file_is_not_created_again(tmp_path):
+    """A new, empty database would contain no accounts and no revocations."""
     database = SqliteDatabase(tmp_path / "a?b.db")
     await database.open()
     (tmp_path / "a?b.db").unlink()
@@ -164,8 +164,8 @@ async def test_a_file_that_vanishes_is_not_made_anew(tmp_path):
     assert not (tmp_path / "a?b.db").exists()
 
 
-async def test_the_folder_may_change_after_construction(tmp_path, monkeypatch):
-    """A relative path means what it meant when the database was made."""
+async def test_the_working_directory_may_change_after_construction(tmp_path, monkeypatch):
+    """A relative path is resolved when the database object is created."""
     monkeypatch.chdir(tmp_path)
     database = SqliteDatabase("a.db")
     (tmp_path / "elsewhere").mkdir()

@@ -1,4 +1,4 @@
-"""Several processes on one file: nothing is lost, nobody starves, no event loop stands still."""
+"""Several processes on one file: no data is lost, no process starves, and no event loop stalls."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from ostiary.store.sqlite.database import SqliteDatabase
 CHILD = Path(__file__).with_name("child.py")
 
 LONGEST_STALL = 0.25
-"""Seconds. Committing on the loop stalled it for more than one; a busy machine alone does for some hundredths."""
+"""Seconds. Commits on the event loop stalled it for more than a second. A busy machine alone causes some hundredths."""
 
 
 @asynccontextmanager
@@ -35,8 +35,8 @@ def start(*arguments):
 
 
 @pytest.mark.parametrize(("callers", "times"), [(1, 150), (32, 40)])
-async def test_no_increment_of_two_processes_is_lost(tmp_path, callers, times):
-    """Each increment is made once, in both, and their event loops could always be heard of."""
+async def test_two_processes_lose_no_increment(tmp_path, callers, times):
+    """Both processes make each increment once, and their event loops stay responsive."""
     path = tmp_path / "a.db"
     async with opened(path) as database:
         await database.execute("create table counted (id bigint primary key, n bigint not null)")
@@ -51,8 +51,8 @@ async def test_no_increment_of_two_processes_is_lost(tmp_path, callers, times):
     assert max(report["stall"] for report in reports) < LONGEST_STALL
 
 
-async def test_a_busy_process_lets_another_one_in(tmp_path):
-    """While one process commits without a pause, another one's transactions take their turn."""
+async def test_a_busy_process_does_not_starve_another(tmp_path):
+    """While one process commits without a pause, transactions of another process get their turn."""
     path = tmp_path / "a.db"
     async with opened(path) as database:
         await database.execute("create table kept (id bigint primary key)")
@@ -73,8 +73,8 @@ async def test_a_busy_process_lets_another_one_in(tmp_path):
             child.communicate()
 
 
-async def test_turns_are_given_only_while_there_is_somebody_to_take_them(tmp_path, monkeypatch):
-    """A process that has the file for itself never pauses between its commits."""
+async def test_turns_are_given_only_while_another_process_writes(tmp_path, monkeypatch):
+    """A process that uses the file alone never pauses between its commits."""
     pauses = []
     monkeypatch.setattr(session, "jitter", lambda longest: pauses.append(longest) or 0)
     now = [1000.0]
@@ -86,7 +86,7 @@ async def test_turns_are_given_only_while_there_is_somebody_to_take_them(tmp_pat
             await here.execute("insert into kept (id) values ($1)", id_)
         assert not pauses
         await there.execute("insert into kept (id) values (100)")
-        await here.execute("insert into kept (id) values (101)")  # finds that somebody else has committed
+        await here.execute("insert into kept (id) values (101)")  # notices that another process has committed
         await here.execute("insert into kept (id) values (102)")
         assert pauses == [session.TURN]
         now[0] += session.CROWDED_SECONDS
@@ -94,8 +94,8 @@ async def test_turns_are_given_only_while_there_is_somebody_to_take_them(tmp_pat
         assert pauses == [session.TURN]
 
 
-async def test_kill_9_under_load_loses_nothing_that_was_confirmed(tmp_path):
-    """Every number that the killed process had announced is there, each with its second row, in a sound file."""
+async def test_kill_9_under_load_loses_no_confirmed_commit(tmp_path):
+    """Every number that the killed process had confirmed is stored, with its second row, and the file is intact."""
     path = tmp_path / "a.db"
     async with opened(path) as database:
         await database.execute("create table kept (id bigint primary key)")
@@ -113,8 +113,8 @@ async def test_kill_9_under_load_loses_nothing_that_was_confirmed(tmp_path):
     assert len(confirmed) >= 500
 
 
-async def test_a_commit_of_another_process_wakes_who_waits(tmp_path):
-    """Not its own time ends the waiting, which is five minutes, but `PRAGMA data_version`."""
+async def test_a_commit_of_another_process_wakes_a_waiting_caller(tmp_path):
+    """`PRAGMA data_version` ends the wait, not its timeout of five minutes."""
     path = tmp_path / "a.db"
     async with opened(path) as here, opened(path) as there:
         await here.execute("create table kept (id bigint primary key)")

@@ -1,4 +1,4 @@
-"""Valkey, when it is away, forgets, or must not be trusted."""
+"""Valkey that is unreachable, loses its state, or must not be trusted."""
 
 import importlib
 from contextlib import asynccontextmanager
@@ -29,13 +29,13 @@ async def opened(url):
 
 @pytest.fixture
 def command(valkey_url):
-    """Runs a command as the server's operator would."""
+    """Runs a command as the operator of the server."""
     with redis.Redis.from_url(valkey_url.replace("valkey://", "redis://")) as client:
         yield client.execute_command
 
 
-async def test_an_outage_is_503_and_ends(valkey_server, valkey_url):
-    """Nothing is let through meanwhile; when the server is back, counting starts afresh."""
+async def test_an_outage_is_503_until_it_ends(valkey_server, valkey_url):
+    """During the outage every call is refused. When the server is back, counters start again."""
     async with opened(valkey_url) as hot:
         assert await hot.take("key", Rate(1, 60), now=NOW) == 0
         assert await hot.take("key", Rate(1, 60), now=NOW) > 0
@@ -52,8 +52,8 @@ async def test_an_outage_is_503_and_ends(valkey_server, valkey_url):
 
 
 @pytest.mark.parametrize("loss", ["restart", "flush", "failover"])
-async def test_after_a_loss_of_state_nothing_is_reserved_for_a_while(valkey_server, valkey_url, command, loss):
-    """A proof that was used before the loss would pass a second time: until it has run out, every proof is refused."""
+async def test_after_a_loss_of_state_reservations_are_refused_for_a_while(valkey_server, valkey_url, command, loss):
+    """A proof that was used before the loss would pass again, so all are refused until the old ones have expired."""
     async with opened(valkey_url) as hot:
         with pytest.raises(StoreUnavailable):
             await hot.reserve("settling", until=NOW, now=NOW - QUARANTINE)
@@ -65,14 +65,14 @@ async def test_after_a_loss_of_state_nothing_is_reserved_for_a_while(valkey_serv
         elif loss == "flush":
             command("FLUSHALL")
         else:
-            command("SCRIPT", "FLUSH")  # a replica that takes over has the keys, perhaps not the last, and no scripts
+            command("SCRIPT", "FLUSH")  # a replica that takes over has no scripts, and may lack the latest keys
         for now in (NOW, NOW + 1, NOW + 2, used_until - 1):
             with pytest.raises(StoreUnavailable):
                 await hot.reserve("used", until=used_until, now=now)
         assert await hot.reserve("fresh", until=used_until + 2, now=used_until + 1)
 
 
-async def test_a_reservation_longer_than_the_memory_of_a_loss_is_a_mistake(valkey_url):
+async def test_a_reservation_longer_than_the_quarantine_is_an_error(valkey_url):
     async with opened(valkey_url) as hot:
         with pytest.raises(ValueError, match="300 seconds"):
             await hot.reserve("key", until=NOW + QUARANTINE + 1, now=NOW)
@@ -80,7 +80,7 @@ async def test_a_reservation_longer_than_the_memory_of_a_loss_is_a_mistake(valke
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
 async def test_a_server_that_evicts_is_refused(valkey_url, command, policy):
-    """Under pressure it would forget counters and proofs."""
+    """With little memory it would drop counters and proofs."""
     command("CONFIG", "SET", "maxmemory-policy", policy)
     try:
         with pytest.raises(ConfigurationError, match="noeviction"):
@@ -90,7 +90,7 @@ async def test_a_server_that_evicts_is_refused(valkey_url, command, policy):
 
 
 async def test_a_server_without_memory_is_unavailable(valkey_url, command):
-    """noeviction: it refuses to write, so the caller is refused."""
+    """With noeviction it refuses writes, so the caller is refused."""
     async with opened(valkey_url) as hot:
         assert await hot.take("key", Rate(5, 60), now=NOW) == 0
         command("CONFIG", "SET", "maxmemory", "1")
@@ -101,8 +101,8 @@ async def test_a_server_without_memory_is_unavailable(valkey_url, command):
             command("CONFIG", "SET", "maxmemory", "256mb")
 
 
-async def test_keys_leave_by_themselves_and_name_nobody(valkey_url, command):
-    """Every key but one has an end, and none holds an address that somebody could read."""
+async def test_keys_expire_and_contain_no_personal_data(valkey_url, command):
+    """Every key but one expires, and none contains a readable address."""
     async with opened(valkey_url) as hot:
         await hot.take("login:somebody@example.com", Rate(5, 60), now=NOW)
         with pytest.raises(StoreUnavailable):
@@ -116,8 +116,8 @@ async def test_keys_leave_by_themselves_and_name_nobody(valkey_url, command):
     assert all(0 < milliseconds <= 61_000 + 1 for milliseconds in ends.values())
 
 
-async def test_a_wrong_password_is_a_mistake_in_the_settings(valkey_url):
-    """One line, without the password."""
+async def test_a_wrong_password_is_a_configuration_error(valkey_url):
+    """The error is one line, without the password."""
     right = valkey_url.split(":")[2].split("@")[0]
     with pytest.raises(ConfigurationError) as refused:
         await hot_from_url(valkey_url.replace(right, SECRET)).open()
@@ -131,7 +131,7 @@ async def test_an_unreachable_server_is_unavailable():
     assert SECRET not in str(refused.value)
 
 
-def test_without_redis_there_is_one_line_that_helps(monkeypatch):
+def test_without_redis_py_the_error_says_how_to_install_it(monkeypatch):
     def missing(name):
         raise ImportError(name)
 

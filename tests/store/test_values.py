@@ -1,4 +1,4 @@
-"""What may be a parameter: decided before any engine sees it."""
+"""Which values may be parameters. This is checked before any engine gets them."""
 
 from enum import IntEnum, StrEnum
 
@@ -28,15 +28,15 @@ class Hidden(str):
     ("given_value", "kept"),
     [(Kind.SESSION, "session"), (Number.ONE, 1), (True, 1), (False, 0), (Hidden("shown"), "shown"), (None, None)],
 )
-def test_subclasses_become_what_they_are(given_value, kept):
-    """Drivers differ in what they make of an enum, a bool, or a text that prints itself otherwise."""
+def test_subclasses_become_plain_values(given_value, kept):
+    """Drivers differ in how they treat an enum, a bool, or a string with its own `__str__`."""
     (value,) = checked([given_value])
     assert value == kept
     assert type(value) is type(kept)
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])) | st.binary() | st.none()))
-def test_text_and_bytes_are_left_as_they_are(values):
+def test_text_and_bytes_are_not_changed(values):
     assert checked(values) == values
 
 
@@ -50,6 +50,6 @@ def test_integers_are_bounded(number):
 
 
 @pytest.mark.parametrize("value", [1.0, [1], {"a": 1}, bytearray(b"a"), memoryview(b"a"), object()])
-def test_anything_else_is_refused_by_its_type(value):
+def test_other_types_are_refused_by_name(value):
     with pytest.raises(ValueError, match=type(value).__name__):
         checked([value])

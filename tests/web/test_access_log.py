@@ -1,4 +1,4 @@
-"""The log has one line for each refusal, one for each request where the access log is on, and never a secret."""
+"""The log has one line for each refusal or, with the access log, for each request. It never contains a secret."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ async def test_without_the_access_log_only_refusals_are_logged(caplog):
     assert (line["event"], line["reason"]) == ("request.refused", "missing_credential")
 
 
-async def test_with_it_every_request_is_exactly_one_line(caplog):
+async def test_with_the_access_log_every_request_is_exactly_one_line(caplog):
     caplog.set_level(logging.INFO, logger=OWN)
     world = World(WebSettings(access_log=True))
     served = await ask("GET", "/auth/open", world=world)
@@ -49,13 +49,14 @@ async def test_with_it_every_request_is_exactly_one_line(caplog):
     [
         (lambda: "junk", "malformed_token", ""),
         (lambda: access_token(iat=NOW - 1000, auth_time=NOW - 1000, exp=NOW - 100), "token_expired", "exp"),
-        (lambda: access_token(aud="https://other.example"), "claim_rejected", "aud"),
-        (lambda: access_token(iss="https://other.example"), "claim_rejected", "iss"),
+        (lambda: access_token(aud="https://other.example"), "wrong_audience", "aud"),
+        (lambda: access_token(iss="https://other.example"), "wrong_issuer", "iss"),
+        (lambda: access_token(iat=NOW + 1000, auth_time=NOW, exp=NOW + 1100), "claim_rejected", "iat"),
         (lambda: access_token()[:-6] + "AAAAAA", "bad_signature", ""),
     ],
-    ids=["junk", "expired", "audience", "issuer", "signature"],
+    ids=["junk", "expired", "audience", "issuer", "not yet", "signature"],
 )
-async def test_the_log_says_why_a_token_is_refused_and_the_caller_is_not_told(caplog, token, reason, detail):
+async def test_the_log_says_why_a_token_is_refused_but_the_response_does_not(caplog, token, reason, detail):
     caplog.set_level(logging.INFO, logger=OWN)
     text = token()
     answer = await ask("GET", "/auth/me", headers={"authorization": f"Bearer {text}"})

@@ -1,4 +1,4 @@
-"""The body has one reading, and a refusal never repeats what was sent."""
+"""A body has only one interpretation, and a refusal never repeats what was sent."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ JSON = [(b"content-type", b"application/json")]
 
 
 def sending(*chunks, end=True):
-    """A receive channel that gives these chunks and then, unless it ended, nothing more."""
+    """A receive channel that returns these chunks, then waits forever. ``end``: the last chunk ends the body."""
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     if end:
         messages[-1]["more_body"] = False
@@ -50,7 +50,7 @@ async def read(*chunks, headers=JSON):
         b'application/json;charset="UTF-8"',
     ],
 )
-async def test_json_is_read_under_every_spelling_of_its_type(sent):
+async def test_json_is_accepted_in_every_spelling_of_its_media_type(sent):
     assert await read(b"{}", headers=[(b"content-type", sent)]) == b"{}"
 
 
@@ -70,7 +70,8 @@ async def test_json_is_read_under_every_spelling_of_its_type(sent):
     ],
 )
 @pytest.mark.parametrize("data", [b"{}", b""])
-async def test_what_another_site_can_send_without_asking_is_never_json(sent, data):
+async def test_other_media_types_are_never_read_as_json(sent, data):
+    """Another site can send some of these without a CORS preflight."""
     with pytest.raises(UnsupportedMediaType):
         await read(data, headers=[(b"content-type", sent)])
 
@@ -80,7 +81,7 @@ async def test_two_media_types_are_refused():
         await read(b"{}", headers=[*JSON, *JSON])
 
 
-async def test_a_body_without_a_media_type_is_refused_and_no_body_needs_none():
+async def test_a_media_type_is_required_unless_the_body_is_empty():
     with pytest.raises(UnsupportedMediaType):
         await read(b"{}", headers=[])
     assert await read(b"", headers=[]) == b""
@@ -89,16 +90,16 @@ async def test_a_body_without_a_media_type_is_refused_and_no_body_needs_none():
 # --- size and time ------------------------------------------------------------------------------------------------
 
 
-async def test_a_body_of_the_limit_is_read_from_any_number_of_chunks():
+async def test_a_body_at_the_limit_is_read_from_any_number_of_chunks():
     assert await read(b"x" * 400, b"", b"y" * 600) == b"x" * 400 + b"y" * 600
 
 
-async def test_one_byte_more_is_refused_while_counting():
+async def test_a_body_one_byte_over_the_limit_is_refused_while_reading():
     with pytest.raises(BodyTooLarge):
         await read(b"x" * 400, b"y" * 601)
 
 
-async def test_an_announced_length_beyond_the_limit_is_refused_before_reading():
+async def test_a_content_length_over_the_limit_is_refused_before_reading():
     async def never():
         raise AssertionError("was read")
 
@@ -108,22 +109,22 @@ async def test_an_announced_length_beyond_the_limit_is_refused_before_reading():
 
 
 @pytest.mark.parametrize("length", [b"-1", b"1_0", b"+1", b" 1", b"0x1", b"", b"\xd9\xa1", b"1, 1"])
-async def test_a_length_that_is_no_number_is_refused(length):
+async def test_an_invalid_content_length_is_refused(length):
     with pytest.raises(InvalidRequest):
         await read(b"{}", headers=[*JSON, (b"content-length", length)])
 
 
-async def test_a_body_that_never_ends_is_given_up(monkeypatch):
+async def test_a_body_that_never_ends_times_out(monkeypatch):
     monkeypatch.setattr(body_module, "SECONDS_TO_ARRIVE", 0.01)
     with pytest.raises(InvalidRequest, match="in time"):
         await read_body({"headers": JSON}, sending(b"{", end=False), media=(Media.JSON,), limit=LIMIT)
 
 
-async def test_a_caller_who_goes_away_is_not_waited_for():
+async def test_a_disconnect_ends_the_wait_for_a_body():
     async def gone():
         return {"type": "http.disconnect"}
 
-    with pytest.raises(InvalidRequest, match="went away"):
+    with pytest.raises(InvalidRequest, match="disconnected"):
         await read_body({"headers": JSON}, gone, media=(Media.JSON,), limit=LIMIT)
 
 
@@ -146,7 +147,7 @@ def test_every_spelling_of_the_same_fields_is_the_same_body(text):
     assert parse(text.encode(), Login) == Login(**GOOD)
 
 
-def test_text_beyond_ascii_arrives_as_it_was_written():
+def test_non_ascii_text_arrives_unchanged():
     assert parse('{"email":"ü@example.com","password":"パス𝒳"}'.encode(), Login).password == "パス𝒳"
 
 
@@ -183,7 +184,7 @@ def with_password(value):
         pytest.param(b"   ", id="white space"),
     ],
 )
-def test_json_with_two_readings_or_none_is_refused(data):
+def test_ambiguous_or_malformed_json_is_refused(data):
     with pytest.raises(MalformedJson):
         parse(data, Login)
 
@@ -192,14 +193,14 @@ def test_json_with_two_readings_or_none_is_refused(data):
     "value",
     [b'{"$gt":""}', b"[]", b'["text"]', b"12345678", b"1.5", b"null", b"true", b"{}"],
 )
-def test_a_value_of_another_type_is_refused_by_its_field(value):
+def test_a_value_of_the_wrong_type_is_refused_with_the_name_of_its_field(value):
     with pytest.raises(InvalidBody) as refused:
         parse(with_password(value), Login)
     assert refused.value.reason.startswith("`password` must be `str`")
 
 
 @pytest.mark.parametrize("data", [b"null", b"[]", b'"x"', b"1", b"true"])
-def test_a_body_that_is_no_object_is_refused(data):
+def test_a_body_that_is_not_an_object_is_refused(data):
     with pytest.raises(InvalidBody, match="the body must be `object`"):
         parse(data, Login)
 
@@ -208,8 +209,8 @@ def test_a_body_that_is_no_object_is_refused(data):
     "name",
     ["role", "roles", "is_superuser", "scopes", "email_verified", "id", "tenant", "password_hash", "isAdmin", "Email"],
 )
-def test_a_field_that_the_route_does_not_take_is_refused_by_its_name(name):
-    with pytest.raises(InvalidBody, match=f"`{name}` is not a field here"):
+def test_an_unknown_field_is_refused_by_its_name(name):
+    with pytest.raises(InvalidBody, match=f"`{name}` is not a known field"):
         parse(json.dumps({**GOOD, name: SECRET}).encode(), Login)
 
 
@@ -230,24 +231,24 @@ class Choice(msgspec.Struct, forbid_unknown_fields=True):
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"kind": SECRET}, "`kind` is not accepted as it is"),
+        ({"kind": SECRET}, "`kind` has a value that is not accepted"),
         ({"count": SECRET}, "`count` must be `int`"),
         ({"names": {SECRET: SECRET}}, "`names[...]` must be `int`"),
-        ({"inner": {"kind": SECRET}}, "`inner.kind` is not accepted as it is"),
-        ({"inner": {"other": SECRET}}, "`other` is not a field here, in `inner`"),
-        ({f"{SECRET} - at `$.x`": 1}, "the body is not accepted as it is"),
-        ({"\x1b[31mred\r\n": 1}, "the body is not accepted as it is"),
-        ({"x" * 10_000: 1}, "the body is not accepted as it is"),
+        ({"inner": {"kind": SECRET}}, "`inner.kind` has a value that is not accepted"),
+        ({"inner": {"other": SECRET}}, "`other` is not a known field, in `inner`"),
+        ({f"{SECRET} - at `$.x`": 1}, "the body has a value that is not accepted"),
+        ({"\x1b[31mred\r\n": 1}, "the body has a value that is not accepted"),
+        ({"x" * 10_000: 1}, "the body has a value that is not accepted"),
     ],
 )
-def test_a_refusal_names_the_field_and_never_what_was_in_it(body, reason):
+def test_a_refusal_names_the_field_and_never_its_value(body, reason):
     with pytest.raises(InvalidBody) as refused:
         parse(json.dumps(body).encode(), Choice)
     assert refused.value.reason.startswith(reason)
     assert SECRET not in refused.value.reason
 
 
-def test_too_long_a_value_is_refused_without_repeating_it():
+def test_a_value_that_is_too_long_is_refused_without_repeating_it():
     with pytest.raises(InvalidBody) as refused:
         parse(json.dumps({**GOOD, "password": SECRET * 100}).encode(), Login)
     assert refused.value.reason == "`password` must be `str` of length <= 128"
@@ -265,17 +266,17 @@ def test_too_long_a_value_is_refused_without_repeating_it():
         {"attempts": 10**30},
     ],
 )
-def test_what_no_row_can_hold_is_refused_before_a_database_has_to(fields):
+def test_values_that_no_row_can_store_are_refused_before_the_database(fields):
     with pytest.raises(InvalidBody):
         parse(json.dumps({**GOOD, **fields}).encode(), Login)
 
 
-def test_the_largest_and_smallest_number_of_a_row_pass():
+def test_the_largest_and_smallest_storable_numbers_are_accepted():
     for number in (2**63 - 1, -(2**63)):
         assert parse(json.dumps({**GOOD, "attempts": number}).encode(), Login).attempts == number
 
 
-# --- whatever comes -----------------------------------------------------------------------------------------------
+# --- arbitrary input ----------------------------------------------------------------------------------------------
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -292,7 +293,7 @@ BODIES = (
 
 
 @given(data=BODIES, kind=st.sampled_from(["application/json", "text/plain", "application/json; charset=utf-8"]))
-async def test_no_bytes_whatever_make_the_server_fail(data, kind):
+async def test_no_body_causes_a_server_error(data, kind):
     async with World().client() as client:
         answer = await client.post("/auth/login", content=data, headers={"content-type": kind})
     assert 400 <= answer.status_code < 500

@@ -1,4 +1,4 @@
-"""The token by which a device is known again: from the field, or with cookies from its cookie, and never from both."""
+"""A device token identifies a device. It comes from the body or, in cookie mode, from its cookie, never from both."""
 
 import pytest
 
@@ -22,20 +22,20 @@ async def device_token(*arguments, **options):
     return answer.json()["device_token"]
 
 
-async def test_it_comes_in_the_field():
+async def test_it_is_read_from_the_body():
     assert await device_token("device", {"device_token": "d1"}) == "d1"
     assert await device_token("device/refresh", {"refresh_token": "r1", "device_token": "d1"}) == "d1"
     assert await device_token("device", {}) is None
 
 
-async def test_it_comes_in_the_cookie_where_cookies_are_asked_for_or_renew_a_session():
+async def test_in_cookie_mode_it_is_read_from_the_cookie():
     cookie = f"{DEVICE_COOKIE}=d2"
     assert await device_token("device", {"transport": "cookie"}, cookie=cookie) == "d2"
     assert await device_token("device/refresh", {}, cookie=f"{REFRESH_COOKIE}=r1; {cookie}") == "d2"
 
 
-async def test_with_tokens_in_the_body_the_cookie_is_not_looked_at():
-    """A page of another site makes a browser send it: it must not decide what such a request may do."""
+async def test_with_tokens_in_the_body_the_cookie_is_ignored():
+    """A page of another site can make a browser send the cookie, so it must not affect such a request."""
     for cookie in (f"{DEVICE_COOKIE}=d2", f"{DEVICE_COOKIE}=d2; {DEVICE_COOKIE}=d3"):
         assert await device_token("device", {}, cookie=cookie, headers={}) is None
         assert await device_token("device", {"device_token": "d1"}, cookie=cookie, headers={}) == "d1"
@@ -50,22 +50,22 @@ async def test_with_tokens_in_the_body_the_cookie_is_not_looked_at():
         ("device/refresh", {"device_token": "d1"}, f"{REFRESH_COOKIE}=r1; {DEVICE_COOKIE}=d1"),
     ],
 )
-async def test_two_device_tokens_are_never_chosen_from(path, body, cookie):
+async def test_two_device_tokens_are_refused(path, body, cookie):
     answer = await post(path, body, cookie=cookie)
     assert (answer.status_code, answer.json()["code"]) == (400, "multiple_credentials")
 
 
-async def test_with_cookies_the_request_must_come_from_our_site():
+async def test_in_cookie_mode_the_request_must_come_from_our_site():
     answer = await post("device", {"transport": "cookie"}, cookie=f"{DEVICE_COOKIE}=d1", headers={})
     assert (answer.status_code, answer.json()["code"]) == (403, "cross_site_request")
 
 
-async def test_a_route_that_knows_no_devices_is_shown_none():
+async def test_a_route_without_device_tokens_ignores_them():
     answer = await post("refresh", {}, cookie=f"{REFRESH_COOKIE}=r1; {DEVICE_COOKIE}=d1; {DEVICE_COOKIE}=d2")
     assert (answer.status_code, answer.json()["device_token"]) == (200, None)
 
 
-def test_its_cookie_is_out_of_reach_of_scripts_and_neighbours():
+def test_its_cookie_is_protected_from_scripts_and_other_hosts():
     assert set_cookie(SetCookie(CookieRole.DEVICE, "d1", 34_560_000)) == (
         "__Host-ostiary_device=d1; Max-Age=34560000; Path=/; Secure; HttpOnly; SameSite=Lax"
     )

@@ -1,4 +1,4 @@
-"""Each route's policy is carried out, in order, for every request."""
+"""Each route's policy is applied, in order, to every request."""
 
 import msgspec
 import pytest
@@ -39,17 +39,17 @@ async def code(method, path, **request):
 # --- access tokens ------------------------------------------------------------------------------------------------
 
 
-async def test_an_access_token_in_the_header_says_who_calls():
+async def test_an_access_token_in_the_header_identifies_the_caller():
     answer = await ask("GET", "/auth/me", headers=bearer())
     assert (answer.status_code, answer.json()["subject"], answer.json()["transport"]) == (200, "acc_1", "token")
 
 
-async def test_an_access_token_in_the_cookie_says_who_calls():
+async def test_an_access_token_in_the_cookie_identifies_the_caller():
     answer = await ask("GET", "/auth/me", headers=cookies(access=access_token()))
     assert (answer.status_code, answer.json()["subject"], answer.json()["transport"]) == (200, "acc_1", "cookie")
 
 
-async def test_without_a_credential_the_challenge_is_bare():
+async def test_without_a_credential_the_challenge_has_no_error():
     answer = await ask("GET", "/auth/me")
     assert (answer.status_code, answer.json()["code"]) == (401, "missing_credential")
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -65,7 +65,7 @@ async def test_without_a_credential_the_challenge_is_bare():
     ],
     ids=["text", "segments", "expired", "foreign"],
 )
-async def test_every_bad_token_is_the_same_refusal(token):
+async def test_every_bad_token_gets_the_same_refusal(token):
     answer = await ask("GET", "/auth/me", headers=bearer(token))
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
@@ -78,7 +78,7 @@ async def test_a_revoked_session_is_refused():
     assert await code("GET", "/auth/me", world=world, headers=bearer()) == (401, "invalid_token")
 
 
-async def test_while_revocations_cannot_be_known_nobody_is_let_in():
+async def test_while_revocations_are_unknown_every_request_is_refused():
     world = World()
     world.fresh = False
     answer = await ask("GET", "/auth/me", world=world, headers=bearer())
@@ -90,7 +90,7 @@ async def test_a_token_in_the_query_is_not_a_credential():
     assert await code("GET", f"/auth/me?access_token={access_token()}") == (401, "missing_credential")
 
 
-async def test_an_access_token_does_not_refresh():
+async def test_an_access_token_cannot_refresh():
     assert await code("POST", "/auth/refresh", headers=bearer()) == (400, "missing_token")
 
 
@@ -103,7 +103,7 @@ async def test_an_access_token_does_not_refresh():
         [("cookie", f"{ACCESS_COOKIE}=a"), ("cookie", f"{ACCESS_COOKIE}=a")],
     ],
 )
-async def test_two_credentials_for_one_role_are_never_chosen_from(headers):
+async def test_two_credentials_for_one_role_are_refused(headers):
     async with World().client() as client:
         answer = await client.get("/auth/me", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "multiple_credentials")
@@ -132,13 +132,13 @@ async def test_credentials_that_a_route_does_not_read_are_ignored():
 # --- refresh tokens -----------------------------------------------------------------------------------------------
 
 
-async def test_a_refresh_token_comes_in_the_body():
+async def test_a_refresh_token_is_read_from_the_body():
     answer = await ask("POST", "/auth/refresh", json={"refresh_token": "ort_1"})
     assert (answer.json()["refresh_token"], answer.json()["transport"]) == ("ort_1", "token")
 
 
 @pytest.mark.parametrize("body", [None, {}, {"refresh_token": None}])
-async def test_a_refresh_token_comes_in_the_cookie_with_or_without_a_body(body):
+async def test_a_refresh_token_is_read_from_the_cookie_with_or_without_a_body(body):
     headers = {**SAME_ORIGIN, **cookies(refresh="ort_1")}
     answer = await ask("POST", "/auth/refresh", headers=headers, json=body)
     assert (answer.status_code, answer.json()["refresh_token"], answer.json()["transport"]) == (200, "ort_1", "cookie")
@@ -150,18 +150,18 @@ async def test_a_refresh_token_in_both_places_is_refused():
     assert refused == (400, "multiple_credentials")
 
 
-async def test_a_refresh_token_does_not_open_a_protected_route():
+async def test_a_refresh_token_is_not_accepted_on_a_protected_route():
     assert await code("GET", "/auth/me", headers=cookies(refresh=access_token())) == (401, "missing_credential")
 
 
-async def test_refreshing_is_not_done_by_get():
+async def test_refreshing_with_get_is_refused():
     assert await code("GET", "/auth/refresh", headers=cookies(refresh="ort_1")) == (405, "method_not_allowed")
 
 
 # --- logging out --------------------------------------------------------------------------------------------------
 
 
-async def test_logout_takes_both_tokens_as_they_come_also_expired_ones():
+async def test_logout_accepts_both_tokens_even_expired_ones():
     answer = await ask("POST", "/auth/logout", headers=bearer("expired"), json={"refresh_token": "ort_1"})
     seen = answer.json()
     assert (answer.status_code, seen["access_token"], seen["refresh_token"]) == (200, "expired", "ort_1")
@@ -218,24 +218,24 @@ async def test_a_request_with_cookies_must_come_from_our_site(method, path, head
         {"sec-fetch-site": "cross-site", "origin": "https://app.example.com"},
     ],
 )
-async def test_our_own_and_trusted_origins_may(method, path, headers, body, site):
+async def test_our_own_and_trusted_origins_are_allowed(method, path, headers, body, site):
     world = World(WebSettings(trusted_origins=("https://app.example.com",)))
     answer = await ask(method, path, world=world, headers={**headers, **site}, json=body)
     assert answer.status_code in {200, 204}
 
 
-async def test_the_issuer_in_another_spelling_has_the_origin_that_browsers_send():
+async def test_the_origin_of_the_issuer_is_normalised_as_browsers_do():
     world = World(issuer="https://Auth.Example.com:443/tenant")
     answer = await ask("POST", "/auth/refresh", world=world, headers={"origin": ISSUER, **cookies(refresh="ort_1")})
     assert answer.status_code == 200
 
 
-async def test_a_request_without_cookies_needs_no_site():
+async def test_a_request_without_cookies_may_come_from_any_site():
     assert (await ask("POST", "/auth/login", json=GOOD, headers=CROSS_SITE)).status_code == 200
     assert (await ask("POST", "/auth/totp", headers={**bearer(), **CROSS_SITE})).status_code == 200
 
 
-async def test_reading_with_a_cookie_needs_no_site():
+async def test_reading_with_a_cookie_is_allowed_from_any_site():
     assert (await ask("GET", "/auth/me", headers={**cookies(access=access_token()), **CROSS_SITE})).status_code == 200
 
 
@@ -246,12 +246,12 @@ async def test_a_method_cannot_be_overridden(override):
     assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE")
 
 
-async def test_a_form_of_another_site_signs_nobody_in():
+async def test_a_form_from_another_site_cannot_sign_in():
     answer = await ask("POST", "/auth/login", data={**GOOD, "transport": "cookie"}, headers=CROSS_SITE)
     assert answer.status_code == 415
 
 
-async def test_cookies_go_only_to_who_came_from_our_site():
+async def test_cookies_are_set_only_for_requests_from_our_site():
     assert await code("POST", "/auth/cookies", headers=CROSS_SITE) == (403, "cross_site_request")
     answer = await ask("POST", "/auth/cookies", headers=SAME_ORIGIN)
     assert (answer.status_code, len(answer.headers.get_list("set-cookie"))) == (204, 1)
@@ -266,7 +266,7 @@ async def test_signing_in_with_cookies_sets_both():
 @pytest.mark.parametrize(
     ("headers", "expected"), [(SAME_ORIGIN, True), ({"origin": ISSUER}, True), (CROSS_SITE, False), ({}, False)]
 )
-async def test_handlers_are_told_whether_the_request_is_from_our_site(headers, expected):
+async def test_handlers_can_see_whether_the_request_is_from_our_site(headers, expected):
     for method in ("GET", "POST"):
         assert (await ask(method, "/auth/open", headers=headers)).json()["from_own_site"] is expected
 
@@ -274,7 +274,7 @@ async def test_handlers_are_told_whether_the_request_is_from_our_site(headers, e
 # --- limits -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_source_that_asks_too_often_is_told_when_to_come_back():
+async def test_a_rate_limited_source_gets_the_time_to_retry():
     world = World(RegistrationSettings(limit="2/minute"))
     async with world.client() as client:
         answers = [await client.post("/auth/register", json=GOOD) for _ in range(3)]
@@ -283,14 +283,14 @@ async def test_a_source_that_asks_too_often_is_told_when_to_come_back():
     assert answers[2].json()["code"] == "rate_limited"
 
 
-async def test_requests_are_counted_before_they_are_read():
+async def test_requests_are_counted_before_they_are_parsed():
     world = World(RegistrationSettings(limit="1/minute"))
     async with world.client() as client:
         await client.post("/auth/register", content=b"garbage", headers={"content-type": "text/plain"})
         assert (await client.post("/auth/register", json=GOOD)).status_code == 429
 
 
-async def test_the_addresses_of_one_household_are_one_source_and_spoofed_headers_are_none():
+async def test_one_ipv6_network_is_one_source_and_spoofed_headers_are_ignored():
     world = World(RegistrationSettings(limit="3/minute"))
     statuses = []
     for host in range(4):
@@ -301,7 +301,7 @@ async def test_the_addresses_of_one_household_are_one_source_and_spoofed_headers
     assert list(world.hot.taken) == ["registration.limit:2001:db8:0:1::/64"]
 
 
-async def test_behind_a_trusted_proxy_each_client_is_counted_alone():
+async def test_behind_a_trusted_proxy_each_client_is_counted_separately():
     world = World(RegistrationSettings(limit="1/minute"), WebSettings(trusted_proxies=("10.0.0.0/8",)))
     statuses = []
     for host in range(3):
@@ -311,7 +311,7 @@ async def test_behind_a_trusted_proxy_each_client_is_counted_alone():
     assert statuses == [200, 200, 200]
 
 
-# --- what the handler is given ------------------------------------------------------------------------------------
+# --- what the handler receives ------------------------------------------------------------------------------------
 
 
 async def test_the_user_agent_is_made_safe_to_store_and_show():
@@ -323,11 +323,11 @@ async def test_the_user_agent_is_made_safe_to_store_and_show():
     assert await agent(b"x" * 10_000) == "x" * 256
 
 
-async def test_path_parameters_arrive_decoded():
+async def test_path_parameters_are_decoded():
     assert (await ask("PUT", "/auth/roles/a%20b")).json()["path"] == {"name": "a b"}
 
 
-# --- whatever comes -----------------------------------------------------------------------------------------------
+# --- arbitrary input ----------------------------------------------------------------------------------------------
 
 HEADERS = st.lists(
     st.tuples(
@@ -350,7 +350,7 @@ HEADERS = st.lists(
     headers=HEADERS,
     body=st.binary(max_size=40),
 )
-async def test_no_request_whatever_makes_the_server_fail(method, path, headers, body):
+async def test_no_request_causes_a_server_error(method, path, headers, body):
     sent = []
 
     async def receive():
@@ -365,15 +365,15 @@ async def test_no_request_whatever_makes_the_server_fail(method, path, headers, 
     assert dict(sent[0]["headers"])[b"x-request-id"]
 
 
-# --- mistakes of ours ---------------------------------------------------------------------------------------------
+# --- programming errors -------------------------------------------------------------------------------------------
 
 
-def test_a_limit_without_a_setting_fails_when_the_app_is_made():
+def test_a_limit_without_a_setting_fails_when_the_app_is_created():
     with pytest.raises(TypeError, match=r"/x: the setting registration\.nothing is not a rate"):
         World(route("POST", "/x", show, limit=PerSource(RegistrationSettings, "nothing")))
 
 
-def test_a_body_that_lets_unknown_fields_pass_fails_when_the_app_is_made():
+def test_a_body_that_allows_unknown_fields_fails_when_the_app_is_created():
     class Inner(msgspec.Struct):
         name: str
 
@@ -384,22 +384,22 @@ def test_a_body_that_lets_unknown_fields_pass_fails_when_the_app_is_made():
         World(route("POST", "/x", show, body=Outer))
 
 
-def test_the_same_route_twice_fails_when_the_app_is_made():
+def test_a_duplicate_route_fails_when_the_app_is_created():
     with pytest.raises(TypeError, match="twice"):
         World(route("GET", "/x", show), route("GET", "/x", show))
 
 
-async def test_an_answer_that_the_route_does_not_state_is_a_failure():
+async def test_a_response_that_the_route_does_not_declare_is_a_server_error():
     assert await code("GET", "/auth/unstated") == (500, "error")
 
 
-async def test_a_handler_is_never_reached_with_a_credential_that_was_not_verified():
+async def test_a_handler_never_gets_a_credential_that_was_not_verified():
     world = World(route("POST", "/login", login, body=Login, credential=Credential.ACCESS))
     assert await code("POST", "/auth/login", world=world, json=GOOD) == (401, "missing_credential")
 
 
 async def test_p05_the_name_of_an_unknown_field_is_not_logged(caplog):
-    """A password that is sent as a name, by mistake, must not stay in a log."""
+    """A password that is sent as a field name by mistake must not be in the log."""
     with caplog.at_level("INFO", logger="ostiary.web"):
         answer = await ask("POST", "/auth/login", json={**GOOD, "hunter2-is-mine": 1})
     assert answer.status_code == 422

@@ -21,11 +21,11 @@ from tests.web.toy import ISSUER, World
 PASSWORD = "hunter2"
 
 PATIENCE = 20.0
-"""Seconds for anything: the machine may be busy."""
+"""The time limit for each step, in seconds. The machine may be busy."""
 
 
 class Host:
-    """An embedding that writes down what happens."""
+    """An embedding that records what happens."""
 
     def __init__(self, app=None, *, fails=(), alone=False):
         self.is_open = False
@@ -65,7 +65,7 @@ class Host:
 
 
 async def plain(scope, receive, send):
-    """An app without a lifespan, as many are written."""
+    """An app without a lifespan, like many apps."""
     assert scope["type"] == "http"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"x-app", b"theirs")]})
     await send({"type": "http.response.body", "body": scope["path"].encode()})
@@ -112,7 +112,7 @@ COMPLETE = ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 @pytest.mark.parametrize("path", ["/auth/open", "/auth/nothing", "/auth", "/.well-known/jwks.json"])
-async def test_our_paths_are_ours(path):
+async def test_ostiary_serves_its_own_paths(path):
     assert "x-app" not in (await Host().get(path)).headers
 
 
@@ -131,12 +131,12 @@ async def test_our_paths_are_ours(path):
         "/readyz",
     ],
 )
-async def test_every_other_path_is_the_apps(path):
+async def test_the_app_serves_every_other_path(path):
     answer = await Host().get(path)
     assert (answer.headers["x-app"], answer.text) == ("theirs", path)
 
 
-async def test_host_headers_do_not_change_whose_path_it_is():
+async def test_host_headers_do_not_change_who_serves_a_path():
     host = Host()
     async with host.client() as client:
         for name in ("host", "x-forwarded-host", "x-original-url", "x-forwarded-uri", "x-rewrite-url"):
@@ -144,7 +144,7 @@ async def test_host_headers_do_not_change_whose_path_it_is():
             assert "x-app" not in (await client.get("/auth/open", headers={name: "evil.example/app"})).headers
 
 
-async def test_the_app_gets_the_request_as_it_came():
+async def test_the_app_gets_the_request_unchanged():
     async def echo(scope, receive, send):
         body = await Request(scope, receive).body()
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -154,7 +154,7 @@ async def test_the_app_gets_the_request_as_it_came():
         assert (await client.post("/x?a=b", content=b"body ")).text == "body a=b"
 
 
-async def test_inside_a_mounted_app_paths_count_from_the_mount():
+async def test_inside_a_mounted_app_paths_are_relative_to_the_mount():
     host = Host()
 
     def wrapped(_app):
@@ -168,7 +168,7 @@ async def test_inside_a_mounted_app_paths_count_from_the_mount():
         assert (await client.get("/sub/other")).headers["x-app"] == "theirs"
 
 
-async def test_alone_every_path_is_ours():
+async def test_standalone_ostiary_serves_every_path():
     host = Host(alone=True)
     assert (await host.get("/healthz")).json() == {"status": "alive"}
     assert (await host.get("/elsewhere")).json()["code"] == "not_found"
@@ -189,7 +189,7 @@ async def websocket(app, path):
     return sent
 
 
-async def test_websockets_are_the_apps_and_refused_on_our_paths():
+async def test_websockets_go_to_the_app_and_are_refused_on_our_paths():
     async def accept(socket):
         await socket.accept()
 
@@ -198,7 +198,7 @@ async def test_websockets_are_the_apps_and_refused_on_our_paths():
     assert await websocket(host.app, "/auth/open") == [{"type": "websocket.close", "code": 1008}]
 
 
-async def test_other_kinds_of_scope_are_the_apps():
+async def test_other_scope_types_go_to_the_app():
     seen = []
 
     async def app(scope, receive, send):
@@ -224,7 +224,7 @@ async def test_we_open_before_the_app_starts_and_close_after_it_has_stopped():
 
 
 @pytest.mark.parametrize("app", [plain, Starlette()])
-async def test_the_server_hears_that_all_has_stopped_only_after_we_have_closed(app):
+async def test_the_shutdown_is_complete_only_after_we_have_closed(app):
     host = Host(app)
     server = Server(host.app, on_send=lambda message: host.events.append(message["type"]))
     await server.tell("startup")
@@ -260,13 +260,13 @@ async def stops_without_a_word(scope, receive, send):
 @pytest.mark.parametrize(
     "app", [plain, returns_at_once, raises_at_once, raises_after_asking, completes_and_leaves, stops_without_a_word]
 )
-async def test_an_app_with_half_a_lifespan_or_none_is_served_all_the_same(app):
+async def test_an_app_with_a_partial_lifespan_or_none_is_served(app):
     host = Host(app)
     assert await run_through(host.app) == COMPLETE
     assert host.events == ["open", "close"]
 
 
-async def test_where_opening_fails_the_server_is_told_in_one_line_and_the_app_never_starts():
+async def test_if_opening_fails_the_server_gets_one_line_and_the_app_never_starts():
     host = Host(raises_at_once, fails=[ConfigurationError("OSTIARY_SECRET is\nmissing")])
     server = Server(host.app)
     assert await server.tell("startup") == {"type": "lifespan.startup.failed", "message": "OSTIARY_SECRET is missing"}
@@ -274,7 +274,7 @@ async def test_where_opening_fails_the_server_is_told_in_one_line_and_the_app_ne
     assert host.events == ["open"]
 
 
-async def test_where_opening_breaks_nothing_of_its_words_is_told_or_logged(caplog):
+async def test_the_message_of_an_unexpected_opening_error_is_not_sent_or_logged(caplog):
     host = Host(fails=[OSError(f"cannot connect to postgresql://me:{PASSWORD}@db")])
     server = Server(host.app)
     message = (await server.tell("startup"))["message"]
@@ -286,7 +286,7 @@ async def test_where_opening_breaks_nothing_of_its_words_is_told_or_logged(caplo
     assert PASSWORD not in written(caplog) + record.reason + message
 
 
-async def test_where_the_app_fails_to_start_we_close():
+async def test_if_the_app_fails_to_start_we_close():
     @contextlib.asynccontextmanager
     async def lifespan(_app):
         raise RuntimeError("their database is away")
@@ -301,7 +301,7 @@ async def test_where_the_app_fails_to_start_we_close():
     assert len(server.sent) == 1
 
 
-async def test_where_the_app_fails_to_stop_we_close_and_its_error_is_the_servers():
+async def test_if_the_app_fails_to_stop_we_close_and_the_server_gets_its_error():
     async def app(scope, receive, send):
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -317,7 +317,7 @@ async def test_where_the_app_fails_to_stop_we_close_and_its_error_is_the_servers
     assert host.events == ["open", "close"]
 
 
-async def test_an_app_whose_lifespan_breaks_while_it_runs_does_not_take_us_with_it():
+async def test_an_app_whose_lifespan_fails_while_running_does_not_stop_us():
     gone = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -345,7 +345,7 @@ async def test_a_second_lifespan_opens_again():
     assert host.events == ["open", "close", "open", "close"]
 
 
-async def test_a_server_that_is_cut_off_still_closes_us():
+async def test_a_cancelled_lifespan_still_closes_us():
     host = Host()
     server = Server(host.app)
     await server.tell("startup")
@@ -358,21 +358,21 @@ async def test_a_server_that_is_cut_off_still_closes_us():
 # --- without a lifespan -------------------------------------------------------------------------------------------
 
 
-async def test_where_no_lifespan_comes_the_first_request_opens_once_for_all():
+async def test_without_a_lifespan_the_first_request_opens_once_for_all():
     host = Host()
     answers = await asyncio.gather(*[host.get("/auth/open") for _ in range(20)], *[host.get("/app") for _ in range(20)])
     assert {answer.status_code for answer in answers} == {200}
     assert host.events == ["open"]
 
 
-async def test_while_opening_fails_our_paths_are_away_and_the_apps_are_not(caplog):
+async def test_while_opening_fails_only_our_paths_are_unavailable(caplog):
     host = Host(fails=[StoreUnavailable("no route to 10.0.0.7")])
     ours, theirs, again = await host.get("/auth/open"), await host.get("/app"), await host.get("/auth/open")
     assert (ours.status_code, ours.json()["code"], ours.headers["retry-after"]) == (503, "unavailable", "1")
     assert ours.headers["x-request-id"]
     assert theirs.headers["x-app"] == "theirs"
     assert again.status_code == 503
-    assert host.events == ["open"]  # not hammered
+    assert host.events == ["open"]  # the last request came too soon for another attempt
     assert "10.0.0.7" not in ours.text
     assert [record.reason for record in caplog.records if record.getMessage() == "opening.failed"] == [
         "no route to 10.0.0.7"
@@ -387,8 +387,8 @@ async def test_a_later_request_tries_to_open_again(monkeypatch):
     assert host.events == ["open", "open"]
 
 
-async def test_until_opening_has_failed_the_apps_paths_wait_for_it_too():
-    """The app's guards need it."""
+async def test_the_apps_paths_wait_for_the_first_attempt_to_open():
+    """The app's guards need Ostiary to be open."""
     host = Host()
     host.go_on.clear()
     theirs = asyncio.create_task(host.get("/app"))
@@ -413,7 +413,7 @@ async def test_after_a_failure_only_our_paths_wait_for_the_next_attempt(monkeypa
     assert host.events == ["open", "open"]
 
 
-async def test_requests_for_the_app_alone_open_again_beside_them(monkeypatch, caplog):
+async def test_requests_for_the_app_start_new_attempts_in_the_background(monkeypatch, caplog):
     monkeypatch.setattr(opening_module, "_PAUSE", 0.0)
     host = Host(fails=[OSError(PASSWORD), OSError(PASSWORD)])
     for _ in range(3):
@@ -421,13 +421,13 @@ async def test_requests_for_the_app_alone_open_again_beside_them(monkeypatch, ca
         await settled()
     assert (await host.get("/auth/open")).status_code == 200
     assert host.events == ["open"] * 3
-    gc.collect()  # asyncio speaks up about failures that nobody looked at when they are thrown away
+    gc.collect()  # asyncio logs an error that was never retrieved when its task is collected
     assert {record.name for record in caplog.records} == {"ostiary.web"}
     assert PASSWORD not in written(caplog)
 
 
 async def settled():
-    """All that can run without waiting for somebody outside has run."""
+    """Lets everything run that does not wait for an outside event."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -437,7 +437,7 @@ async def has_no_answer(task):
     return not task.done()
 
 
-async def test_a_caller_who_leaves_while_we_open_does_not_stop_the_opening():
+async def test_a_cancelled_caller_does_not_stop_the_opening():
     host = Host()
     first = asyncio.create_task(host.get("/auth/open"))
     await host.opening.wait()
@@ -453,7 +453,7 @@ async def test_websockets_on_our_paths_are_refused_while_we_cannot_open():
     assert await websocket(host.app, "/auth/open") == [{"type": "websocket.close", "code": 1008}]
 
 
-async def test_it_is_a_middleware_as_starlette_takes_them():
+async def test_it_works_as_a_starlette_middleware():
     world = World(alone=False)
 
     async def nothing():

@@ -1,4 +1,4 @@
-"""Routes that speak OAuth: forms or JSON in, the error object of RFC 6749 §5.2 for every refusal; clients that call."""
+"""OAuth routes accept forms or JSON, refuse with the error object of RFC 6749 §5.2, and authenticate clients."""
 
 import base64
 import re
@@ -23,7 +23,7 @@ CROSS_SITE = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
 
 
 def basic(client_id=CLIENT.id, secret=CLIENT_SECRET):
-    """RFC 6749 §2.3.1: each is encoded as in a form, then both as HTTP Basic has it."""
+    """RFC 6749 §2.3.1: each part is encoded as in a form, then both as in HTTP Basic."""
     return plain_basic(f"{urllib.parse.quote_plus(client_id)}:{urllib.parse.quote_plus(secret)}")
 
 
@@ -41,7 +41,7 @@ async def ask(path="/oauth", *, method="POST", world=None, content=None, headers
 
 
 def refused(answer):
-    """The refusal, if it is one as RFC 6749 writes it."""
+    """The status and error code of a refusal. Checks that it has the form of RFC 6749."""
     body = answer.json()
     assert set(body) == {"error", "error_description"}
     assert answer.headers["content-type"] == "application/json"
@@ -64,8 +64,8 @@ def refused(answer):
         ("token=x&resource=https%3A%2F%2Felsewhere&a=1&b=2", {}),
     ],
 )
-async def test_a_form_is_read_without_empty_and_unknown_parameters(form, fields):
-    """RFC 6749 §3.2: the former count as left out, the latter are ignored."""
+async def test_empty_and_unknown_parameters_of_a_form_are_ignored(form, fields):
+    """RFC 6749 §3.2: empty parameters count as omitted, and unknown parameters are ignored."""
     answer = await ask(content=form, headers=basic())
     assert (answer.status_code, answer.json()["body"]) == (
         200, {"token": "x", "token_type_hint": None, "size": 0, **fields},
@@ -73,11 +73,11 @@ async def test_a_form_is_read_without_empty_and_unknown_parameters(form, fields)
 
 
 @pytest.mark.parametrize("media", [FORM, f"{FORM};charset=UTF-8", f'{FORM} ; charset="utf-8"', FORM.upper()])
-async def test_a_form_is_announced_in_any_usual_spelling(media):
+async def test_the_media_type_of_a_form_may_have_any_common_spelling(media):
     assert (await ask(content="token=x", headers=basic(), media=media)).status_code == 200
 
 
-async def test_json_is_read_too():
+async def test_json_is_accepted_too():
     body = {"token": "x", "token_type_hint": None, "size": 7, "unknown": {"a": 1}}
     answer = await ask(json=body, headers=basic())
     assert (answer.status_code, answer.json()["body"]) == (200, {"token": "x", "token_type_hint": None, "size": 7})
@@ -112,18 +112,18 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("content", "media"), BROKEN)
-async def test_o21_what_cannot_be_read_in_one_way_only_is_an_invalid_request(content, media):
+async def test_o21_an_ambiguous_or_malformed_body_is_an_invalid_request(content, media):
     assert refused(await ask(content=content, media=media, headers=basic())) == (400, "invalid_request")
 
 
-async def test_o21_a_parameter_of_the_url_is_not_one_of_the_body():
-    """J10: body and query are not merged, and the body's parameter is the one."""
+async def test_o21_parameters_of_the_url_do_not_count_as_parameters_of_the_body():
+    """J10: body and query are not merged. The parameter of the body is used."""
     answer = await ask("/oauth?token=y&client_id=z", content="token=x", headers=basic())
     assert answer.json()["body"]["token"] == "x"
     assert refused(await ask("/oauth?token=y", content="", headers=basic())) == (400, "invalid_request")
 
 
-async def test_the_field_that_is_wrong_is_named_and_its_value_is_not():
+async def test_the_invalid_field_is_named_without_its_value():
     answer = await ask(content=f"token=x&size={SECRET}", headers=basic())
     assert answer.json()["error_description"].endswith("`size` must be `int`")
     assert SECRET not in answer.text
@@ -140,16 +140,16 @@ async def test_a_form_beyond_the_limit_is_refused():
     assert refused(await ask(content=f"token={'x' * 70_000}", headers=basic())) == (413, "invalid_request")
 
 
-async def test_a_form_is_no_json_elsewhere():
-    """Only routes that say so read forms: any site can send one without asking."""
+async def test_other_routes_do_not_accept_forms():
+    """Only routes that opt in accept forms, because any site can send one without a CORS preflight."""
     answer = await ask("/login", content="email=a&password=b", headers=CROSS_SITE)
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
-# --- every refusal ------------------------------------------------------------------------------------------------
+# --- refusals -----------------------------------------------------------------------------------------------------
 
 
-async def test_every_refusal_of_such_a_route_is_an_error_object():
+async def test_every_refusal_of_an_oauth_route_is_an_error_object():
     world = World(RegistrationSettings(limit="1/minute"))
     assert refused(await ask("/oauth", method="GET")) == (405, "invalid_request")
     assert refused(await ask("/oauth/lost", content="token=x")) == (503, "temporarily_unavailable")
@@ -162,7 +162,7 @@ async def test_every_refusal_of_such_a_route_is_an_error_object():
     assert (await ask("/oauth", method="GET")).headers["allow"] == "POST"
 
 
-async def test_before_it_is_open_it_is_an_error_object_too():
+async def test_a_refusal_before_opening_is_an_error_object_too():
     world, sent = World(), []
 
     async def send(message):
@@ -182,7 +182,7 @@ EVERY = {
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_every_error_has_a_word_of_oauth_and_no_private_detail(name):
+def test_every_error_has_an_oauth_code_and_no_private_detail(name):
     kind = EVERY[name]
     error = kind(("hush",)) if kind is errors.PasswordRejected else kind("hush")
     status, headers, body = error_object(error)
@@ -191,7 +191,7 @@ def test_every_error_has_a_word_of_oauth_and_no_private_detail(name):
         "insufficient_user_authentication", "temporarily_unavailable", "server_error",
     }  # fmt: skip
     assert status == (400 if issubclass(kind, errors.InvalidBody) else kind.status)
-    if not issubclass(kind, errors.InvalidBody | errors.InvalidQuery):  # whose detail is made to be read
+    if not issubclass(kind, errors.InvalidBody | errors.InvalidQuery):  # their detail is public
         assert "hush" not in str(body)
     assert ("www-authenticate" in dict(headers)) is (status == 401 or name == "InsufficientScope")
 
@@ -206,22 +206,22 @@ def test_a_description_that_rfc_6749_does_not_allow_is_left_out():
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
-async def test_a_client_shows_its_secret_by_http_basic(scheme):
+async def test_a_client_authenticates_with_http_basic(scheme):
     headers = {"authorization": basic()["authorization"].replace("Basic", scheme)}
     assert (await ask(content="token=x", headers=headers)).json()["client"] == CLIENT.id
 
 
-async def test_a_client_shows_its_secret_in_the_body():
+async def test_a_client_authenticates_in_the_body():
     assert (await ask(data={"token": "x", **IN_BODY})).json()["client"] == CLIENT.id
     assert (await ask(json={"token": "x", **IN_BODY})).json()["client"] == CLIENT.id
 
 
-async def test_a_client_may_name_itself_beside_http_basic():
+async def test_a_client_id_in_the_body_is_allowed_with_http_basic():
     answer = await ask(data={"token": "x", "client_id": CLIENT.id}, headers=basic())
     assert (answer.status_code, answer.json()["client"]) == (200, CLIENT.id)
 
 
-async def test_a_client_asks_without_a_body_too():
+async def test_a_client_authenticates_on_routes_without_a_body_too():
     answer = await ask("/oauth/feed?after=x", method="GET", headers=basic())
     assert (answer.json()["client"], answer.json()["query"]["after"]) == (CLIENT.id, "x")
     assert (await ask("/who", method="GET", headers=basic())).json() == {"kind": "client", "id": CLIENT.id}
@@ -252,14 +252,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("headers", "form"), WRONG.values(), ids=WRONG)
-async def test_o07_whoever_is_not_the_client_is_told_one_thing(headers, form):
+async def test_o07_every_failed_client_authentication_gets_the_same_response(headers, form):
     answer = await ask(data={"token": "x", **form}, headers=headers)
     assert refused(answer) == (401, "invalid_client")
     assert answer.headers["www-authenticate"] == 'Basic realm="ostiary"'
     assert answer.content == (await ask(data={"token": "x"})).content
 
 
-async def test_o07_a_secret_in_the_url_is_no_secret():
+async def test_o07_a_secret_in_the_url_is_not_accepted():
     query = urllib.parse.urlencode(IN_BODY)
     assert refused(await ask(f"/oauth?{query}", content="token=x")) == (401, "invalid_client")
     assert refused(await ask(f"/oauth?{query}", data={"token": "x", "client_id": CLIENT.id})) == (401, "invalid_client")
@@ -275,7 +275,7 @@ TWICE = {
 
 
 @pytest.mark.parametrize(("headers", "form"), TWICE.values(), ids=TWICE)
-async def test_l9_a_client_shows_its_secret_in_one_way_only(headers, form):
+async def test_l9_more_than_one_method_of_client_authentication_is_refused(headers, form):
     world = World()
     answer = await ask(data={"token": "x", **form}, headers=headers, world=world)
     assert refused(answer) == (400, "invalid_request")
@@ -288,26 +288,26 @@ async def test_o07_two_ids_in_one_body_are_an_invalid_request():
 
 
 @pytest.mark.parametrize("odd", [1, True, ["x"], [], {"a": "b"}, {}], ids=repr)
-async def test_an_id_that_is_no_text_is_another_client_and_no_failure_of_the_server(odd):
-    """JSON has values that cannot be looked up: who is nobody yet must not reach a 500 with one."""
+async def test_a_client_id_that_is_not_a_string_is_refused(odd):
+    """JSON has values that cannot be looked up. An unauthenticated caller must not cause a 500 with one."""
     world = World()
     answer = await ask(json={"token": "x", "client_id": odd}, headers=basic(), world=world)
     assert refused(answer) == (400, "invalid_request")
     assert world.clients.asked == []
 
 
-async def test_a_body_that_is_no_text_is_no_secret():
+async def test_a_client_secret_that_is_not_a_string_is_refused():
     for odd in (1, True, ["x"], {"a": "b"}):
         answer = await ask(json={"token": "x", **IN_BODY, "client_secret": odd})
         assert refused(answer) == (401, "invalid_client")
 
 
-async def test_another_site_may_make_a_browser_send_the_form_and_learns_nothing_by_it():
-    """A client's secret is in no browser, so a form from another site is one from nobody."""
+async def test_a_form_that_another_site_sends_is_refused():
+    """No browser has a client's secret, so a form from another site is not authenticated."""
     assert refused(await ask(content="token=x", headers=CROSS_SITE)) == (401, "invalid_client")
 
 
-async def test_on_a_route_that_speaks_json_a_client_is_refused_by_a_problem():
+async def test_on_a_json_route_a_client_is_refused_with_a_problem():
     answer = await ask("/who", method="GET")
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_client")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -315,7 +315,7 @@ async def test_on_a_route_that_speaks_json_a_client_is_refused_by_a_problem():
 
 
 @pytest.mark.parametrize(("headers", "form"), [({}, IN_BODY), (basic(), {})])
-async def test_no_secret_of_a_client_is_logged(headers, form, caplog):
+async def test_no_client_secret_is_logged(headers, form, caplog):
     with caplog.at_level("DEBUG"):
         await ask(data={**form, CLIENT_SECRET: "x"}, headers=headers)
         await ask(data={"token": "x", **form, "size": CLIENT_SECRET}, headers=headers)
@@ -325,7 +325,7 @@ async def test_no_secret_of_a_client_is_logged(headers, form, caplog):
 
 
 @given(st.binary(max_size=60), st.sampled_from([FORM, "application/json"]), st.binary(max_size=60))
-async def test_no_body_and_no_header_whatever_makes_the_server_fail(body, media, authorization):
+async def test_no_body_or_header_causes_a_server_error(body, media, authorization):
     headers = [("content-type", media), (b"authorization", b"Basic " + base64.b64encode(authorization))]
     transport = httpx.ASGITransport(World().app)
     async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as client:
@@ -333,21 +333,21 @@ async def test_no_body_and_no_header_whatever_makes_the_server_fail(body, media,
     assert refused(answer)[0] in {400, 401}
 
 
-# --- answers ------------------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_signed_text_is_sent_as_it_is_under_its_own_name():
+async def test_a_signed_text_is_sent_unchanged_with_its_own_media_type():
     answer = await ask("/signed", method="GET")
     assert answer.headers["content-type"] == "application/statuslist+jwt"
     assert answer.text == "aGVhZA.Ym9keQ.c2ln"
 
 
-# --- mistakes of ours ---------------------------------------------------------------------------------------------
+# --- programming errors -------------------------------------------------------------------------------------------
 
 
-def test_a_body_that_refuses_unknown_parameters_fails_when_the_app_is_made():
+def test_a_body_that_refuses_unknown_parameters_fails_when_the_app_is_created():
     class Closed(msgspec.Struct, forbid_unknown_fields=True):
         token: str
 
-    with pytest.raises(TypeError, match="Closed must let unknown parameters pass"):
+    with pytest.raises(TypeError, match="Closed must accept unknown parameters"):
         World(route("POST", "/x", show, body=Closed, speaks=Speaks.OAUTH, credential=Credential.CLIENT))

@@ -1,4 +1,4 @@
-"""The document says what is served: valid, whole, and true of real answers."""
+"""The OpenAPI document is valid, complete, and matches real responses."""
 
 import json
 
@@ -44,24 +44,24 @@ def test_the_document_is_valid_openapi():
     OpenAPIV31SpecValidator(json.loads(json.dumps(DOCUMENT))).validate()
 
 
-def test_the_validator_would_notice():
+def test_the_validator_finds_an_invalid_document():
     broken = json.loads(json.dumps(DOCUMENT))
     broken["paths"]["/auth/me"]["get"]["parameters"] = [{"name": "x"}]
     with pytest.raises(OpenAPIValidationError):
         OpenAPIV31SpecValidator(broken).validate()
 
 
-def test_every_route_is_in_it_and_nothing_else():
+def test_the_document_contains_exactly_the_routes():
     listed = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
     expected = {(each.method, each.path if each.place.value == "root" else f"/auth{each.path}") for each in ROUTES}
     assert listed == expected | {("GET", "/auth/openapi.json"), ("GET", "/healthz"), ("GET", "/readyz")}
 
 
-def test_the_same_routes_give_the_same_text():
+def test_the_order_of_the_routes_does_not_change_the_document():
     assert json.dumps(described()) == json.dumps(described(*reversed(ROUTES)))
 
 
-def test_error_codes_stand_in_one_order_in_every_process():
+def test_error_codes_are_sorted():
     for path, methods in DOCUMENT["paths"].items():
         for method in methods:
             for response in operation(method, path)["responses"].values():
@@ -95,7 +95,7 @@ def test_path_parameters_are_described():
     ]
 
 
-def test_bodies_are_described_and_closed():
+def test_bodies_are_described_and_allow_no_other_fields():
     body = operation("POST", "/auth/login")["requestBody"]
     assert body == {
         "required": True,
@@ -114,7 +114,7 @@ def test_every_credential_has_its_schemes():
     assert DOCUMENT["components"]["securitySchemes"]["refreshCookie"]["name"] == "__Host-ostiary_refresh"
 
 
-def test_what_policy_and_parsing_refuse_is_in_it_beside_what_the_handler_states():
+def test_refusals_by_policy_and_parsing_are_described_too():
     assert codes("POST", "/auth/register") == {
         400: {"invalid_request", "malformed_json"},
         403: {"cross_site_request"},
@@ -138,13 +138,13 @@ def test_what_policy_and_parsing_refuse_is_in_it_beside_what_the_handler_states(
     assert codes("GET", "/readyz") == {503: {"not_ready", "unavailable"}}
 
 
-def test_routes_that_count_attempts_themselves_are_limited_too():
+def test_routes_that_count_attempts_themselves_describe_their_limits_too():
     counted = described(route("POST", "/x", show, limit=InChecks(), errors=(Busy,)))
     assert codes("POST", "/auth/x", counted)[429] == {"rate_limited"}
     assert codes("POST", "/auth/x", counted)[503] == {"busy", "unavailable"}
 
 
-def test_a_refusal_is_described_by_what_its_codes_mean():
+def test_a_refusal_is_described_by_the_meaning_of_its_codes():
     described = operation("POST", "/auth/refresh")["responses"]["400"]["description"]
     assert described == (
         "The request cannot be understood. The body is not valid JSON. The request carries no refresh token. "
@@ -152,13 +152,13 @@ def test_a_refusal_is_described_by_what_its_codes_mean():
     )
 
 
-def test_headers_that_a_refusal_carries_are_described():
+def test_the_headers_of_a_refusal_are_described():
     responses = operation("POST", "/auth/register")["responses"]
     assert "Retry-After" in responses["429"]["headers"]
     assert "WWW-Authenticate" in operation("GET", "/auth/me")["responses"]["401"]["headers"]
 
 
-def test_two_structs_of_one_name_stay_two():
+def test_two_structs_with_the_same_name_stay_separate():
     class Login(msgspec.Struct, forbid_unknown_fields=True):
         pin: str
 
@@ -178,7 +178,7 @@ def test_a_query_is_described_as_parameters():
     ]
     schema_of = {each["name"]: each["schema"] for each in parameters}
     assert schema_of["limit"] == {"type": "integer", "minimum": -5, "maximum": 100, "default": 10}
-    assert schema_of["since"] == {"type": "integer"}  # not null: no text is
+    assert schema_of["since"] == {"type": "integer"}  # never null, because a query value is text
     assert DOCUMENT["components"]["schemas"]["Order"]["enum"] == ["asc", "desc"]
     assert "Filter" not in DOCUMENT["components"]["schemas"]
     assert codes("GET", "/auth/list")[400] == {"invalid_request"}
@@ -208,12 +208,12 @@ def test_an_oauth_route_is_described_with_both_bodies_and_its_error_object():
     }
 
 
-def test_a_signed_text_is_described_by_what_all_of_them_are():
+def test_a_signed_text_is_described_as_a_string():
     content = operation("GET", "/auth/signed")["responses"]["200"]["content"]
     assert content == {"application/*": {"schema": {"type": "string"}}}
 
 
-def test_two_device_tokens_are_among_the_refusals_of_a_route_that_knows_devices():
+def test_routes_with_device_tokens_describe_the_refusal_of_two_of_them():
     assert "multiple_credentials" in codes("POST", "/auth/device")[400]
     assert "multiple_credentials" not in codes("POST", "/auth/login")[400]
 
@@ -252,7 +252,7 @@ BEARER = {"authorization": f"Bearer {access_token()}"}
         ("GET", "/readyz", "/readyz", {}),
     ],
 )
-async def test_real_answers_are_what_the_document_says(method, template, path, request_):
+async def test_real_responses_match_the_document(method, template, path, request_):
     async with World().client() as client:
         answer = await client.request(method, path, **request_)
     response = operation(method, template)["responses"][str(answer.status_code)]
@@ -265,7 +265,7 @@ async def test_real_answers_are_what_the_document_says(method, template, path, r
     )
 
 
-def test_a_wrong_answer_would_be_noticed():
+def test_a_wrong_response_does_not_match_the_document():
     response = operation("POST", "/auth/login")["responses"]["401"]
     schema = response["content"]["application/problem+json"]["schema"]
     wrong = {"type": "urn:x", "title": "x", "status": 401, "code": "invalid_token"}

@@ -1,4 +1,4 @@
-"""What every answer carries, and what no answer and no log line may."""
+"""What every response contains, and what no response and no log line may contain."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ EVERY_KIND = [
 
 
 @pytest.mark.parametrize(("method", "path", "request_", "status"), EVERY_KIND)
-async def test_every_answer_has_the_headers_that_all_have(method, path, request_, status):
+async def test_every_response_has_the_common_headers(method, path, request_, status):
     answer = await ask(method, path, **request_)
     assert answer.status_code == status
     assert answer.headers["cache-control"] == "no-store"
@@ -59,7 +59,7 @@ async def test_every_answer_has_the_headers_that_all_have(method, path, request_
 
 
 @pytest.mark.parametrize(("method", "path", "request_", "status"), [kind for kind in EVERY_KIND if kind[3] >= 400])
-async def test_every_refusal_is_a_problem_and_repeats_nothing(method, path, request_, status):
+async def test_every_refusal_is_a_problem_and_repeats_no_input(method, path, request_, status):
     answer = await ask(method, path, **request_)
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
@@ -70,18 +70,18 @@ async def test_every_refusal_is_a_problem_and_repeats_nothing(method, path, requ
     assert "10.0.0.7" not in answer.text
 
 
-async def test_http_is_not_promised_to_be_https():
+async def test_an_http_issuer_gets_no_hsts_header():
     answer = await ask("GET", "/auth/open", world=World(issuer="http://127.0.0.1:8000"))
     assert "strict-transport-security" not in answer.headers
 
 
-async def test_a_405_says_which_methods_there_are():
+async def test_a_405_lists_the_allowed_methods():
     assert (await ask("PATCH", "/auth/open")).headers["allow"] == "GET, HEAD, POST"
     assert (await ask("TRACE", "/auth/sessions/x")).headers["allow"] == "DELETE"
 
 
 async def body_sent(method, path):
-    """The body as the server is given it: a client would not show what must not be there."""
+    """The body as the server gets it. A client would hide a body that must not be there."""
     sent = []
 
     async def send(message):
@@ -111,7 +111,7 @@ async def test_no_other_spelling_of_a_path_is_redirected_or_served(path):
 
 
 @pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/auth/document"])
-async def test_what_anybody_reads_may_be_kept_if_it_says_so(path):
+async def test_public_documents_may_be_cached_if_they_say_so(path):
     public = await ask("GET", path)
     assert public.headers["cache-control"] == "public, max-age=300"
     assert public.headers["access-control-allow-origin"] == "*"
@@ -120,18 +120,18 @@ async def test_what_anybody_reads_may_be_kept_if_it_says_so(path):
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/auth/document/mine"), ("POST", "/auth/document")])
-async def test_what_is_about_somebody_or_changes_something_is_never_kept(method, path):
+async def test_personal_responses_and_changes_are_never_cached(method, path):
     answer = await ask(method, path, headers={"authorization": f"Bearer {access_token()}"})
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
 
 
-async def test_what_is_well_known_of_an_issuer_with_a_path_stands_before_that_path():
+async def test_well_known_paths_come_before_the_path_of_the_issuer():
     world = World(issuer=f"{ISSUER}/tenant")
     assert (await ask("GET", "/.well-known/jwks.json/tenant", world=world)).status_code == 200
     assert (await ask("GET", "/.well-known/jwks.json", world=world)).status_code == 404
 
 
-async def test_a_page_may_run_its_own_script_and_nothing_else():
+async def test_a_page_may_run_only_its_own_script():
     answer = await ask("GET", "/auth/page")
     policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -148,7 +148,7 @@ async def test_a_page_may_run_its_own_script_and_nothing_else():
     assert answer.text == "<!doctype html><title>é</title>"
 
 
-async def test_what_is_away_says_when_to_come_back():
+async def test_an_outage_says_when_to_retry():
     answer = await ask("GET", "/auth/lost")
     assert (answer.headers["retry-after"], answer.json()["code"]) == ("3", "unavailable")
 
@@ -157,13 +157,13 @@ async def test_what_is_away_says_when_to_come_back():
 
 
 @pytest.mark.parametrize("given", ["mine-1234", "x" * 64])
-async def test_a_callers_request_id_is_not_taken_over(given):
+async def test_a_callers_request_id_is_ignored(given):
     answer = await ask("GET", "/auth/open", headers={"x-request-id": given})
     assert answer.headers["x-request-id"] != given
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_a_trusted_proxys_request_id_is_taken_over_if_it_is_harmless():
+async def test_a_trusted_proxys_request_id_is_used_if_it_is_harmless():
     world = World(WebSettings(trusted_proxies=("203.0.113.9",)))
 
     async def given(*values):
@@ -178,7 +178,7 @@ async def test_a_trusted_proxys_request_id_is_taken_over_if_it_is_harmless():
     assert len(await given(b"first-of-two", b"second-of-two")) == 24
 
 
-async def test_no_two_requests_have_one_id():
+async def test_each_request_has_its_own_id():
     world = World()
     assert len({(await ask("GET", "/auth/open", world=world)).headers["x-request-id"] for _ in range(20)}) == 20
 
@@ -186,7 +186,7 @@ async def test_no_two_requests_have_one_id():
 # --- logs ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_failure_is_logged_by_its_place_and_without_its_words(caplog):
+async def test_a_failure_is_logged_with_its_place_and_without_its_message(caplog):
     answer = await ask("GET", "/auth/crash", headers={"authorization": f"Bearer {SECRET}"})
     (record,) = caplog.records
     text = written(caplog)
@@ -215,8 +215,8 @@ async def test_a_refusal_is_logged_on_one_line_without_the_body(caplog):
     assert "not-the-password" not in written(caplog)
 
 
-async def test_a_refusal_that_the_route_does_not_state_is_answered_and_logged_as_our_mistake(caplog, unstated):
-    """What is not in the document, no caller is prepared for. A subclass with its own code is another refusal."""
+async def test_a_refusal_that_the_route_does_not_declare_is_sent_and_logged_as_an_error(caplog, unstated):
+    """Callers cannot expect a refusal that is not in the document. A subclass with its own code is another refusal."""
 
     async def refuse(call):
         raise {"1": Conflict, "2": PasswordRejected, "3": TokenExpired}[call.path["n"]](("words",))
@@ -232,7 +232,7 @@ async def test_a_refusal_that_the_route_does_not_state_is_answered_and_logged_as
     unstated.clear()
 
 
-async def test_what_is_away_is_logged_as_a_warning_with_its_reason(caplog):
+async def test_an_outage_is_logged_as_a_warning_with_its_reason(caplog):
     await ask("GET", "/auth/lost")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -262,17 +262,17 @@ async def test_no_credential_and_no_body_is_ever_logged(method, path, request_, 
         {"x-forwarded-prefix": "/evil"},
     ],
 )
-async def test_no_answer_depends_on_the_host_that_a_caller_names(said):
+async def test_no_response_depends_on_the_host_that_a_caller_sends(said):
     for path in ("/auth/openapi.json", "/auth/page", "/auth/nothing"):
         plain, told = await ask("GET", path), await ask("GET", path, headers=said)
         assert told.content == plain.content
         assert "evil" not in str(told.headers)
 
 
-# --- the edge's own routes ----------------------------------------------------------------------------------------
+# --- built-in routes ----------------------------------------------------------------------------------------------
 
 
-async def test_a_process_lives_whatever_else_is_away():
+async def test_liveness_does_not_depend_on_the_database():
     world = World()
     world.database.is_away = True
     answer = await ask("GET", "/healthz", world=world)
@@ -288,7 +288,7 @@ async def test_a_process_lives_whatever_else_is_away():
         (lambda world: setattr(world, "fresh", False), "revocations"),
     ],
 )
-async def test_readiness_names_the_part_that_is_missing_and_no_more(change, part):
+async def test_readiness_names_only_the_failing_part(change, part):
     world = World()
     assert (await ask("GET", "/readyz", world=world)).json() == {"status": "ready"}
     change(world)
@@ -298,6 +298,6 @@ async def test_readiness_names_the_part_that_is_missing_and_no_more(change, part
     assert "10.0.0.7" not in answer.text
 
 
-async def test_embedded_the_probes_are_left_to_the_app():
+async def test_when_embedded_the_probes_are_left_to_the_app():
     for path in ("/healthz", "/readyz"):
         assert (await ask("GET", path, world=World(alone=False))).status_code == 404

@@ -1,4 +1,4 @@
-"""A path means one route or none, to the letter."""
+"""A path matches exactly one route or none."""
 
 import pytest
 
@@ -18,25 +18,25 @@ TABLE = Table(
 )
 
 
-def test_one_path_has_its_methods_together():
+def test_one_path_groups_its_methods():
     found = TABLE.find("/auth/sessions")
     assert found is not None
     assert found.methods == {"GET": "list", "DELETE": "end all"}
     assert found.parameters == {}
 
 
-def test_parameters_are_the_segments():
+def test_parameters_are_path_segments():
     found = TABLE.find("/auth/users/acc_1/roles/é admin")
     assert found is not None
     assert found.methods["GET"] == "role"
     assert found.parameters == {"id": "acc_1", "name": "é admin"}
 
 
-def test_what_follows_a_parameter_is_text():
+def test_text_after_a_parameter_is_literal():
     assert TABLE.find("/auth/files/x.json").parameters == {"name": "x"}
 
 
-def test_one_pattern_has_its_methods_together():
+def test_one_pattern_groups_its_methods():
     assert set(TABLE.find("/auth/users/1/roles/2").methods) == {"GET", "PUT"}
 
 
@@ -64,21 +64,21 @@ def test_one_pattern_has_its_methods_together():
         "auth/me",
     ],
 )
-def test_nothing_else_is_found(path):
+def test_other_paths_match_nothing(path):
     assert TABLE.find(path) is None
 
 
-def test_the_same_route_twice_is_a_mistake():
-    with pytest.raises(TypeError, match="GET /a is offered twice"):
+def test_a_duplicate_route_is_an_error():
+    with pytest.raises(TypeError, match="GET /a is defined twice"):
         Table([("GET", "/a", 1), ("GET", "/a", 2)])
-    with pytest.raises(TypeError, match=r"GET /a/\{x\} is offered twice"):
+    with pytest.raises(TypeError, match=r"GET /a/\{x\} is defined twice"):
         Table([("GET", "/a/{x}", 1), ("GET", "/a/{x}", 2)])
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_one_pattern_under_two_parameter_names_is_a_mistake(method):
-    """The second handler would look for its parameter under a name that never comes."""
-    with pytest.raises(TypeError, match=r"/a/\{y\}: another route of this path names its parameters differently"):
+def test_one_pattern_with_two_parameter_names_is_an_error(method):
+    """The second handler would look for its parameter under a name that does not exist."""
+    with pytest.raises(TypeError, match=r"/a/\{y\}: another route with this path names its parameters differently"):
         Table([("GET", "/a/{x}", 1), (method, "/a/{y}", 2)])
 
 

@@ -1,4 +1,4 @@
-"""A small installation to test the edge with: toy routes, a clock that stands still, real keys and a real verifier."""
+"""A small installation to test the web layer: toy routes, a clock that stands still, real keys and a real verifier."""
 
 from dataclasses import fields
 from enum import StrEnum
@@ -43,11 +43,11 @@ from ostiary.web import Application, application
 from tests.core.given import given
 
 NOW = 1_700_000_000  # seconds
-SECRET = "correct-horse-battery-staple"  # what must never come back
+SECRET = "correct-horse-battery-staple"  # must never be in a response
 ISSUER = "https://auth.example.com"
 KEY = SigningKey.generate("ES256")
 NOTHING = Unlimited(because="a toy")
-CLIENT = Client("client_a:b c%", "orders", frozenset({"https://orders.example.com"}))  # what escaping is about
+CLIENT = Client("client_a:b c%", "orders", frozenset({"https://orders.example.com"}))  # needs escaping
 CLIENT_SECRET = "s+cret/ü:&="
 
 
@@ -62,7 +62,7 @@ class Random:
 
 
 class Counters:
-    """Counts exactly and never refills: the real ones are tested with the store."""
+    """Counts exactly and never refills. The real ones are tested with the store."""
 
     def __init__(self) -> None:
         self.taken: dict[str, int] = {}
@@ -73,7 +73,7 @@ class Counters:
 
 
 class Rows:
-    """A database that is there, or away, or in another time."""
+    """A database that can be unreachable, or whose clock can be wrong."""
 
     def __init__(self) -> None:
         self.is_away = False
@@ -86,7 +86,7 @@ class Rows:
 
 
 class Directory:
-    """Knows one client: the real one, which asks the database, is tested with its slice."""
+    """Contains one client. The real directory, which reads the database, is tested with its slice."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -121,7 +121,7 @@ class World:
 
 
 def _ambient(world: World) -> Ambient:
-    """What routes of the edge use; the rest is not there."""
+    """The parts that the web layer's routes use. The other parts are None."""
     verifier = Verifier(
         keys=[KEY.public], issuer=ISSUER, audience=ISSUER, revocations=world.revocations, clock=lambda: NOW
     )
@@ -192,7 +192,7 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What the handler was given."""
+    """What the handler received."""
 
     subject: str | None
     access_token: str | None
@@ -260,7 +260,7 @@ async def lose_the_store(_call: Call[Any]) -> Answer:
     raise StoreUnavailable("disk full", retry_after=3)
 
 
-async def find_a_mistake_of_the_operator(_call: Call[Any]) -> Answer:
+async def report_a_configuration_error(_call: Call[Any]) -> Answer:
     raise ConfigurationError(f"the secret {SECRET} is too short")
 
 
@@ -295,7 +295,7 @@ _POLICY = {"speaks", "credential", "csrf", "limit"}
 
 
 def route(method: Any, path: str, handler: Any, **given: Any) -> Route:
-    """A route with the least policy; a test states what it is about."""
+    """A route with a minimal policy. Each test sets only what it tests."""
     return Route(
         **{
             "method": method,
@@ -336,7 +336,7 @@ ROUTES = (
     route("POST", "/cookies", set_cookies_unasked, answers={204: None}, errors=(CrossSiteRequest,)),
     route("GET", "/crash", crash),
     route("GET", "/lost", lose_the_store),
-    route("GET", "/misconfigured", find_a_mistake_of_the_operator),
+    route("GET", "/misconfigured", report_a_configuration_error),
     route("GET", "/unstated", answer_unstated),
     route("GET", "/document", document, answers={200: Empty}),
     route("GET", "/document/mine", document, credential=Credential.ACCESS, answers={200: Empty}),

@@ -77,9 +77,10 @@ class Accounts(Door, Generic[P]):
         reader = ambient.database
         await check(ambient, reader, self._actor, USERS_READ)
         found = await queries.page(reader, after=after, limit=limit + 1)
-        roles = await queries.roles_of_page(reader, after=after, limit=limit)
-        profiles = {} if ambient.profile is None else await queries.profiles_of_page(reader, after=after, limit=limit)
         page = found[:limit]
+        last = page[-1][1] if page else after  # by key and not by number: accounts may come in between the statements
+        roles = await queries.roles_of_page(reader, after=after, last=last)
+        profiles = {} if ambient.profile is None else await queries.profiles_of_page(reader, after=after, last=last)
         items = tuple(self._made(each, roles.get(each.id, ()), profiles.get(each.id)) for each, _ in page)
         return Page(items, page[-1][1] if len(found) > limit else None)
 

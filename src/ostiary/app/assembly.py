@@ -133,7 +133,6 @@ class Assembly:
         secrets = load_secrets(settings.secret, database_path=sqlite_path(settings.database))
         vault = Vault(secrets, random=self._random)
         database = listened(await stack.enter_async_context(running(named)), self._listeners)
-        stack.push_async_callback(self._listeners.close)
         await self._bring_up_to_date(database)
         hot = await stack.enter_async_context(running(_hot(settings.hot, database)))
         self.role_map.clear()

@@ -26,18 +26,17 @@ class Life:
         self,
         assemble: Callable[[AsyncExitStack], Awaitable[Ambient]],
         housekeeper: Callable[[Ambient], Housekeeper],
+        *,
+        drain: Callable[[], Awaitable[None]],
     ) -> None:
+        """``drain`` lets work finish that still needs the open parts, before they close."""
+        self._drain = drain
         self._assemble = assemble
         self._new_housekeeper = housekeeper
         self._run: _Run | None = None
         self._forked = False
         self.ambient: Ambient | None = None
         _lives.add(self)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is open, or about to be."""
-        return self._run is not None
 
     def is_open_here(self) -> bool:
         """Whether it is open on the running event loop."""
@@ -53,6 +52,31 @@ class Life:
         if self.ambient is None:
             raise Unavailable(_FORKED if self._forked else "not open")
         return self.ambient
+
+    def need_here(self) -> Ambient:
+        """Like `need`, for coroutines: connections and locks belong to the loop that opened them, and a call on another
+        one would hang. Raises Unavailable there."""
+        ambient = self.need()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return ambient  # no coroutine: it reads memory only
+        if self._run is not None and self._run.loop is not loop:
+            raise Unavailable(_ELSEWHERE)
+        return ambient
+
+    async def keep_open(self) -> None:
+        """Opens it and holds it until its loop ends. Callers at the same time wait for one opening."""
+        run = await self._joined()
+        if not run.is_kept:
+            run.is_kept = True
+            run.holders += 1
+        await asyncio.shield(run.ready)
+
+    async def until_open(self) -> None:
+        """Waits for an opening that is under way on this loop."""
+        if self._run is not None:
+            await asyncio.shield(self._run.ready)
 
     async def open(self, *, housekeeping: bool) -> None:
         """Opens everything, or joins who opened it before. Every call needs one `close`, unless it raised.
@@ -124,6 +148,7 @@ class Life:
     async def _leave(self, run: "_Run", ambient: Ambient) -> None:
         run.ending.set()
         ambient.feed.close()  # requests that wait for the feed get their answer
+        await self._drain()
         self.ambient = None
         if run.housekeeper is not None:
             await run.housekeeper.close()
@@ -138,6 +163,7 @@ class _Run:
         self.ready.add_done_callback(_look_at)
         self.ending: Final = asyncio.Event()
         self.holders = 0
+        self.is_kept = False
         self.housekeeper: Housekeeper | None = None
         self.task: Final = loop.create_task(_as_coroutine(live, self), name="ostiary-life")
 

@@ -100,10 +100,10 @@ class Ostiary(Doors[P]):
             listeners=self._listeners,
             ignored=self._loaded.ignored,
         )
-        self._life = Life(self._assembly.assemble, self._assembly.housekeeper)
+        self._life = Life(self._assembly.assemble, self._assembly.housekeeper, drain=self._listeners.close)
         self._thread: Final = LoopThread()
         self._alone: ASGIApp | None = None
-        super().__init__(self._life.need, Actor.application(name))
+        super().__init__(self._life.need_here, Actor.application(name))
 
     @property
     def settings(self) -> Settings:
@@ -127,7 +127,7 @@ class Ostiary(Doors[P]):
         ``await auth.acting_as(principal).accounts.disable(id)`` raises Forbidden where the caller lacks the permission.
         """
         actor = caller if isinstance(caller, Actor) else Actor.of(caller, source=Source("application"))
-        return Doors(self._life.need, actor)
+        return Doors(self._life.need_here, actor)
 
     def on(self, event: str) -> Callable[[L], L]:
         """Registers a listener: ``@auth.on("accounts.registered")`` on an async function that takes an `Event`.
@@ -257,13 +257,8 @@ class Ostiary(Doors[P]):
             raise RuntimeError("auth.run() would block this event loop: await the coroutine instead")
         loop = self._life.loop
         if loop is not None and loop.is_running():
-            return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
-        return self._thread.run(self._held_open(coroutine))
-
-    async def _held_open(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        if not self._life.is_open:
-            await self._life.open(housekeeping=False)
-        return await coroutine
+            return asyncio.run_coroutine_threadsafe(_after(self._life.until_open, coroutine), loop).result()
+        return self._thread.run(_after(self._life.keep_open, coroutine))
 
     @contextmanager
     def surrounded_by(self, *, database: str, clock: Clock, mail: Transport) -> Iterator[None]:
@@ -311,3 +306,13 @@ class Ostiary(Doors[P]):
         event = audit.Event("keys.rewrapped", detail=done)
         await ambient.database.transaction(lambda tx: record(ambient, tx, actor or Actor.application(), event))
         return done
+
+
+async def _after(opened: Callable[[], Awaitable[None]], coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine once it is open. If that fails, it is never started."""
+    try:
+        await opened()
+    except BaseException:
+        coroutine.close()
+        raise
+    return await coroutine

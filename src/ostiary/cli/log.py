@@ -56,7 +56,7 @@ class ReadableLines(JsonLines):
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         event = _word(line.pop("event"))
         del line["time"], line["level"], line["logger"]
-        shown = [f"{name}={_word(value)}" for name, value in line.items() if value not in {None, ""}]
+        shown = [f"{name}={_word(value)}" for name, value in line.items() if value is not None and value != ""]
         return " ".join([time, record.levelname, event, *shown])
 
 

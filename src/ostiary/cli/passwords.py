@@ -22,7 +22,8 @@ def read_password(*, from_stdin: bool) -> str:
 
 
 def _from_stdin() -> str:
-    line = sys.stdin.buffer.readline(_LONGEST_LINE)
+    with _interruptible():
+        line = sys.stdin.buffer.readline(_LONGEST_LINE)
     try:
         return line.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
@@ -42,8 +43,8 @@ def _from_terminal() -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command. asyncio would take the first one for its task, which waits for the terminal and does not
-    hear it."""
+    """Makes Ctrl-C end the command. By default asyncio turns the first Ctrl-C into the cancellation of its task, and
+    this has no effect while the task blocks on a read."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -18,6 +18,9 @@ _LOG: Final = logging.getLogger("ostiary.listeners")
 Listener: TypeAlias = Callable[[Any], Awaitable[None]]
 """Takes the recorded event."""
 
+_MOST: Final = 1000
+"""Listeners at work at the same time. Beyond, events are dropped."""
+
 _PATIENCE: Final = 5.0
 """Seconds that closing waits for listeners. Later they are cancelled."""
 
@@ -30,6 +33,7 @@ class Listeners:
     def __init__(self) -> None:
         self._of_type: defaultdict[str, list[Listener]] = defaultdict(list)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_dropping = False
 
     def add(self, type_: str, listener: Listener) -> None:
         self._of_type[type_].append(listener)
@@ -43,16 +47,33 @@ class Listeners:
     def tell(self, type_: str, event: Any) -> None:
         """Starts the listeners of the type. Returns at once."""
         for listener in self._of_type.get(type_, ()):
+            if len(self._tasks) >= _MOST:
+                self._drop(type_)
+                return
+            self._is_dropping = False
             task = asyncio.create_task(_called(listener, type_, event), name="ostiary-listener")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Waits a while for listeners that are at work, then cancels them."""
-        if self._tasks:
-            _, late = await asyncio.wait(set(self._tasks), timeout=_PATIENCE)
-            for task in late:
-                task.cancel()
+        """Waits a while for listeners that are at work, and for those that they cause, then cancels them."""
+        loop = asyncio.get_running_loop()
+        # tasks of a loop that is gone will never end
+        self._tasks.difference_update([task for task in self._tasks if task.get_loop() is not loop])
+        deadline = loop.time() + _PATIENCE
+        while self._tasks and (left := deadline - loop.time()) > 0:
+            await asyncio.wait(set(self._tasks), timeout=left)
+        late = list(self._tasks)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _drop(self, type_: str) -> None:
+        """Anybody can cause some events, such as failed sign-ins: slow listeners must not fill the memory. One line for
+        each time that it begins, so that they do not fill the log either."""
+        if not self._is_dropping:
+            self._is_dropping = True
+            _LOG.error("listener.dropped", extra={"type": type_, "waiting": len(self._tasks)})
 
 
 def listened(database: Database, listeners: Listeners) -> Database:
@@ -111,6 +132,6 @@ class _Noting:
 async def _called(listener: Listener, type_: str, event: Any) -> None:
     try:
         await listener(event)
-    except Exception as problem:  # noqa: BLE001 — the application's own code: whatever it raises harms nobody
+    except (Exception, SystemExit) as problem:  # noqa: BLE001 — the application's own code must harm nobody
         name = getattr(listener, "__qualname__", repr(listener))
         _LOG.error("listener.failed", extra={"type": type_, "listener": name, "error": trace(problem)})

@@ -24,6 +24,8 @@ from ostiary.verifier.challenge import MEDIA_TYPE, Refusal
 
 _LOG: Final = logging.getLogger("ostiary.guard")
 
+_GUARDED: Final = "ostiary.guarded"
+
 _STATUSES: Final = frozenset({400, 401, 403, 503})
 """With which a guard refuses."""
 
@@ -87,19 +89,21 @@ class Guard:
 
     async def _admit(self, request: Request, requirement: Requirement) -> Principal | None:
         _install(request)
+        request.scope[_GUARDED] = True
         try:
             principal = await self._authenticator.authenticate_async(request.scope["headers"], method=request.method)
             requirement.check(principal, now=self._authenticator.now())
         except OstiaryError as error:
-            _log(error, request)
+            _log("guard.refused", error, request)
             raise GuardRefused(refusal(error)) from None
         return principal
 
 
 class GuardRefused(HTTPException):
-    """A guard's refusal. It is answered as `/auth/*` answers: the problem itself, as ``application/problem+json``.
+    """A guard's refusal. The app answers it as `/auth/*` does: with the problem itself, as
+    ``application/problem+json``.
 
-    Register a handler for it, or for `HTTPException`, to answer in another way. ``detail`` is the problem object.
+    To answer in another way, register a handler for it or for `HTTPException`. ``detail`` is the problem object.
     """
 
     def __init__(self, refused: Refusal) -> None:
@@ -114,32 +118,34 @@ async def _answer(_request: Request, error: Exception) -> Response:
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, OstiaryError):
-        raise error
-    _log(error, request)
+    if not isinstance(error, OstiaryError) or _GUARDED not in request.scope:
+        raise error  # routes without a guard are the app's own, before and after the first guarded request
+    _log("request.refused", error, request)
     refused = refusal(error)
     return JSONResponse(refused.body, refused.status, dict(refused.headers))
 
 
 def _install(request: Request) -> None:
-    """Has the app answer refusals with `_answer`, unless it has a handler of its own for them. The same goes for errors
-    of the Python API that a guarded route lets through, such as Forbidden from ``auth.acting_as(me)``.
+    """Registers `_answer` in the app that serves the request, and `_answer_error` for errors of the Python API that a
+    guarded route lets through, such as Forbidden from ``auth.acting_as(me)``. The app's own handlers take precedence.
 
-    A guard does not know the app before a request comes. Starlette hands the app's handlers to each request, so that
-    routers and sub-applications find them; without them the refusal is answered as any other HTTPException.
+    The guard learns which app it serves only from a request. Starlette passes the app's handlers in the scope, so this
+    also works in routers and sub-applications. If the scope has none, FastAPI's own answer remains: the problem in
+    ``{"detail": …}``.
     """
     handlers, by_status = request.scope.get("starlette.exception_handlers", ({}, {}))
-    is_usual = handlers.get(StarletteHTTPException) in {http_exception_handler, None} and HTTPException not in handlers
+    # an app may register a handler for FastAPI's HTTPException or for its base class in Starlette
+    is_usual = handlers.get(StarletteHTTPException) in (http_exception_handler, None) and HTTPException not in handlers
     if is_usual and not by_status.keys() & _STATUSES:
         handlers.setdefault(GuardRefused, _answer)
-    handlers.setdefault(RequestError, _answer_error)
-    handlers.setdefault(Unavailable, _answer_error)
+    if OstiaryError not in handlers:
+        handlers.setdefault(RequestError, _answer_error)
+        handlers.setdefault(Unavailable, _answer_error)
 
 
-def _log(error: OstiaryError, request: Request) -> None:
-    """One line, by which expired, foreign and junk tokens can be told apart. Never the token. The path is the route's:
-    the one that was sent may hold ids."""
+def _log(event: str, error: OstiaryError, request: Request) -> None:
+    """Writes one line. Its ``reason`` tells expired, foreign and junk tokens apart. The path is the path of the route:
+    the path that was sent may contain ids."""
     route = getattr(request.scope.get("route"), "path", None)
     level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
-    fields = {"status": error.status, "code": error.code, "reason": error.kind, "detail": ascii(error.detail)[1:-1]}
-    _LOG.log(level, "guard.refused", extra={**fields, "method": request.method, "path": route})
+    _LOG.log(level, event, extra={**error.logged(), "method": request.method, "path": route})

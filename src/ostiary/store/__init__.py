@@ -1,5 +1,5 @@
-"""Rows and hot counters: the only folder that knows sqlite3, asyncpg and redis.
+"""Rows and hot counters. This is the only folder that uses sqlite3, asyncpg and redis.
 
-Owns the ports `Database` and `Hot`, the engines behind them, migrations and the change feed. Knows nothing of
-accounts, tokens or HTTP: slices bring their own SQL.
+It owns the ports `Database` and `Hot`, the engines behind them, migrations and the change feed. It must not know about
+accounts, tokens or HTTP. Slices bring their own SQL.
 """

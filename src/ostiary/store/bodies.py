@@ -1,4 +1,4 @@
-"""What both engines require of a transaction's body: it awaits only its transaction, and stops at its first error."""
+"""Rules for a transaction's body on both engines: it awaits only its transaction, and ends at its first error."""
 
 from collections.abc import Awaitable, Coroutine, Generator
 from contextvars import ContextVar
@@ -7,13 +7,13 @@ from typing import Any, Final, Generic, TypeVar
 
 from ostiary.store.database import Body, Transaction
 
-FOREIGN_AWAIT: Final = "a transaction's body awaits nothing but its Transaction"
+FOREIGN_AWAIT: Final = "the body of a transaction may only await its Transaction"
 
 T = TypeVar("T")
 
 
 class Scope:
-    """How far a body is: whether its transaction still takes statements, and whether one is under way."""
+    """The state of a body: whether its transaction still accepts statements, and whether one is running."""
 
     __slots__ = ("ended", "failure", "under_way")
 
@@ -23,11 +23,11 @@ class Scope:
         self.under_way = False
 
     def admit(self) -> None:
-        """Refuses a statement that comes too late."""
+        """Raises RuntimeError if the transaction cannot start another statement now."""
         if self.ended:
-            raise RuntimeError("the transaction has ended: its body kept it")
+            raise RuntimeError("the transaction has already ended")
         if self.failure is not None:
-            raise RuntimeError("the transaction is over: one of its statements failed") from self.failure
+            raise RuntimeError("a statement has failed, so the transaction accepts no more of them") from self.failure
         if self.under_way:
             raise RuntimeError("a transaction runs one statement at a time")
 
@@ -36,7 +36,7 @@ _running: ContextVar[Scope | None] = ContextVar("running", default=None)
 
 
 def refuse_inside_body() -> None:
-    """For what a body must not call. It fails, and so does the body, whatever it makes of that."""
+    """Raises RuntimeError if it is called inside a body. The body then fails too, even if it catches the error."""
     scope = _running.get()
     if scope is not None and not scope.ended:
         scope.failure = RuntimeError(FOREIGN_AWAIT)
@@ -44,7 +44,7 @@ def refuse_inside_body() -> None:
 
 
 async def call(body: Body[T], transaction: Transaction, scope: Scope) -> T:
-    """Runs the body to its end, in a context of its own. One that returns after a failure fails with it."""
+    """Runs the body to its end, in a separate context. If it returns after a failure, the failure is raised."""
     _running.set(scope)
     try:
         result = await body(transaction)
@@ -56,7 +56,7 @@ async def call(body: Body[T], transaction: Transaction, scope: Scope) -> T:
 
 
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a body that has nothing to wait for, here and now. RuntimeError when it awaits something that suspends."""
+    """Runs a body whose statements never suspend. Raises RuntimeError if it awaits something that does."""
     try:
         coroutine.send(None)
     except StopIteration as finished:
@@ -66,7 +66,7 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class Watched(Awaitable[T], Generic[T]):
-    """Awaits a body whose statements suspend, and refuses it when it suspends without a statement under way."""
+    """Awaits a body whose statements suspend. Refuses it if it suspends while no statement is running."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], scope: Scope) -> None:
         self._coroutine = coroutine
@@ -84,17 +84,17 @@ class Watched(Awaitable[T], Generic[T]):
                 raise _refused(self._coroutine)
             try:
                 proceed = partial(self._coroutine.send, (yield awaited))
-            except BaseException as error:  # noqa: BLE001 — a cancellation, say: it is the body's to see
+            except BaseException as error:  # noqa: BLE001 — the body must see it: it may be a cancellation
                 proceed = partial(self._coroutine.throw, error)
 
 
 def _refused(coroutine: Coroutine[Any, Any, Any]) -> RuntimeError:
-    """Ends a body that awaits something foreign: it sees the RuntimeError where it awaits, but cannot talk it away."""
+    """Ends a body that awaits something foreign. The body sees the RuntimeError, but catching it does not help."""
     refusal = RuntimeError(FOREIGN_AWAIT)
     try:
         coroutine.throw(refusal)
         coroutine.close()
-    except BaseException as error:  # noqa: BLE001 — whatever the body makes of it, the refusal stands
+    except BaseException as error:  # noqa: BLE001 — the refusal stands, however the body reacts
         if error is not refusal:
             refusal.__cause__ = error
     return refusal

@@ -1,14 +1,14 @@
-"""The change feed: what every process has to know within a second, in the order in which it was committed.
+"""The change feed: what every process must know within a second, in the order of commits.
 
 ::
 
     transaction ──> append()    the last statement takes the next numbers from the one counter row,
-                                so number order is commit order and no number is skipped
+                                so numbers are in commit order and no number is skipped
     Follower    ──> snapshot    all entries and the head, in one statement
-                ──> poll        what came after, every 250 ms or when woken; a gap means a new snapshot
+                ──> poll        newer entries, every 250 ms or when woken; after a gap, a new snapshot
 
-An entry may be applied more than once, and stays until the time in it has passed. Only a successful read makes a
-follower fresh: who cannot read cannot know what was revoked.
+An entry may be applied more than once. It stays until its time has passed. Only a successful read makes a follower
+fresh, because a follower that cannot read does not know what was revoked.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ POLL_SECONDS: Final = 0.25
 """The longest pause between two reads."""
 
 BREATH_SECONDS: Final = 0.01
-"""The shortest: being woken by every commit must not cost a read for each."""
+"""The shortest pause between two reads. A follower that every commit wakes must not read once for each."""
 
 INSERT_ROWS: Final = 100
-"""Rows appended by one statement: on PostgreSQL each statement is a round trip, during which others wait."""
+"""Rows that one statement appends. On PostgreSQL each statement is a round trip, and other writers wait."""
 
 MOST_WAITING: Final = 1000
-"""So many may wait for progress at once: each holds a connection."""
+"""The most callers that may wait for progress at the same time. Each of them holds a connection."""
 
-# One statement, so that entries, head and generation are of the same moment on both engines.
+# One statement, so that entries, head and generation are from the same moment on both engines.
 _READ: Final = (
     "select h.seq, g.generation, f.seq, f.kind, f.key, f.value, f.until"
     " from feed_head h cross join store_generation g left join feed f on f.seq > $1 order by f.seq"
@@ -48,7 +48,7 @@ _log = logging.getLogger("ostiary.store")
 
 
 class Entry(NamedTuple):
-    """``kind`` says what ``key`` and ``value`` are; ``until``, in microseconds, is when the entry may leave."""
+    """``kind`` says what ``key`` and ``value`` mean. ``until``, in microseconds, is when the entry may be removed."""
 
     kind: str
     key: str
@@ -57,14 +57,14 @@ class Entry(NamedTuple):
 
 
 class Position(NamedTuple):
-    """How far a follower has read. The generation changes when a backup was restored."""
+    """How far a follower has read. The generation changes when a backup is restored."""
 
     generation: int
     seq: int
 
 
 class Portion(NamedTuple):
-    """Some of the feed: ``entries`` are all up to the number ``last``; ``end`` is where the feed ended just then."""
+    """A part of the feed. ``entries`` are all up to the number ``last``. ``end`` is where the feed ended then."""
 
     end: Position
     last: int
@@ -72,9 +72,9 @@ class Portion(NamedTuple):
 
 
 async def append(tx: Transaction, entries: Sequence[Entry]) -> int:
-    """Appends as the last thing that a transaction does, and returns the number of the last entry.
+    """Appends entries and returns the number of the last one. Call it last in a transaction.
 
-    From here to the commit nobody else can append: anything between the two would make all others wait.
+    From here to the commit no other transaction can append. Any work in between would make all of them wait.
     """
     await tx.announce()
     row = await tx.one("update feed_head set seq = seq + $1 returning seq", len(entries))
@@ -88,14 +88,14 @@ async def append(tx: Transaction, entries: Sequence[Entry]) -> int:
 
 
 async def sweep(tx: Transaction, now: int) -> int:
-    """Removes some entries whose time has passed, and returns how many. Call it again when it was `SWEEP_ROWS`."""
+    """Removes some entries whose time has passed and returns how many. Call it again if that was `SWEEP_ROWS`."""
     return await tx.execute(
         "delete from feed where seq in (select seq from feed where until <= $1 order by seq limit $2)", now, SWEEP_ROWS
     )
 
 
 async def head(reader: Reader) -> Position:
-    """The feed's end."""
+    """The end of the feed."""
     row = await reader.one("select g.generation, h.seq from feed_head h cross join store_generation g")
     if row is None:
         raise LookupError("feed_head or store_generation has no row")
@@ -103,19 +103,19 @@ async def head(reader: Reader) -> Position:
 
 
 async def read_after(reader: Reader, seq: int, *, limit: int) -> Portion:
-    """The first ``limit`` entries after the number ``seq``, as one consistent look shows them."""
+    """The first ``limit`` entries after the number ``seq``, from one consistent snapshot."""
     rows = await reader.all(_READ_SOME, seq, limit)
     end, entries = _parsed(rows)
     return Portion(end, last=rows[-1][2] if len(entries) == limit else end.seq, entries=entries)
 
 
 class Progress:
-    """How far this process has read the feed, for those who wait until it has read more."""
+    """How far this process has read the feed. Callers can wait until it has read more."""
 
     def __init__(self) -> None:
         self.position: Position = Position(0, 0)
         self.asked_at: float = float("-inf")
-        """When the last successful read was begun, by the monotonic clock: nothing from before is unknown."""
+        """When the last successful read began, by the monotonic clock. Everything committed before then is known."""
         self._moved = asyncio.Event()
         self._waiting = 0
         self._closed = False
@@ -126,17 +126,17 @@ class Progress:
             self._wake()
 
     def close(self) -> None:
-        """Nobody waits any longer."""
+        """Ends every wait."""
         self._closed = True
         self._wake()
 
     def has_passed(self, position: Position) -> bool:
-        """Whether more was read than ``position``, or the feed is another one now."""
+        """Whether the feed was read beyond ``position``, or has another generation now."""
         return self.position.generation != position.generation or self.position.seq > position.seq
 
     async def wait(self, position: Position, timeout: float) -> None:
-        """Returns when it `has_passed` the position, after ``timeout`` seconds, and at once where it is closed or
-        `MOST_WAITING` wait already."""
+        """Returns when `has_passed` is true for the position, or after ``timeout`` seconds. Returns at once if it is
+        closed, or if `MOST_WAITING` callers are already waiting."""
         if self._waiting >= MOST_WAITING:
             return
         self._waiting += 1
@@ -155,7 +155,7 @@ class Progress:
 
 
 class Follower:
-    """Keeps ``apply`` told of every entry. ``apply`` must not fail, and must bear an entry that it had before."""
+    """Passes every entry to ``apply``, which must not fail and must be idempotent: it may get an entry again."""
 
     def __init__(
         self,
@@ -173,29 +173,29 @@ class Follower:
         self._reading = asyncio.Lock()
 
     def age(self) -> float:
-        """Seconds for which something may have been appended without being known here. Infinite before any read."""
+        """How old the follower's state is, in seconds: it may lack newer entries. Infinite before the first read."""
         return self._monotonic() - self._progress.asked_at
 
     async def catch_up(self) -> None:
-        """Reads now. Afterwards everything is applied that was committed before the call."""
+        """Reads now. Afterwards, everything that was committed before the call has been applied."""
         async with self._reading:
-            asked_at = self._monotonic()  # the answer is at least as new as the question
+            asked_at = self._monotonic()  # before the read, which sees everything committed by then
             await self._read()
             self._progress.asked_at = asked_at
 
     async def run(self) -> NoReturn:
-        """Reads for ever. Errors are logged and make the follower age; nothing but cancelling ends it: see `end`."""
+        """Reads until it is cancelled: see `end`. On an error it logs, ages and continues."""
         while True:
             try:
                 await self.catch_up()
                 await asyncio.sleep(BREATH_SECONDS)
                 await self._database.wait_for_change(POLL_SECONDS - BREATH_SECONDS)
-            except Exception as problem:  # noqa: BLE001 — a follower that stopped would stay stale for ever
+            except Exception as problem:  # noqa: BLE001 — a follower that stopped would stay stale forever
                 _log.warning("feed.read_failed", extra={"error": trace(problem)})
                 await asyncio.sleep(POLL_SECONDS)
 
     async def end(self, run: "asyncio.Task[NoReturn]") -> None:
-        """Cancels `run`, but not in the middle of a read: a driver that is connecting would be left in pieces."""
+        """Cancels `run`, but not during a read, which could leave a connecting driver in a broken state."""
         async with self._reading:
             run.cancel()
             await asyncio.wait([run])
@@ -220,11 +220,11 @@ class Follower:
 def _insert(rows: int) -> str:
     starts = range(1, 5 * rows + 1, 5)
     values = ", ".join(f"(${n}, ${n + 1}, ${n + 2}, ${n + 3}, ${n + 4})" for n in starts)
-    return f"insert into feed (seq, kind, key, value, until) values {values}"  # noqa: S608 — numbers of parameters
+    return f"insert into feed (seq, kind, key, value, until) values {values}"  # noqa: S608 — only placeholders
 
 
 def _parsed(rows: Sequence[Row]) -> tuple[Position, list[Entry]]:
-    """Rows of `_READ`: one, with nulls for an entry, when there is nothing new."""
+    """Parses the rows of `_READ`. If there is nothing new, there is one row, with nulls in place of an entry."""
     if not rows:
         raise LookupError("feed_head or store_generation has no row")
     seq, generation = rows[0][:2]
@@ -232,5 +232,5 @@ def _parsed(rows: Sequence[Row]) -> tuple[Position, list[Entry]]:
 
 
 def _continues(after: Position, position: Position, count: int) -> bool:
-    """Whether ``count`` entries are all that came between the two. Numbers are unique, so counting them suffices."""
+    """Whether ``count`` entries are all those between the positions. Numbers are unique, so counting is enough."""
     return position.generation == after.generation and position.seq - after.seq == count

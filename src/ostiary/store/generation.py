@@ -1,4 +1,4 @@
-"""The store's generation: another each time a backup was restored, so that nobody takes the past for the present."""
+"""The store's generation. Each restore of a backup changes it, so that old data is not mistaken for current data."""
 
 from ostiary.store.database import Reader, Transaction
 
@@ -9,10 +9,11 @@ async def generation(reader: Reader) -> int:
 
 
 async def raise_generation(tx: Transaction, *, now: int) -> int:
-    """To be called once after a restore. Returns the new generation; every follower then takes a new snapshot.
+    """Raises the generation and returns it. Call it once after a restore. Every follower then takes a new snapshot.
 
-    It becomes ``now`` (microseconds since the epoch), not only one more: from one backup that is restored twice, both
-    would be the same, and who has followed the first would go on in the second as if nothing were missing.
+    The new generation is ``now`` (microseconds since the epoch), not just one more. Otherwise, two restores of the same
+    backup would get the same generation, and a follower of the first would continue in the second as if nothing were
+    missing.
     """
     row = await tx.one(
         "update store_generation set generation = case when generation < $1 then $1 else generation + 1 end"

@@ -9,31 +9,31 @@ MICROSECONDS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many in so long: ``Rate(5, 60)`` is five a minute, all five at once if one likes (GCRA)."""
+    """A rate limit (GCRA). ``Rate(5, 60)`` allows five per minute, including a burst of all five at once."""
 
     count: int
     seconds: int
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.seconds < 1:
-            raise ValueError("must be at least one in one second")
+            raise ValueError("a rate needs a count of at least 1 and a time of at least 1 second")
 
     @property
     def interval(self) -> int:
-        """Microseconds until one comes back, rounded up: never more than ``count`` in ``seconds``."""
+        """Microseconds until one more is available, rounded up so that ``count`` in ``seconds`` is never exceeded."""
         return -(-self.seconds * MICROSECONDS // self.count)
 
     @property
     def tolerance(self) -> int:
-        """How many microseconds ahead of now a counter may be and still give one: all but the last at once."""
+        """Microseconds that a counter may be ahead of now and still allow a take: a full burst minus one interval."""
         return self.interval * (self.count - 1)
 
 
 class Hot(Protocol):
-    """Counters and replay caches. Unreachable: `ostiary.errors.StoreUnavailable`, and the caller refuses.
+    """Counters and replay caches. Raises `ostiary.errors.StoreUnavailable` if unreachable; the caller then refuses.
 
-    Losing the state may at most allow what a fresh start would allow. Everything single-use that must not be lost is
-    a row in the `Database`. Every time is in microseconds since the epoch.
+    If the state is lost, this may allow at most what a fresh start would allow. Single-use data that must not be lost
+    is a row in the `Database`. All times are in microseconds since the epoch.
     """
 
     async def open(self) -> None: ...
@@ -41,25 +41,25 @@ class Hot(Protocol):
     async def close(self) -> None: ...
 
     async def take(self, key: str, rate: Rate, *, now: int) -> int:
-        """Takes one from ``key``. Returns 0 when it was there, else the microseconds until it will be.
+        """Takes one from ``key``. Returns 0 on success, otherwise the microseconds until one will be available.
 
-        Atomic: concurrent callers never take more than the rate allows.
+        It is atomic: concurrent callers never take more than the rate allows.
         """
 
     async def give_back(self, key: str, rate: Rate, *, now: int) -> None:
-        """Puts one back that was taken. Never beyond full."""
+        """Puts back one that was taken. The counter never gets more than full."""
 
     async def reserve(self, key: str, *, until: int, now: int) -> bool:
-        """True for the first caller with ``key`` until ``until``, False for every other one.
+        """Returns True for the first caller with ``key`` before ``until``, and False for every other caller.
 
         Raises:
-            StoreUnavailable: also when the state was lost so recently that an earlier reservation could be forgotten.
+            StoreUnavailable: also if the state was lost so recently that an earlier reservation may be forgotten.
         """
 
     async def sweep(self, now: int) -> None:
-        """Forgets what has run out."""
+        """Removes what has expired."""
 
 
 def hashed(key: str) -> bytes:
-    """What is stored of a key: callers may name things by addresses, and by text of any length from outside."""
+    """The stored form of a key. Callers' keys may contain addresses, and text of any length from outside."""
     return hashlib.sha256(key.encode()).digest()

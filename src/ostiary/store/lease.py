@@ -1,11 +1,11 @@
-"""Leases: they decide which of several processes does a piece of background work.
+"""Leases decide which of several processes does a piece of background work.
 
 A lease is a row with its holder and its expiry, by the database's clock. The clocks of the processes do not matter. The
-first process that asks after the expiry is the next holder, so a process that was killed has nothing to give back.
+first process that asks after the expiry is the next holder, so a killed process does not have to release anything.
 
-A lease saves work and is not a lock: a holder that was paused between asking and working goes on at the same time as
-the next one. The work must be idempotent. A transaction that begins with `Lease.take` has the row locked until
-its commit, so within it there is no other holder.
+A lease saves work, but it is not a lock: a holder that was paused between asking and working may work at the same time
+as the next one. The work must be idempotent. A transaction that begins with `Lease.take` keeps the row locked until its
+commit, so during that transaction there is no other holder.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from typing import Final
 from ostiary.store.database import Transaction
 
 LONGEST: Final = 86_400_000_000
-"""Microseconds. A row that ends later than so long from now was written by a clock that was wrong, and counts for
-nothing: else nobody would do the work until that time had come."""
+"""Microseconds. A row that ends further in the future than this was written by a wrong clock and is ignored. Otherwise
+no process would do the work until then."""
 
 _NOBODY: Final = ""
 
@@ -29,18 +29,19 @@ _LEAVE: Final = "update store_lease set holder = $3, until = $4 where name = $1 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lease:
-    """``name`` is of the work, ``holder`` of one process and no other. ``lasts``: microseconds, `LONGEST` at most."""
+    """``name`` identifies the work, ``holder`` exactly one process. ``lasts``: microseconds, `LONGEST` at most."""
 
     name: str
     holder: str
     lasts: int
 
     async def take(self, tx: Transaction, *, now: int) -> bool:
-        """Takes or renews it. False: another holds it, or its time has not come. ``now`` is from `Database.now`, asked
-        before: the row then never ends before its holder believes it does."""
+        """Takes or renews the lease. Returns False if another process holds it, or if it is not free yet. Call
+        `Database.now` for ``now`` before the transaction, so that the row never ends before its holder expects."""
         row = await tx.one(_TAKE, self.name, self.holder, now + self.lasts, now, now + LONGEST)
         return row is not None
 
     async def leave(self, tx: Transaction, *, until: int) -> None:
-        """From ``until`` on, the first process that asks gets it, also this one. Leases of others are not changed."""
+        """Releases the lease: from ``until`` on, any process can take it, including this one. Leases of other holders
+        are not changed."""
         await tx.execute(_LEAVE, self.name, self.holder, _NOBODY, until)

@@ -1,7 +1,8 @@
 """Migrations: numbered ``.sql`` files of each slice, applied forward only, each once and as a whole.
 
-Several processes may migrate at once. Two versions of the code may run side by side: one may find migrations that it
-does not know, and goes on (expand first, contract later). A file that was changed after it was applied is refused.
+Several processes may migrate at the same time. Two versions of the code may run side by side: a version that finds
+migrations that it does not know continues (expand first, contract later). A file that was changed after it was applied
+is refused.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ FOLDER: Final = "migrations"
 LOCK: Final = "migrations"
 
 PATIENCE_SECONDS: Final = 600.0
-"""For a statement on a large table, or for another process that is migrating."""
+"""How long to wait for a statement on a large table, or for another process that is migrating."""
 
 _FILE_NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
 
@@ -37,7 +38,7 @@ _RECORD_TABLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file: its slice, number and name, and what is in it."""
+    """One file: its slice, number, name and text."""
 
     slice_name: str
     number: int
@@ -60,18 +61,18 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """The migrations of one slice. ``read`` gives file names and texts; it is called when they are needed."""
+    """The migrations of one slice. ``read`` returns file names and texts. It is called only when they are needed."""
 
     slice_name: str
     read: Callable[[], Mapping[str, str]]
 
     @classmethod
     def of(cls, slice_name: str, *, package: str) -> "Migrations":
-        """The files in the folder ``migrations`` of a package."""
+        """The files in the ``migrations`` folder of a package."""
         return cls(slice_name, partial(_texts, package))
 
     def files(self) -> list[Migration]:
-        """In order.
+        """The files, in order.
 
         Raises:
             ConfigurationError: the files are not numbered 0001, 0002, … without a gap.
@@ -87,21 +88,21 @@ class Migrations:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """``pending``: to be applied, in order. ``unknown``: applied by a newer version, as slice/name."""
+    """``pending``: migrations to apply, in order. ``unknown``: applied by a newer version, as slice/name."""
 
     pending: tuple[Migration, ...]
     unknown: tuple[str, ...]
 
 
 class Record(NamedTuple):
-    """What the database remembers of a migration that was applied."""
+    """What the database stores about an applied migration."""
 
     name: str
     checksum: str
 
 
 async def status(database: Database, slices: Sequence[Migrations]) -> Status:
-    """What a database lacks or has more of, compared with the store's and the slices' files.
+    """Compares the migrations of a database with the files of the store and the slices.
 
     Raises:
         ConfigurationError: a file was changed after it was applied.
@@ -116,7 +117,7 @@ async def status(database: Database, slices: Sequence[Migrations]) -> Status:
     unknown = (
         f"{slice_name}/{record.name}"
         for (slice_name, number), record in sorted(records.items())
-        if slice_name in files and number > len(files[slice_name])  # a slice that is switched off is nothing new
+        if slice_name in files and number > len(files[slice_name])  # not of a disabled slice
     )
     return Status(tuple(lacking), tuple(unknown))
 
@@ -127,7 +128,7 @@ async def pending(database: Database, slices: Sequence[Migrations]) -> tuple[Mig
 
 
 async def migrate(database: Database, slices: Sequence[Migrations]) -> tuple[Migration, ...]:
-    """Applies what is pending and returns it; what another process applies meanwhile is not among it.
+    """Applies pending migrations and returns those that this call has applied, not those of another process.
 
     The store's own tables come first, then the slices in their order. Each file is one transaction.
 
@@ -175,12 +176,12 @@ def _is_applied(migration: Migration, records: _Records) -> bool:
     if record is None:
         return False
     if record != Record(migration.name, migration.checksum):
-        raise ConfigurationError(f"the migration {migration} is not the one that was applied to this database")
+        raise ConfigurationError(f"the migration {migration} differs from the one that was applied to this database")
     return True
 
 
 def _texts(package: str) -> dict[str, str]:
-    """Text mode: a checkout with other line ends must not change a checksum."""
+    """Reads in text mode, so that a checkout with other line endings does not change a checksum."""
     folder = importlib.resources.files(package) / FOLDER
     return {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".sql")}
 

@@ -1,4 +1,4 @@
-"""From a URL in the settings to its engine."""
+"""Finds the engine for a URL in the settings."""
 
 import urllib.parse
 from pathlib import Path
@@ -19,10 +19,10 @@ _YES_OR_NO: Final = {"true": True, "false": False}
 
 
 def database_from_url(url: str) -> Database:
-    """The database, not yet opened. ``?pooler=true`` after a PostgreSQL URL: it is that of a pooling proxy.
+    """The database, not yet opened. ``?pooler=true`` after a PostgreSQL URL means that it points to a pooling proxy.
 
     Raises:
-        ConfigurationError: what the URL should be like. Never quotes it: it may have a password in it.
+        ConfigurationError: says what the URL must be like. It never quotes the URL, which may contain a password.
     """
     if path := sqlite_path(url):
         return SqliteDatabase(path)
@@ -32,12 +32,12 @@ def database_from_url(url: str) -> Database:
 
 
 def hot_from_url(url: str) -> Hot:
-    """The Valkey or Redis server, not opened yet. Without one, counters are in the database: `SqlHot`."""
+    """The Valkey or Redis server, not yet opened. Without one, counters are in the database: `SqlHot`."""
     return ValkeyHot(url)
 
 
 def sqlite_path(url: str) -> Path | None:
-    """The file that an SQLite URL names, ``sqlite:///relative.db`` or ``sqlite:////absolute.db``; else None."""
+    """The file of an SQLite URL, ``sqlite:///relative.db`` or ``sqlite:////absolute.db``. None for other URLs."""
     scheme, _, rest = url.partition("://")
     if scheme != "sqlite":
         return None
@@ -45,7 +45,7 @@ def sqlite_path(url: str) -> Path | None:
     if not rest.startswith("/") or not path or path.endswith("/") or "?" in rest or "#" in rest or "\0" in path:
         raise ConfigurationError(EXPECTED)
     if ":memory:" in path:
-        raise ConfigurationError("SQLite in memory is not durable, and every worker would have its own: name a file")
+        raise ConfigurationError("SQLite in memory is not durable, and workers would not share it: use a file")
     return Path(path)
 
 

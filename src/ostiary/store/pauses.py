@@ -1,4 +1,4 @@
-"""Random pauses between attempts, so that callers that wait for one lock do not all come back at once."""
+"""Random pauses between attempts, so that callers that wait for one lock do not all retry at the same time."""
 
 import secrets
 import time
@@ -13,12 +13,12 @@ _chance: Final = secrets.SystemRandom()
 
 
 def jitter(longest: float) -> float:
-    """A random time of up to ``longest`` seconds, at least a tenth of it."""
+    """A random time between a tenth of ``longest`` and ``longest``, in seconds."""
     return _chance.uniform(longest / 10, longest)
 
 
 def pauses(patience: float, *, first: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> Iterator[float]:
-    """How long to sleep before each further attempt, growing, until ``patience`` seconds have passed."""
+    """Yields how long to sleep before each further attempt, until ``patience`` seconds have passed. Pauses grow."""
     deadline = time.monotonic() + patience
     bound = first
     while time.monotonic() < deadline:

@@ -1,10 +1,10 @@
-"""Splits the text of a migration into statements, because drivers treat several statements at once differently."""
+"""Splits the text of a migration into statements, because drivers differ in how they run several at once."""
 
 import re
 from collections.abc import Iterator
 from typing import Final
 
-# In the order in which they are tried. Whatever opens and never closes is matched by the last one.
+# In the order in which they are tried. The last one matches a quote or comment that is never closed.
 _TOKENS: Final = re.compile(
     r"""
       (?P<comment> --[^\n]* | /\*.*?\*/ )
@@ -20,17 +20,17 @@ _TOKENS: Final = re.compile(
 def statements(text: str) -> Iterator[str]:
     """The statements, without comments and closing semicolons.
 
-    Knows ``--`` and ``/* */`` comments and both kinds of quotes, as far as both engines agree on them: comments do not
-    nest, and there are no dollar quotes and no triggers.
+    Supports ``--`` and ``/* */`` comments and both kinds of quotes, as far as both engines agree on them. Nested
+    comments, dollar quotes and triggers are not supported.
 
     Raises:
-        ValueError: a quote or comment does not end.
+        ValueError: a quote or comment is never closed.
     """
     statement: list[str] = []
     for token in _TOKENS.finditer(text):
         if token.lastgroup == "unclosed":
             line = text.count("\n", 0, token.start()) + 1
-            raise ValueError(f"line {line} opens a quote or comment without end")
+            raise ValueError(f"line {line} opens a quote or comment that is never closed")
         if token.lastgroup == "end":
             yield from _worth_running(statement)
             statement = []

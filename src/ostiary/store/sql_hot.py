@@ -5,8 +5,8 @@ from typing import Final
 from ostiary.store.database import SWEEP_ROWS, Database, Transaction
 from ostiary.store.hot import Rate, hashed
 
-# GCRA: full_at moves one interval into the future with each take, from now if it lies in the past. $1 key, $2 now,
-# $3 interval, $4 the latest full_at that still gives one, $5 what a fresh counter becomes.
+# GCRA: each take moves full_at one interval into the future, starting from now if it lies in the past. $1 key, $2 now,
+# $3 interval, $4 the latest full_at that still allows a take, $5 the new value of a fresh counter.
 _TAKE: Final = (
     "insert into hot_rate (key, full_at) values ($1, $5) on conflict (key) do update"
     " set full_at = case when hot_rate.full_at > $2 then hot_rate.full_at + $3 else $5 end"
@@ -29,7 +29,7 @@ _SWEEPS: Final = (
 
 
 class SqlHot:
-    """Uses a database that somebody else opens and closes."""
+    """Uses a database that its owner opens and closes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,7 +46,7 @@ class SqlHot:
             if await tx.one(_TAKE, name, now, rate.interval, latest, now + rate.interval):
                 return 0
             row = await tx.one("select full_at from hot_rate where key = $1", name)
-            # the refused upsert has locked the row, so it is there
+            # the refused upsert has locked the row, so it exists
             return int(row[0]) - latest if row is not None else rate.interval
 
         return await self._database.transaction(body)

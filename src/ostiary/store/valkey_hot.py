@@ -1,8 +1,8 @@
-"""`ValkeyHot`: the `Hot` port on Valkey or Redis, for installations whose database has better things to do.
+"""`ValkeyHot`: the `Hot` port on Valkey or Redis, which takes this load off the database.
 
-One server, or a primary with replicas; not a cluster. Nothing that it loses is dangerous but for reservations: after a
-restart or failover, known by its empty script cache, and after a flush, known by a missing key, it cannot tell a first
-use from a second. Then nothing can be reserved until everything has run out that may have been reserved before.
+Use one server, or a primary with replicas, but not a cluster. A loss of state is dangerous only for reservations: a
+second use then looks like a first. A restart or failover is detected by an empty script cache, and a flush by a missing
+key. Then nothing can be reserved until all reservations that may have existed before have expired.
 """
 
 import functools
@@ -19,20 +19,20 @@ from ostiary.store.hot import MICROSECONDS, Rate, hashed
 ANSWER_SECONDS: Final = 2.0
 
 LONGEST_RESERVATION: Final = 300
-"""Seconds. So long nothing can be reserved after a loss of state."""
+"""Seconds. After a loss of state, nothing can be reserved for this long."""
 
 EXPIRY_SLACK: Final = 1000
-"""Milliseconds that keys outlive their use: clocks of nodes may differ by a second (`ostiary doctor`)."""
+"""Milliseconds that keys outlive their use, because clocks of nodes may differ by a second (`ostiary doctor`)."""
 
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss"}
 
 _OPTIONS: Final = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
-"""What may stand behind the question mark: paths of files."""
+"""The allowed options after the question mark. They are paths of files."""
 
 _NUMBER: Final = re.compile(r"(/[0-9]{0,4})?")
 
 _BORN: Final = "ostiary:born"
-"""Since when, in microseconds, this state has been complete."""
+"""The key for the time, in microseconds, since which this state has been complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class _Script:
 
     @property
     def sha(self) -> str:
-        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()  # the name that EVALSHA wants
+        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()  # the name that EVALSHA takes
 
 
 # Numbers are doubles in Lua: exact up to 2^53, which is the year 2255 in microseconds.
-# KEYS: counter. ARGV: now, interval, the latest full_at that still gives one, slack.
+# KEYS: counter. ARGV: now, interval, the latest full_at that still allows a take, slack.
 _TAKE: Final = _Script("""
 local now, interval, latest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local full_at = tonumber(redis.call('GET', KEYS[1]) or ARGV[1])
@@ -82,7 +82,7 @@ return 1
 
 
 class ValkeyHot:
-    """``url``: ``valkey://[user:password@]host[:port][/number]``, ``valkeys://`` with TLS; ``redis://`` is the same."""
+    """``url``: ``valkey://[user:password@]host[:port][/number]``. ``valkeys://`` uses TLS. ``redis://`` works too."""
 
     def __init__(self, url: str) -> None:
         _driver()
@@ -90,7 +90,7 @@ class ValkeyHot:
         self._client: Any = None
 
     async def open(self) -> None:
-        """Raises ConfigurationError if the server refuses us or may evict keys: a replay cache must not forget."""
+        """Raises ConfigurationError if the login is refused or keys may be evicted: a replay cache must not forget."""
         client = _driver().Redis.from_url(
             self._url,
             socket_timeout=ANSWER_SECONDS,
@@ -123,17 +123,17 @@ class ValkeyHot:
         await self._run(_GIVE_BACK, [_rate_key(key)], now, rate.interval)
 
     async def reserve(self, key: str, *, until: int, now: int) -> bool:
-        """ValueError when ``until`` is further away than `LONGEST_RESERVATION`."""
+        """Raises ValueError if ``until`` is further away than `LONGEST_RESERVATION`."""
         quarantine = LONGEST_RESERVATION * MICROSECONDS
         if until - now > quarantine:
             raise ValueError(f"a reservation lasts {LONGEST_RESERVATION} seconds at most")
         reserved = await self._run(_RESERVE, [_reservation_key(key), _BORN], now, until, quarantine, EXPIRY_SLACK)
         if reserved < 0:
-            raise StoreUnavailable("Valkey has lost its state: what was used before cannot be known yet")
+            raise StoreUnavailable("Valkey has lost its state: reservations are refused until old ones have expired")
         return reserved == 1
 
     async def sweep(self, now: int) -> None:
-        """Nothing to do: keys expire by themselves."""
+        """Does nothing: keys expire automatically."""
 
     async def _run(self, script: _Script, keys: list[str], *args: int) -> int:
         """Runs a script on ``keys``, with ``now`` as the first of its arguments."""
@@ -149,9 +149,9 @@ class ValkeyHot:
             raise _unavailable(error) from None
 
     async def _start_over(self, script: _Script, *, now: int) -> None:
-        """A server that does not know the script was restarted, or is another one than before.
+        """A server that does not know the script was restarted, or is a different server.
 
-        The time is set before the script is there: nobody can reserve in between.
+        The time is set before the script is loaded, so that no caller can reserve in between.
         """
         if script is _RESERVE:
             await self._client.set(_BORN, now)
@@ -160,7 +160,7 @@ class ValkeyHot:
 
 @functools.cache
 def _driver() -> Any:
-    """redis-py, imported only if it is used."""
+    """Imports redis-py, which is needed only if it is used."""
     try:
         return importlib.import_module("redis.asyncio")
     except ImportError:
@@ -172,7 +172,7 @@ def _errors() -> Any:
 
 
 def _checked(url: str) -> tuple[str, str]:
-    """The URL as redis-py knows it, and what of it may be printed. redis-py itself skips what it cannot read."""
+    """The URL in redis-py's form, and a printable part of it. redis-py itself silently skips what it cannot read."""
     scheme, _, rest = url.partition("://")
     try:
         parts = urllib.parse.urlsplit(url)
@@ -186,7 +186,7 @@ def _checked(url: str) -> tuple[str, str]:
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
-    """Without the error's text, which may quote what was sent."""
+    """Leaves out the error's text, which may quote what was sent."""
     return StoreUnavailable(f"Valkey: {type(error).__name__}")
 
 

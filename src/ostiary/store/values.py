@@ -1,4 +1,4 @@
-"""Which values may be parameters. It is decided once, here, so that no engine accepts what the other refuses."""
+"""Checks parameters in one place, so that no engine accepts what the other refuses."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
@@ -11,32 +11,32 @@ INT64_MAX: Final = 2**63 - 1
 
 
 def checked(args: Sequence[Value]) -> list[Value]:
-    """The parameters, each a plain str, bytes, int or None.
+    """The parameters, each as a plain str, bytes, int or None.
 
     Raises:
-        ValueError: one of them cannot be stored. The message never quotes it: it may be a secret.
+        ValueError: a parameter cannot be stored. The message never quotes it, because it may be a secret.
     """
     return [_CHECKS.get(type(value), _unusual)(value) for value in args]
 
 
 def _unusual(value: object) -> Value:
-    """A value of a subclass, such as an enumeration: the engines would store its value, not its text."""
+    """Converts a value of a subclass, such as an enumeration: the engines would store its value, not its text."""
     if isinstance(value, str):
         return _text(str.__str__(value))
     if isinstance(value, int):
         return _integer(int(value))
-    raise ValueError(f"a {type(value).__name__} cannot be a parameter: text, bytes, an integer or None can")
+    raise ValueError(f"a {type(value).__name__} cannot be a parameter: use text, bytes, an integer or None")
 
 
 def _text(value: str) -> str:
-    # PostgreSQL has no NUL in text; SQLite would store it, and its own functions would stop reading there.
+    # PostgreSQL does not allow NUL in text. SQLite would store it, but its own functions stop reading there.
     if "\0" in value:
-        raise ValueError("a text parameter has a NUL character")
+        raise ValueError("a text parameter contains a NUL character")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ValueError("a text parameter has a surrogate, which is no character") from None
+            raise ValueError("a text parameter contains a surrogate, which is not a character") from None
     return value
 
 
@@ -50,7 +50,7 @@ def _as_it_is(value: Value) -> Value:
     return value
 
 
-# one look-up for each value: every statement pays for it
+# only one lookup for each value, because every statement pays for it
 _CHECKS: Final[Mapping[type, Callable[[Any], Value]]] = {
     str: _text,
     int: _integer,

@@ -1,4 +1,4 @@
-"""Runs an app with its lifespan, as a server does. httpx calls apps without one."""
+"""Runs an app with its lifespan, as a server does. httpx does not run the lifespan."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,10 +12,10 @@ _SECONDS_TO_RETURN: Final = 5.0
 
 @asynccontextmanager
 async def running(app: ASGIApp) -> AsyncIterator[ASGIApp]:
-    """Starts ``app``, gives what is to be called, and stops it. An app that has no lifespan is called all the same.
+    """Starts ``app``, yields the app to call, and stops it. An app without a lifespan works too.
 
     Raises:
-        RuntimeError: the app says that its start or its stop has failed.
+        RuntimeError: the app reports that its startup or shutdown has failed.
     """
     told: asyncio.Queue[Message] = asyncio.Queue()
     heard: asyncio.Queue[Message] = asyncio.Queue()
@@ -31,7 +31,7 @@ async def running(app: ASGIApp) -> AsyncIterator[ASGIApp]:
         answer = asyncio.ensure_future(heard.get())
         await asyncio.wait([answer, life], return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            answer.cancel()  # it has ended without a word: it has no lifespan
+            answer.cancel()  # the app returned without an answer, so it has no lifespan
         elif answer.result()["type"] != f"lifespan.{event}.complete":
             raise RuntimeError(f"the app's {event} has failed: {answer.result().get('message', '')}")
 

@@ -13,7 +13,7 @@ from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Mail
 from ostiary.testing.lifespan import running
 
-PASSWORD: Final = "a door for every porter"  # noqa: S105 — everybody in a test world has it
+PASSWORD: Final = "a door for every porter"  # noqa: S105 — every account in a test world has it
 _START: Final = 1_800_000_000 * MICROSECONDS  # a moment in January 2027
 _BASE: Final = "http://127.0.0.1:8000"
 
@@ -32,7 +32,7 @@ class FrozenClock:
 
 
 class Outbox:
-    """A mail transport that keeps the mails, newest last."""
+    """A mail transport that stores the mails in memory, newest last."""
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
@@ -77,13 +77,16 @@ class World:
 
 @asynccontextmanager
 async def world(auth: Ostiary, app: Any = None, *, database: str | None = None) -> AsyncIterator[World]:
-    """``auth``, and the app it is embedded in, in a world of its own until the block ends.
+    """Runs ``auth``, and the app it is embedded in, in an isolated world until the block ends.
 
     Args:
-        app: the ASGI app to call; without one, Ostiary's own.
-        database: the URL of an empty database; without one, an SQLite file that goes with the world.
+        app: the ASGI app to call. The default is Ostiary's own.
+        database: the URL of an empty database. The default is an SQLite file that is deleted with the world.
 
-    The app's own lifespan runs as well. Raises RuntimeError where ``auth`` is open already.
+    The app's own lifespan runs as well.
+
+    Raises:
+        RuntimeError: ``auth`` is already open.
     """
     clock, outbox = FrozenClock(), Outbox()
     async with AsyncExitStack() as stack:

@@ -1,8 +1,8 @@
-"""The HTTP edge: routes in, ASGI out.
+"""The HTTP edge: turns routes into an ASGI app.
 
-Owns everything that is HTTP and not a decision: reading bodies, credentials, sources and cookies, the headers of every
-answer, problem details, the OpenAPI document, and the lifespan around a wrapped app. Knows `Route` and what surrounds a
-call, and no slice, no SQL and no token.
+Owns HTTP and decides nothing: request bodies, credentials, sources and cookies, the headers of every answer, problem
+details, the OpenAPI document, and the lifespan around a wrapped app. It knows `Route` and `Ambient`, but no slice, no
+SQL and no contents of tokens.
 """
 
 from ostiary.web.app import Application, application

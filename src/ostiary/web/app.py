@@ -12,8 +12,6 @@ from ostiary.core.entropy import SystemRandom
 from ostiary.core.plug import Ambient, Place, Route, Source, Speaks
 from ostiary.core.settings import Settings
 from ostiary.errors import (
-    InvalidBody,
-    InvalidQuery,
     MethodNotAllowed,
     NotFound,
     OstiaryError,
@@ -44,17 +42,18 @@ def application(
     """The ASGI app of ``routes`` and the edge's own.
 
     Args:
-        ambient: what surrounds calls, asked at each request. Raises `ostiary.errors.Unavailable` while not open.
-        alone: whether the whole host is Ostiary's, so that ``/healthz`` and ``/readyz`` are served too.
+        ambient: returns the surroundings of a call. Called for each request. Raises `ostiary.errors.Unavailable` while
+            Ostiary is not open.
+        alone: whether Ostiary serves the whole host, and therefore also ``/healthz`` and ``/readyz``.
 
     Raises:
-        TypeError: two routes of one method and path, or one whose limit or body cannot be.
+        TypeError: two routes have the same method and path, or a route has an invalid limit or body.
     """
     return Application(with_own(routes, settings=settings, alone=alone), settings=settings, ambient=ambient)
 
 
 class Application:
-    """Finds the route, lets its endpoint answer, and turns errors into answers."""
+    """Finds the route, calls its endpoint, turns errors into answers, and logs."""
 
     def __init__(self, routes: Sequence[Route], *, settings: Settings, ambient: Callable[[], Ambient]) -> None:
         self._ambient = ambient
@@ -68,33 +67,25 @@ class Application:
         self._table = Table((each.route.method, placed(each.route, settings), each) for each in endpoints)
 
     def owns(self, path: str) -> bool:
-        """Whether a path is ours: everything below the prefix, and single paths at the root of the host."""
+        """Whether Ostiary serves this path: everything below the prefix, and single paths at the root of the host."""
         return path in self._roots or path == self._prefix or path.startswith(self._prefix + "/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             began = time.perf_counter()
-            request = _Request(
-                scope, self._table, self._request_id(scope), source_of(scope, proxies=self._edge.proxies)
-            )
+            request = self._request(scope)
             response = await self._respond(scope, receive, request)
             await _send(response, scope, send)
             if self._logs_access and not request.is_logged:
-                request.log(
-                    logging.INFO,
-                    "request.served",
-                    status=response.status,
-                    milliseconds=round((time.perf_counter() - began) * 1000),
-                )
+                took = round((time.perf_counter() - began) * 1000)
+                request.log(logging.INFO, "request.served", status=response.status, milliseconds=took)
         else:
             await _decline(scope, send)
 
     async def refuse(self, error: OstiaryError, scope: Scope, send: Send) -> None:
-        """Answers with ``error`` without asking the endpoint."""
+        """Answers with ``error`` without calling the endpoint."""
         if scope["type"] == "http":
-            request = _Request(
-                scope, self._table, self._request_id(scope), source_of(scope, proxies=self._edge.proxies)
-            )
+            request = self._request(scope)
             _log_refusal(error, request)
             await _send(self._refusal(error, request), scope, send)
         else:
@@ -113,9 +104,10 @@ class Application:
             return self._renderer.answer(answer, may_be_kept=endpoint.is_public, request_id=request.id)
         except (RequestError, Unavailable) as error:
             return self._refused(error, request, route=endpoint.route)
-        except Exception as error:  # noqa: BLE001 - a caller learns nothing of it; the log, where it was
-            request.log(logging.ERROR, "request.failed", status=OstiaryError.status, error=trace(error))
-            return self._refusal(OstiaryError(), request)
+        except Exception as error:  # noqa: BLE001 - the caller is told nothing; the log line has the place
+            failure = OstiaryError()
+            request.log(logging.ERROR, "request.failed", status=failure.status, code=failure.code, error=trace(error))
+            return self._refusal(failure, request)
 
     def _refused(
         self, error: OstiaryError, request: "_Request", *, route: Route | None = None, allow: Sequence[str] = ()
@@ -139,23 +131,24 @@ class Application:
 
 
 class _Request:
-    """What is known of a request before its endpoint is asked, and what its line in the log says."""
+    """What is known about a request before its endpoint is called. Writes the request's log line."""
 
-    __slots__ = ("found", "id", "is_logged", "method", "source", "speaks")
+    __slots__ = ("found", "id", "is_logged", "method", "sent_method", "source", "speaks")
 
     def __init__(self, scope: Scope, table: Table[Endpoint], request_id: str, source: Source) -> None:
         self.id: Final = request_id
         self.source: Final = source
-        self.method: Final[str] = "GET" if scope["method"] == "HEAD" else scope["method"]
+        self.sent_method: Final[str] = scope["method"]
+        self.method: Final = "GET" if self.sent_method == "HEAD" else self.sent_method
         self.found: Final = table.find(path_of(scope))
         self.speaks: Final = _spoken(self.found, self.method)
         self.is_logged = False
 
     def log(self, level: int, event: str, **fields: Any) -> None:
-        """One line. The path is the route's: the one that was sent may hold ids and tokens."""
+        """Writes one line. The path is the path of the route: the path that was sent may contain ids and tokens."""
         self.is_logged = True
         path = None if self.found is None else _endpoint_of(self.found, self.method).route.path
-        known = {"method": self.method, "path": path, "source": self.source.address, "request_id": self.id}
+        known = {"method": self.sent_method, "path": path, "source": self.source.address, "request_id": self.id}
         _LOG.log(level, event, extra={**fields, **known})
 
 
@@ -173,23 +166,18 @@ def _allowed(methods: Mapping[str, Endpoint]) -> list[str]:
 
 
 def _log_refusal(error: OstiaryError, request: _Request, route: Route | None = None) -> None:
-    """Writes one line.
-
-    Errors of a body or query have no detail: it names fields, and the name of an unknown field may be anything, even a
-    password. An error that the route does not declare is answered as well, but it is a mistake of ours.
-    """
-    is_ours = route is not None and not is_stated(error, route)
-    level = logging.ERROR if is_ours else logging.WARNING if isinstance(error, Unavailable) else logging.INFO
-    detail = "" if isinstance(error, InvalidBody | InvalidQuery) else ascii(error.detail)[1:-1]
-    fields: dict[str, Any] = {"status": error.status, "code": error.code, "reason": error.kind, "detail": detail}
-    if is_ours:
+    """Writes one line. An error that the route does not declare is answered as well, but it is a bug in Ostiary."""
+    is_bug = route is not None and not is_stated(error, route)
+    level = logging.ERROR if is_bug else logging.WARNING if isinstance(error, Unavailable) else logging.INFO
+    fields = error.logged()
+    if is_bug:
         fields["mistake"] = "the route does not state this refusal"
     request.log(level, "request.refused", **fields)
 
 
 async def _send(response: Response, scope: Scope, send: Send) -> None:
     await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-    # RFC 9110 §9.3.2: HEAD has the headers of GET, its length included, and no body
+    # RFC 9110 §9.3.2: HEAD has the headers of GET, including its length, and no body
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
 

@@ -1,4 +1,4 @@
-"""Reading the body of a request: counted while it arrives, and parsed in one way only."""
+"""Reads the body of a request: counts its bytes while it arrives, and parses it in exactly one way."""
 
 import asyncio
 import re
@@ -15,12 +15,12 @@ from ostiary.web.reason import reason
 from ostiary.web.storable import unstorable
 
 SECONDS_TO_ARRIVE: Final = 10.0
-"""A caller who dribbles a body holds a connection for nothing (slowloris)."""
+"""A caller that sends a body very slowly would occupy a connection (slowloris)."""
 
-# RFC 8259 §11 defines no parameter, but clients send charset; §8.1: JSON is UTF-8. WHATWG URL §5: and so is a form
+# RFC 8259 §11 defines no parameter, but clients send charset. JSON (§8.1) and forms (WHATWG URL §5) are UTF-8.
 _UTF8: Final = re.compile(rb'(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?[ \t]*', re.IGNORECASE)
 
-_LONGEST_LENGTH: Final = 18  # digits: more than any body, few enough for int()
+_LONGEST_LENGTH: Final = 18  # digits: enough for every body, and few enough for int()
 
 
 class Media(Enum):
@@ -35,13 +35,13 @@ class Media(Enum):
 
 
 async def read(scope: Scope, receive: Receive, *, media: Collection[Media], limit: int) -> tuple[Media, bytes]:
-    """Which of ``media`` the body is, and the whole of it, at most ``limit`` bytes; JSON where there is none.
+    """Returns which of ``media`` the body is, and its bytes. A request without a body counts as JSON.
 
     Raises:
-        UnsupportedMediaType: announced as something else, or not at all. A form or ``text/plain`` can be sent by any
-            site without asking: neither is ever read as JSON.
-        BodyTooLarge: by its announced length, or while counting.
-        InvalidRequest: the length is no number, the body did not come in time, or the caller went away.
+        UnsupportedMediaType: the body has another media type, or none. Browsers send forms and ``text/plain`` to other
+            sites without a preflight request, so neither is ever read as JSON.
+        BodyTooLarge: the announced length or the counted bytes exceed ``limit``.
+        InvalidRequest: the length is not a number, the body did not arrive in time, or the caller disconnected.
     """
     announced = _announced(scope, media)
     data = await _read_whole(scope, receive, limit)
@@ -83,7 +83,7 @@ async def _gather(receive: Receive, limit: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise InvalidRequest("the caller went away")
+            raise InvalidRequest("the caller disconnected")
         data = message.get("body", b"")
         if len(chunks) + len(data) > limit:
             raise BodyTooLarge
@@ -93,11 +93,11 @@ async def _gather(receive: Receive, limit: int) -> bytes:
 
 
 def parse(data: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
-    """The body as ``shape``. No body at all is an object without members.
+    """The body as ``shape``. An empty body counts as an object without members.
 
     Raises:
-        MalformedJson: not strict JSON: repeated names, other encodings, NaN, lone surrogates, deep nesting.
-        InvalidBody: JSON with other fields, types or values. Its reason names the field and never quotes a value.
+        MalformedJson: the body is not strict JSON: repeated names, other encodings, NaN, lone surrogates, deep nesting.
+        InvalidBody: the JSON has other fields, types or values. Its reason names the field and never quotes a value.
     """
     return fit(load(data), shape)
 

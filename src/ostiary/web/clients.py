@@ -1,6 +1,7 @@
-"""How a client authenticates: HTTP Basic, or two parameters of the body (RFC 6749 §2.3.1).
+"""Reads how a client authenticates: HTTP Basic, or two parameters of the body (RFC 6749 §2.3.1).
 
-Never both, and never in the URL. A malformed header gets the same answer as a wrong secret.
+A request must not use both. Parameters of the URL are never read. A malformed header gets the same answer as a wrong
+secret.
 """
 
 import base64
@@ -13,7 +14,7 @@ from ostiary.verifier import Headers
 from ostiary.web.parameters import unquote
 
 _BASIC: Final = b"basic"
-_LONGEST: Final = 1024  # bytes of a header; ours have about 150
+_LONGEST: Final = 1024  # bytes of a header; valid ones have about 150
 
 
 class ClientCredential(NamedTuple):
@@ -22,14 +23,14 @@ class ClientCredential(NamedTuple):
 
 
 def read_client(headers: Headers, members: Mapping[str, Any]) -> ClientCredential:
-    """What a client shows.
+    """The id and the secret that a client sent.
 
     Args:
         members: the parameters of the body.
 
     Raises:
-        MultipleCredentials: two Authorization headers, or one and a secret or another id in the body.
-        InvalidClient: it shows nothing, or not the whole of it.
+        MultipleCredentials: there are two Authorization headers, or one and a secret or a different id in the body.
+        InvalidClient: the id or the secret is missing, or the header is malformed.
     """
     values = [value for name, value in headers if name == b"authorization"]
     if len(values) > 1:
@@ -40,7 +41,7 @@ def read_client(headers: Headers, members: Mapping[str, Any]) -> ClientCredentia
     if secret is not None:
         raise MultipleCredentials("an Authorization header and a secret in the body")
     shown = _basic(values[0])
-    if client_id is not None and client_id != shown.id:  # of JSON it may be anything, also what no set can hold
+    if client_id is not None and client_id != shown.id:  # in JSON the id may be of any type, also an unhashable one
         raise MultipleCredentials("one client in the Authorization header and another in the body")
     return shown
 
@@ -48,15 +49,15 @@ def read_client(headers: Headers, members: Mapping[str, Any]) -> ClientCredentia
 def _basic(value: bytes) -> ClientCredential:
     scheme, _, encoded = value.strip(b" \t").partition(b" ")
     if scheme.lower() != _BASIC or len(encoded) > _LONGEST:
-        raise InvalidClient("not HTTP Basic")
+        raise InvalidClient("the Authorization header is not HTTP Basic")
     try:
         user, _, password = base64.b64decode(encoded.lstrip(b" "), validate=True).partition(b":")
         return _checked(unquote(user), unquote(password))
     except (binascii.Error, InvalidRequest):
-        raise InvalidClient("not Basic as RFC 6749 writes it") from None
+        raise InvalidClient("the Basic credentials are not encoded as RFC 6749 requires") from None
 
 
 def _checked(client_id: Any, secret: Any) -> ClientCredential:
     if not isinstance(client_id, str) or not isinstance(secret, str) or not client_id or not secret:
-        raise InvalidClient("no id, or no secret")
+        raise InvalidClient("the client id or the client secret is missing")
     return ClientCredential(client_id, secret)

@@ -1,4 +1,4 @@
-"""Cookies as they are set: name and attributes for each role."""
+"""Writes Set-Cookie headers: the name and the attributes of each role."""
 
 import re
 from typing import Final
@@ -7,15 +7,15 @@ from ostiary.core.plug import CookieRole, SetCookie
 from ostiary.verifier.credential import ACCESS_COOKIE, REFRESH_COOKIE
 
 DEVICE_COOKIE: Final = "__Host-ostiary_device"
-"""By which a browser is known again. It signs nobody in."""
+"""Recognises a browser. It does not sign anybody in."""
 
-_MAX_SIZE: Final = 4096  # RFC 6265bis §5.6: a browser drops a longer name and value without a word
+_MAX_SIZE: Final = 4096  # RFC 6265bis §5.6: browsers silently drop a cookie with a longer name and value
 
 _COOKIE_TEXT: Final = re.compile(r"[!#-+\--:<-\[\]-~]*")
-"""cookie-octets (RFC 6265 §4.1.1): a ``;`` in a value would write attributes of its own."""
+"""cookie-octets (RFC 6265 §4.1.1). A ``;`` in a value could add attributes."""
 
-# __Host-: set by this host alone, over https, for every path (RFC 6265bis §4.1.3.2). With Lax a link from elsewhere
-# arrives signed in; what renews a session never travels with a request from another site.
+# __Host-: only this host can set the cookie, only over https, and for every path (RFC 6265bis §4.1.3.2). With Lax, a
+# user who follows a link from another site arrives signed in. The refresh cookie is never sent from another site.
 _NAMES: Final = {
     CookieRole.ACCESS: ACCESS_COOKIE,
     CookieRole.REFRESH: REFRESH_COOKIE,
@@ -25,15 +25,15 @@ _SAME_SITE: Final = {CookieRole.ACCESS: "Lax", CookieRole.REFRESH: "Strict", Coo
 
 
 def set_cookie(cookie: SetCookie) -> str:
-    """The value of one ``Set-Cookie`` header; ``max_age=0`` clears the cookie.
+    """The value of one ``Set-Cookie`` header. ``max_age=0`` deletes the cookie.
 
     Raises:
-        ValueError: the value is not made of cookie characters, or is longer than browsers keep.
+        ValueError: the value has characters that cookies cannot contain, or is longer than browsers accept.
     """
     name = _NAMES[cookie.role]
     if len(name) + len(cookie.value) >= _MAX_SIZE:
-        raise ValueError(f"the {cookie.role} cookie is longer than browsers keep")
+        raise ValueError(f"the {cookie.role} cookie is longer than browsers accept")
     if not _COOKIE_TEXT.fullmatch(cookie.value):
-        raise ValueError(f"the {cookie.role} cookie has characters that no cookie may have")
+        raise ValueError(f"the {cookie.role} cookie has characters that cookies cannot contain")
     same_site = _SAME_SITE[cookie.role]
     return f"{name}={cookie.value}; Max-Age={cookie.max_age}; Path=/; Secure; HttpOnly; SameSite={same_site}"

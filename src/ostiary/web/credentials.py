@@ -1,4 +1,5 @@
-"""The credentials that a route reads, as it declares. The same role sent twice is refused, never guessed."""
+"""Reads the credentials that a route declares. If a request has two credentials for one role, it is refused, because
+Ostiary never guesses which one counts."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
@@ -64,15 +65,15 @@ READERS: Final[Mapping[Credential, Read]] = {
     Credential.ACCESS: _access,
     Credential.REFRESH: _refresh,
     Credential.ANY: _any,
-    Credential.CLIENT: _nothing,  # what a client shows is no token: see `ostiary.web.clients`
+    Credential.CLIENT: _nothing,  # a client sends no token: see `ostiary.web.clients`
 }
 
 
 def read_device_token(headers: Headers, body: msgspec.Struct, *, with_cookies: bool) -> str | None:
-    """The field ``device_token``, or ``with_cookies`` the cookie, which is otherwise not looked at.
+    """The field ``device_token``, or the cookie. The cookie is read only ``with_cookies``.
 
     Raises:
-        MultipleCredentials: both, or two cookies.
+        MultipleCredentials: the request has both, or two cookies.
     """
     given: str | None = getattr(body, "device_token", None)
     cookie = read_cookie(headers, DEVICE_COOKIE) if with_cookies else None

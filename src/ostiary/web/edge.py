@@ -1,4 +1,4 @@
-"""What the edge needs from the settings, computed once."""
+"""The values that the edge derives from the settings, computed once."""
 
 import urllib.parse
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Edge:
 
     @classmethod
     def of(cls, settings: Settings) -> "Edge":
-        """Raises ConfigurationError for origins that no browser would send."""
+        """Raises ConfigurationError for origins in a form that browsers never send."""
         web = settings.of(WebSettings)
         return cls(
             own_origins=checked_origins((settings.issuer_origin,)),
@@ -34,7 +34,7 @@ class Edge:
 
 
 def placed(route: Route, settings: Settings) -> str:
-    """The whole path of a route. ``/.well-known/…`` stands before the path of the issuer (RFC 8414 §3)."""
+    """The full path of a route. ``/.well-known/…`` comes before the path of the issuer (RFC 8414 §3)."""
     if route.place is Place.PREFIX:
         return settings.prefix + route.path
     if route.path.startswith(WELL_KNOWN):

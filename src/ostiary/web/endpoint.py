@@ -1,4 +1,4 @@
-"""One route and its policy, applied in a fixed order. No route can skip a step."""
+"""Applies the policy of one route, in a fixed order. No route can skip a step."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -37,11 +37,11 @@ _ORIGIN_HEADERS: Final = frozenset({b"origin", b"sec-fetch-site"})
 
 
 class Endpoint:
-    """Limit, query, body, credentials, same origin, verification, handler. Each step refuses by raising, and cheap
-    steps come before expensive ones."""
+    """The steps are: rate limit, query, body, credentials, same origin, verification, handler. A step refuses by
+    raising. Cheap steps come before expensive ones."""
 
     def __init__(self, route: Route, *, edge: Edge, settings: Settings) -> None:
-        """Raises TypeError if the route's limit or body is not possible."""
+        """Raises TypeError if the route's limit or body is invalid."""
         self.route: Final = route
         self._edge = edge
         self._rate = _rate_of(route, settings)
@@ -52,15 +52,15 @@ class Endpoint:
 
     @property
     def is_public(self) -> bool:
-        """Whether answers contain nothing personal and may be cached: paths at the root, and GET routes without a
-        credential."""
+        """Whether answers contain no personal data and may be cached. This is true for paths at the root, and for GET
+        routes without a credential."""
         route = self.route
         return route.place is Place.ROOT or (route.method == "GET" and route.credential is Credential.NONE)
 
     async def answer(
         self, scope: Scope, receive: Receive, *, ambient: Ambient, path: Mapping[str, str], request_id: str
     ) -> Answer:
-        """The handler's answer. Raises what a step or the handler raises."""
+        """Returns the handler's answer. Errors of the steps and of the handler propagate."""
         source = source_of(scope, proxies=self._edge.proxies)
         await self._count(ambient, source)
         query, body = self._read_query(scope), await self._read_body(scope, receive)
@@ -115,7 +115,11 @@ class Endpoint:
         )
 
     def _is_from_own_site(self, headers: Headers, *, must_be: bool) -> bool:
-        """Raises CrossSiteRequest if the request must come from our site and does not, or does not say so."""
+        """Whether the request comes from our own site or a trusted origin.
+
+        Raises:
+            CrossSiteRequest: it ``must_be``, and comes from another site or does not say where it comes from.
+        """
         if not must_be and not any(name in _ORIGIN_HEADERS for name, _ in headers):
             return False
         try:
@@ -127,19 +131,19 @@ class Endpoint:
         return True
 
     def _checked(self, answer: Answer, call: Call[Any]) -> Answer:
-        """Raises TypeError for an answer that the route does not declare. Callers rely on the document, so this is a
-        mistake of ours and a 500."""
+        """Raises TypeError for an answer that the route does not declare. The OpenAPI document would be wrong about it,
+        so this is a bug in Ostiary, and the caller gets a 500."""
         stated = self.route.answers[answer.status]
         if not (answer.body is None if stated is None else isinstance(answer.body, stated)):
-            raise TypeError(f"{self.route.path}: the body of a {answer.status} is not what the route states")
+            raise TypeError(f"{self.route.path}: the route declares another body for {answer.status}")
         if answer.cookies and not call.from_own_site:
-            raise CrossSiteRequest("cookies for a request that did not come from our site")
+            raise CrossSiteRequest("the answer sets cookies, but the request did not come from our site")
         return answer
 
 
 async def _hung_up(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
-        pass  # the rest of a body that nobody reads
+        pass  # the rest of a body that is not read
 
 
 def _verified(ambient: Ambient, shown: Shown) -> Principal | None:
@@ -152,12 +156,12 @@ async def _authenticated(ambient: Ambient, headers: Headers, body: Body) -> Clie
     shown = read_client(headers, body.members)
     client = await ambient.clients.authenticate(shown.id, shown.secret)
     if client is None:
-        raise InvalidClient("no such client, or not its secret")
+        raise InvalidClient("there is no client with this id and secret")
     return client
 
 
 def _if_none_match(headers: Headers) -> str | None:
-    """Several header lines are one list (RFC 9110 §5.3)."""
+    """The If-None-Match header. Several header lines form one list (RFC 9110 §5.3)."""
     lines = [value.decode("latin-1") for name, value in headers if name == b"if-none-match"]
     return ", ".join(lines) if lines else None
 

@@ -1,4 +1,4 @@
-"""The lifespan protocol around that of a wrapped app: open before it starts, close after it has stopped."""
+"""The lifespan protocol around a wrapped app: opens before the app starts, and closes after the app has stopped."""
 
 import logging
 from typing import Final
@@ -15,8 +15,8 @@ _SHUTDOWN: Final = "shutdown"
 
 
 class Lifespan:
-    """One run of the protocol (ASGI lifespan 2.0). The server gets one answer to each of its two messages, no matter
-    what the app does. An app that raises or returns without an answer has no lifespan and is served as well."""
+    """One run of the protocol (ASGI lifespan 2.0). The server gets exactly one answer to each of its two messages,
+    whatever the app does. An app that raises or returns without an answer has no lifespan, but it is still served."""
 
     def __init__(self, receive: Receive, send: Send, *, opening: Opening) -> None:
         self._receive = receive
@@ -30,7 +30,7 @@ class Lifespan:
         self._startup = await self._receive()
         try:
             await self._opening.hold()
-        except Exception as problem:  # noqa: BLE001 - every reason ends the start, and the server says which
+        except Exception as problem:  # noqa: BLE001 - the server reports every failure to start
             first_line = reason(problem).splitlines()[0]
             await self._send({"type": "lifespan.startup.failed", "message": first_line})
             return
@@ -69,7 +69,7 @@ class Lifespan:
     async def _send_for_app(self, message: Message) -> None:
         self._answered.add(_STARTUP)
         if message["type"] != "lifespan.startup.complete":
-            # it has stopped, or will not start: only now does it need us no more
+            # the app has stopped or will not start, so it no longer needs Ostiary
             self._answered.add(_SHUTDOWN)
             await self._opening.close()
         await self._send(message)

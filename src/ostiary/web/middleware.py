@@ -1,4 +1,4 @@
-"""Ostiary around an ASGI app: its own paths are served here, all others by the app."""
+"""Ostiary around an ASGI app: Ostiary serves its own paths, and the app serves all others."""
 
 import contextlib
 from collections.abc import Awaitable, Callable
@@ -13,12 +13,13 @@ from ostiary.web.table import path_of
 
 
 class Embedded:
-    """Serves the paths that ``served`` owns and passes the rest to ``app``, as it came.
+    """Serves the paths that ``served`` owns and passes all other requests to ``app`` unchanged.
 
-    It opens with the server's lifespan, before the app's own; where none comes (a test's transport, a server without
-    it), at the first request. Until that has failed every request waits for it, since the app's guards need it too.
-    After a failure only our paths wait, and answer 503 while it fails; the app's go on, and it is tried again beside
-    them. With ``app`` and ``served`` the same, it is Ostiary alone.
+    Ostiary opens with the server's lifespan, before the app's own lifespan starts. Without a lifespan (in a test's
+    transport, or on a server that has none) it opens at the first request. Every request waits for the first attempt,
+    because the app's guards need Ostiary too. If an attempt fails, only requests for Ostiary's own paths wait for the
+    next one, and get 503 if it fails. Requests for the app continue, and start a new attempt in the background. If
+    ``app`` and ``served`` are the same, Ostiary runs alone.
     """
 
     def __init__(
@@ -51,6 +52,6 @@ class Embedded:
             await self._served.refuse(Unavailable("not open"), scope, send)
 
     async def _try_to_open(self) -> None:
-        # `Opening` has told the operator; a caller learns only that it is away
+        # `Opening` has logged the reason; a caller learns only that Ostiary is unavailable
         with contextlib.suppress(Exception):
             await self._opening.ensure()

@@ -11,7 +11,7 @@ from ostiary.web.parameters import read_parameters
 
 MEDIA: Final = (Media.FORM, Media.JSON)
 
-# RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2, RFC 9470 §3: where one of our own codes is a word of theirs, it stays
+# our codes that these RFCs define as well stay as they are: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2, RFC 9470 §3
 _THEIRS: Final = frozenset(
     {"invalid_client", "invalid_target", "invalid_token", "insufficient_scope", "insufficient_user_authentication"}
 )
@@ -32,7 +32,7 @@ def told(error: type[OstiaryError]) -> Told:
     if issubclass(error, Forbidden):
         return Told(error.status, "access_denied")
     if issubclass(error, InvalidBody):
-        return Told(HTTPStatus.BAD_REQUEST, "invalid_request")  # §5.2: 400, where nothing else is said
+        return Told(HTTPStatus.BAD_REQUEST, "invalid_request")  # §5.2: 400 unless specified otherwise
     if issubclass(error, RequestError):
         return Told(error.status, "invalid_request")
     return Told(HTTPStatus.INTERNAL_SERVER_ERROR, "server_error")
@@ -55,11 +55,11 @@ def _description(error: OstiaryError, problem: Refusal) -> str:
 
 
 def members(media: Media, data: bytes) -> dict[str, Any]:
-    """The parameters of a body. One without a value counts as left out (RFC 6749 §3.2).
+    """The parameters of a body. A parameter without a value counts as omitted (RFC 6749 §3.2).
 
     Raises:
-        InvalidRequest: no form or no JSON, or a parameter comes twice.
-        InvalidBody: JSON, but no object.
+        InvalidRequest: the form or the JSON is malformed, or a parameter occurs twice.
+        InvalidBody: the JSON is not an object.
     """
     if media is Media.FORM:
         return {name: value for name, value in read_parameters(data).items() if value}

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the routes only, so that it describes what is served."""
+"""The OpenAPI 3.1 document. It is made from the routes alone, so it describes exactly what is served."""
 
 import re
 import urllib.parse
@@ -79,7 +79,7 @@ def document(routes: Sequence[Route], *, settings: Settings, version: str) -> Js
     structs = _structs(ordered)
     references, schemas = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
     reference_of = dict(zip(structs, references, strict=True))
-    # a query is written as parameters: its struct is no component, but what that refers to is
+    # a query is described as parameters: its struct is not a component, but the schemas that it refers to are
     query_of = {query: schemas.pop(_named(reference_of[query])) for query in _queries(ordered)}
     paths: Json = {}
     for route in ordered:
@@ -101,7 +101,7 @@ def _at_host(route: Route, settings: Settings) -> Json:
 
 
 def _structs(routes: Sequence[Route]) -> list[Struct]:
-    """Every struct that is read or written, once."""
+    """Every struct that is read or written, without duplicates."""
     bodies = [route.body for route in routes if route.body is not Empty]
     answers = [body for route in routes for body in route.answers.values() if body is not None and body not in _NO_JSON]
     return list(dict.fromkeys([*bodies, *answers, *_queries(routes)]))
@@ -132,7 +132,7 @@ def _operation(route: Route, reference_of: References, query: Json | None) -> Js
 
 
 def _security(route: Route) -> list[Json]:
-    """Any one of them is enough. The empty one stands for a token or a client secret in the body."""
+    """Any one of the schemes is enough. The empty one stands for a token or a client secret in the body."""
     schemes = _SECURITY[route.credential]
     return schemes if route.method != "GET" else [scheme for scheme in schemes if scheme]
 
@@ -152,7 +152,7 @@ def _query_parameters(query: Json) -> list[Json]:
 
 
 def _of_text(schema: Json) -> Json:
-    """The schema without null: a parameter without a value is left out."""
+    """The schema without null: a parameter without a value is omitted instead."""
     options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
     return options[0] if len(options) == 1 else schema
 

@@ -11,13 +11,13 @@ from ostiary.trace import trace
 _LOG: Final = logging.getLogger("ostiary.web")
 
 _PAUSE: Final = 1.0
-"""Seconds for which a failure stands before opening is tried again: a database that is away is not hammered."""
+"""Seconds between a failure and the next attempt. This limits the attempts while the database is unavailable."""
 
 
 class Opening:
-    """Runs ``open`` once for all requests that wait for it. A failure is raised to each of them. The first request that
-    comes a second later tries again. Cancelling one request does not stop the opening, because others wait too.
-    ``has_failed`` is true until it is open."""
+    """Runs ``open`` once for all requests that wait for it. If it fails, each of them gets the exception. The first
+    request that arrives at least a second later tries again. Cancelling one request does not stop the attempt, because
+    other requests wait for it too. ``has_failed`` is true from a failure until the next success."""
 
     def __init__(
         self,
@@ -62,8 +62,8 @@ class Opening:
             await self._close()
 
     def _under_way(self) -> asyncio.Task[None]:
-        """The current attempt, or a new one: where there is none, where the last one failed a while ago, and where
-        what it opened is gone with its event loop."""
+        """The current attempt, or a new one: if there is none, if the last one failed long enough ago, or if the last
+        one opened Ostiary on another event loop."""
         task = self._task
         is_foreign = task is not None and task.get_loop() is not asyncio.get_running_loop()
         if task is None or is_foreign or (task.done() and (not self.has_failed or self._may_try_again())):
@@ -87,7 +87,8 @@ class Opening:
 
 
 def _look_at(attempt: asyncio.Task[None]) -> None:
-    """`Opening` has logged the failure. Where no caller waited, asyncio would log it again, in the driver's words."""
+    """Marks the exception as retrieved. `Opening` has logged the failure. If no caller waited for it, asyncio would log
+    it again, with the driver's message."""
     if not attempt.cancelled():
         attempt.exception()
 

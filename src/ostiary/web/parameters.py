@@ -1,4 +1,4 @@
-"""Parameters in query strings and forms: ``name=value&name=value``."""
+"""Reads parameters from query strings and forms: ``name=value&name=value``."""
 
 import re
 import urllib.parse
@@ -25,8 +25,8 @@ def read_parameters(data: bytes) -> dict[str, str]:
     """The parameters of ``application/x-www-form-urlencoded``, in UTF-8.
 
     Raises:
-        InvalidRequest: a name occurs twice, and a proxy in front may have checked the other one (RFC 6749
-            §3.2); one without an equals sign; a broken escape; not UTF-8; or too many.
+        InvalidRequest: a name occurs twice (RFC 6749 §3.2): a proxy may have checked the other value. Or a parameter
+            has no equals sign, a broken escape or text that is not UTF-8, or there are too many parameters.
     """
     if not data:
         return {}
@@ -36,19 +36,19 @@ def read_parameters(data: bytes) -> dict[str, str]:
     for pair in data.split(b"&"):
         name, equals, value = pair.partition(b"=")
         if not equals:
-            raise InvalidRequest("a parameter without an equals sign")
+            raise InvalidRequest("a parameter has no equals sign")
         decoded = unquote(name)
         if decoded in parameters:
-            raise InvalidRequest("a parameter comes twice")
+            raise InvalidRequest("a parameter occurs twice")
         parameters[decoded] = unquote(value)
     return parameters
 
 
 def unquote(text: bytes) -> str:
-    """One name or value. Raises InvalidRequest for a broken escape, which other parsers read differently, and for text
-    that is not UTF-8."""
+    """Decodes one name or value. Raises InvalidRequest for a broken escape, because parsers disagree about it, and for
+    text that is not UTF-8."""
     if _BROKEN_ESCAPE.search(text):
-        raise InvalidRequest("a percent sign without two hexadecimal digits")
+        raise InvalidRequest("a percent sign is not followed by two hexadecimal digits")
     try:
         return urllib.parse.unquote_to_bytes(text.replace(b"+", b" ")).decode()
     except UnicodeDecodeError:
@@ -56,21 +56,28 @@ def unquote(text: bytes) -> str:
 
 
 class Texts:
-    """Fits texts into a struct: a whole number is ASCII digits, a truth value ``true`` or ``false``, a text itself.
+    """Converts texts to the fields of a struct: integers from ASCII digits, booleans from ``true`` and ``false``.
 
-    msgspec's own lax mode is too lax: there ``1e2`` and ``1.0`` are numbers, and ``-0`` is false.
+    msgspec's own lax mode accepts too much: ``1e2`` and ``1.0`` as integers, and ``-0`` as false.
     """
 
     def __init__(self, shape: type[msgspec.Struct], *, error: type[InvalidQuery | InvalidBody], whole: str) -> None:
-        """``error`` is what `fit` raises; ``whole`` is what it calls all parameters together. Raises TypeError for a
-        struct with a field that no text can be."""
+        """Prepares the conversion.
+
+        Args:
+            error: the error that `fit` raises.
+            whole: what its message calls all parameters together, such as ``the query``.
+
+        Raises:
+            TypeError: the struct has a field that cannot be converted from text.
+        """
         self._shape = shape
         self._error = error
         self._whole = whole
         self._readings = {field.encode_name: _reading(field, shape) for field in _fields(shape)}
 
     def fit(self, texts: Mapping[str, str]) -> msgspec.Struct:
-        """Raises the error for missing and unknown names, values of another type and NUL characters."""
+        """Returns the struct. Raises the error for missing and unknown names, wrong types and NUL characters."""
         values = {name: self._readings.get(name, str)(text) for name, text in texts.items()}
         try:
             fitting = msgspec.convert(values, self._shape)
@@ -95,11 +102,11 @@ def _reading(field: inspect.Field, shape: type[msgspec.Struct]) -> Reading:
         return _truth
     if kinds <= {inspect.StrType, inspect.EnumType, inspect.LiteralType}:
         return str
-    raise TypeError(f"{shape.__name__}.{field.name}: a parameter is a text, a whole number or a truth value")
+    raise TypeError(f"{shape.__name__}.{field.name}: a parameter must be a string, an integer or a boolean")
 
 
 def _number(text: str) -> int | str:
-    return int(text) if _NUMBER.fullmatch(text) else text  # a text will not fit, and the refusal says what would
+    return int(text) if _NUMBER.fullmatch(text) else text  # msgspec refuses the text and names the expected type
 
 
 def _truth(text: str) -> bool | str:

@@ -1,4 +1,4 @@
-"""What a route reads from a request: prepared once, used for every request."""
+"""Readers for the query and the body of a route. They are prepared once and used for every request."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -12,13 +12,13 @@ from ostiary.web.body import Media, fit, load, read
 from ostiary.web.oauth import MEDIA, members
 from ostiary.web.parameters import Texts, read_parameters
 
-_LONGEST_QUERY: Final = 4096  # bytes: every list and filter of ours fits many times
+_LONGEST_QUERY: Final = 4096  # bytes: many times more than any of our routes needs
 
 
 class Body(NamedTuple):
     struct: msgspec.Struct
     members: Mapping[str, Any]
-    """All that came, by name: more than the struct has where a route ignores what it does not know."""
+    """Everything that was sent, by name. On routes that ignore unknown fields, it has more than the struct."""
 
 
 ReadBody: TypeAlias = Callable[[Scope, Receive], Awaitable[Body]]
@@ -29,11 +29,11 @@ _NO_BODY: Final = Body(_NOTHING, {})
 
 
 def query_reader(route: Route) -> ReadQuery:
-    """The reader raises InvalidRequest and InvalidQuery. With `Empty` the query string is never looked at: a token in
-    it is no credential, and a parameter that somebody else needs no mistake.
+    """Returns a reader that raises InvalidRequest and InvalidQuery. For `Empty` it ignores the query string: a token in
+    it is not a credential, and a parameter that was added for something else is not an error.
 
     Raises:
-        TypeError: the struct lets unknown parameters pass, or has a field that no text can be.
+        TypeError: the struct accepts unknown parameters, or has a field that cannot be converted from text.
     """
     if route.query is Empty:
         return _ignore_query
@@ -54,10 +54,10 @@ def _ignore_query(_scope: Scope) -> msgspec.Struct:
 
 
 def body_reader(route: Route, *, limit: int) -> ReadBody:
-    """What the reader raises: see `ostiary.web.body` and `ostiary.web.oauth`.
+    """Returns a reader. For what it raises, see `ostiary.web.body` and `ostiary.web.oauth`.
 
     Raises:
-        TypeError: the struct lets unknown fields pass and must not, or does not and must.
+        TypeError: the struct of a JSON body accepts unknown fields, or the struct of an OAuth body does not.
     """
     if route.method == "GET":
         return _ignore_body
@@ -81,7 +81,7 @@ def _json_reader(route: Route, limit: int) -> ReadBody:
 
 def _oauth_reader(route: Route, limit: int) -> ReadBody:
     if route.body.__struct_config__.forbid_unknown_fields:
-        raise TypeError(f"{route.path}: {route.body.__name__} must let unknown parameters pass (RFC 6749 §3.2)")
+        raise TypeError(f"{route.path}: {route.body.__name__} must accept unknown parameters (RFC 6749 §3.2)")
     texts = Texts(route.body, error=InvalidBody, whole="the body")
 
     async def read_body(scope: Scope, receive: Receive) -> Body:

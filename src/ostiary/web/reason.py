@@ -1,6 +1,6 @@
-"""What msgspec found wrong, without values from the caller.
+"""Describes a validation error of msgspec without values from the caller.
 
-Its own messages may quote what was sent ("Invalid enum value 'hunter2'"), so only known parts of them are passed on.
+Messages of msgspec may quote values ("Invalid enum value 'hunter2'"), so only known parts of them are used.
 """
 
 import re
@@ -12,12 +12,12 @@ _PLACE: Final = re.compile(r".* - at `\$\.?([A-Za-z0-9_.\[\]-]{1,128})`", re.DOT
 
 
 def reason(problem: str, *, whole: str) -> str:
-    """``whole`` is what contains the fields: ``the body``."""
+    """A sentence that names the field. ``whole`` is what contains the fields, such as ``the body``."""
     place = _PLACE.fullmatch(problem)
     where = f"`{place[1]}`" if place else whole
     if field := _FIELD.match(problem):
-        what = "is missing" if field[1] == "missing required" else "is not a field here"
+        what = "is missing" if field[1] == "missing required" else "is not a known field"
         return f"`{field[2]}` {what}" + (f", in {where}" if place else "")
     if expected := _EXPECTED.fullmatch(problem):
         return f"{where} must be {expected[1]}"
-    return f"{where} is not accepted as it is"
+    return f"{where} has a value that is not accepted"

@@ -1,4 +1,4 @@
-"""Answers and errors as bytes, with the headers that all of them have."""
+"""Turns answers and errors into bytes and headers."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _ALWAYS: Final[Fields] = {b"x-content-type-options": b"nosniff", b"referrer-poli
 # OWASP ASVS 5.0 §3.4.1: at least a year, subdomains included
 _OVER_HTTPS: Final[Fields] = {b"strict-transport-security": b"max-age=31536000; includeSubDomains"}
 
-# RFC 9110 §8.6: a 204 has no length, and that of a 304 would be the length of what is not sent
+# RFC 9110 §8.6: a 204 has no length, and the length of a 304 would be that of the body that is not sent
 _WITHOUT_LENGTH: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 _NONCE: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}=*")
@@ -41,14 +41,14 @@ class Response(NamedTuple):
 
 
 class Renderer:
-    """Makes responses. The headers that all of them share depend only on the installation."""
+    """Makes responses. Their common headers depend only on the installation."""
 
     def __init__(self, *, is_https: bool) -> None:
         self._always = {**_ALWAYS, **_OVER_HTTPS} if is_https else _ALWAYS
 
     def answer(self, answer: Answer, *, may_be_kept: bool, request_id: str) -> Response:
-        """The answer's own headers replace the content type and, if it ``may_be_kept``, the caching rules. Otherwise it
-        is not stored."""
+        """The answer's own headers replace the default content type. If the answer ``may_be_kept``, they also replace
+        ``Cache-Control``, which is otherwise always ``no-store``."""
         body, fields = _content(answer.body)
         fields[b"cache-control"] = b"no-store"
         if answer.headers:
@@ -59,7 +59,7 @@ class Renderer:
         return self._complete(answer.status, fields, body, request_id, cookies)
 
     def refusal(self, error: OstiaryError, *, speaks: Speaks, request_id: str, allow: Sequence[str] = ()) -> Response:
-        """Problem details or an OAuth error; ``allow`` are the methods that a 405 names (RFC 9110 §15.5.6)."""
+        """Problem details or an OAuth error. A 405 names the methods in ``allow`` (RFC 9110 §15.5.6)."""
         refused = error_object(error) if speaks is Speaks.OAUTH else refusal(error)
         fields = {name.encode("ascii"): value.encode("ascii") for name, value in refused.headers}
         if allow:
@@ -92,5 +92,5 @@ def _content(body: msgspec.Struct | None) -> tuple[bytes, Fields]:
 
 def _page_policy(nonce: str) -> bytes:
     if not _NONCE.fullmatch(nonce):
-        raise ValueError("a nonce is base64 of random bytes")  # anything else could write a policy of its own
+        raise ValueError("a nonce must be base64 of random bytes")  # other text could add rules to the policy
     return _PAGE_POLICY.format(nonce).encode("ascii")

@@ -1,4 +1,4 @@
-"""Routes of the edge itself: the OpenAPI document, liveness and readiness."""
+"""The edge's own routes: the OpenAPI document, liveness and readiness."""
 
 import functools
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from ostiary.errors import NotReady, StoreUnavailable
 from ostiary.web.openapi import document
 
 _LARGEST_CLOCK_ERROR: Final = MICROSECONDS
-"""One second: beyond it, nodes would not agree on what has expired."""
+"""One second. With a larger error, nodes would disagree about what has expired."""
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 def with_own(routes: Sequence[Route], *, settings: Settings, alone: bool) -> tuple[Route, ...]:
-    """The routes of the slices and of the edge. Embedded in another app, that app offers the probes."""
+    """The routes of the slices and of the edge. If Ostiary is embedded, the probes are left to the app."""
 
     @functools.cache
     def described() -> Document:
@@ -62,7 +62,7 @@ def with_own(routes: Sequence[Route], *, settings: Settings, alone: bool) -> tup
 
 
 async def alive(_call: Call[Empty]) -> Answer:
-    """Checks nothing: restarting a process does not help when its database is away."""
+    """Checks nothing: restarting a process does not help when its database is unavailable."""
     return Answer(200, Alive())
 
 
@@ -84,9 +84,9 @@ PROBES: Final = (
         method="GET",
         place=Place.ROOT,
         path="/healthz",
-        summary="Whether the process lives",
+        summary="Whether the process is alive",
         policy=Policy(
-            speaks=Speaks.JSON, credential=Credential.NONE, csrf=Csrf.SAFE, limit=Unlimited(because="a constant")
+            speaks=Speaks.JSON, credential=Credential.NONE, csrf=Csrf.SAFE, limit=Unlimited(because="it does no work")
         ),
         handler=alive,
         body=Empty,
@@ -103,7 +103,7 @@ PROBES: Final = (
             speaks=Speaks.JSON,
             credential=Credential.NONE,
             csrf=Csrf.SAFE,
-            limit=Unlimited(because="one read that touches no table; load balancers ask often"),
+            limit=Unlimited(because="it reads from no table, and load balancers call it often"),
         ),
         handler=ready,
         body=Empty,

@@ -1,4 +1,4 @@
-"""Where a request came from: the address of the connection, or what a trusted proxy says."""
+"""Finds the source of a request: the address of the connection, or the one that a trusted proxy names."""
 
 import ipaddress
 import re
@@ -12,20 +12,21 @@ from ostiary.web.settings import Network
 
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_MAX_HOPS: Final = 16  # nobody has more proxies in a row: a longer list is made to cost time
+_MAX_HOPS: Final = 16  # more than any real chain of proxies: longer lists are sent to waste CPU time
 
 _THIS_MACHINE: Final = "127.0.0.1"
-"""Who is at the other end of a unix socket, which has no address: trusted only where the operator lists loopback."""
+"""The peer of a Unix socket, which has no address. It is trusted only if the operator lists loopback."""
 
-# as found in the wild: 192.0.2.1, 192.0.2.1:8080, 2001:db8::1, [2001:db8::1], [2001:db8::1]:8080
+# forms that proxies send: 192.0.2.1, 192.0.2.1:8080, 2001:db8::1, [2001:db8::1], [2001:db8::1]:8080
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
 
 
 def source_of(scope: Scope, *, proxies: Sequence[Network]) -> Source:
-    """The socket's address; behind ``proxies``, the first address from the right that is none of them.
+    """The address of the connection. If that is one of ``proxies``, the rightmost address in X-Forwarded-For that is
+    not a proxy.
 
-    What stands further left in X-Forwarded-For was sent by the caller and proves nothing. Where a trusted proxy says
-    something that is no address, its own address counts: better a shared limit than one the caller can choose.
+    Addresses further left come from the caller and prove nothing. If a trusted proxy sends something that is not an
+    address, the proxy's own address counts: callers then share a rate limit, but cannot choose one.
     """
     peer = _peer(scope)
     if not proxies or not _is_one_of(_address(peer), proxies):
@@ -57,8 +58,8 @@ def _nearest_stranger(peer: str, said: Sequence[str], proxies: Sequence[Network]
 
 
 def _forwarded_for(scope: Scope) -> list[str]:
-    """The last addresses of all header lines together, which are one list (RFC 9110 §5.3). Only the name with dashes
-    counts: where ``X_Forwarded_For`` means the same, callers can write it (CVE-2025-64484)."""
+    """The last addresses of all header lines, which form one list (RFC 9110 §5.3). The name must have dashes: proxies
+    that replace X-Forwarded-For may pass on ``X_Forwarded_For`` from the caller (CVE-2025-64484)."""
     lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
     return ",".join(lines).rsplit(",", _MAX_HOPS)[-_MAX_HOPS:] if lines else []
 
@@ -77,5 +78,5 @@ def _address(text: str) -> _Address | None:
         return None
     if isinstance(address, ipaddress.IPv4Address):
         return address
-    # a zone names a network card of the sender: it would make many sources of one
+    # a zone names a network interface of the sender: with it, one sender could appear as many sources
     return None if address.scope_id else address.ipv4_mapped or address

@@ -1,4 +1,4 @@
-"""The errors that a route may answer: those it declares, and those of its policy and of parsing."""
+"""The errors that a route may answer: those that it declares, and those of its policy and of parsing."""
 
 from typing import Final
 
@@ -53,7 +53,7 @@ def errors_of(route: Route) -> tuple[type[OstiaryError], ...]:
 
 
 def is_stated(error: OstiaryError, route: Route) -> bool:
-    """Whether the document has this error, by status and code. Subclasses may share both."""
+    """Whether the OpenAPI document lists this error, by status and code. Subclasses may share both."""
     return (error.status, error.code) in {(stated.status, stated.code) for stated in errors_of(route)}
 
 

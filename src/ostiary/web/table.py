@@ -1,4 +1,4 @@
-"""Finds the route for a path: one look-up for fixed paths, a short list of patterns for the others."""
+"""Finds the route for a path: one look-up for fixed paths, and a short list of patterns for the others."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from starlette.types import Scope
 T = TypeVar("T")
 
 _MAX_PARAMETER: Final = 128
-"""Characters of one path parameter: ids and role names are far shorter, and none is worth a look-up beyond this."""
+"""Characters of one path parameter. Ids and role names are far shorter, so longer ones are not looked up."""
 
 PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 """``{name}`` in the path of a route."""
@@ -23,21 +23,21 @@ class Found(NamedTuple, Generic[T]):
 
 
 class Table(Generic[T]):
-    """Methods by path. A path matches exactly: slashes are neither added nor removed nor redirected."""
+    """Methods by path. A path must match exactly: slashes are not added or removed, and there are no redirects."""
 
     def __init__(self, entries: Iterable[tuple[str, str, T]]) -> None:
-        """Takes (method, path, target) each.
+        """Each entry is (method, path, target).
 
         Raises:
-            TypeError: a method and path occur twice, two paths differ only in a parameter's name, or such a name is
-                not made of small letters.
+            TypeError: a method and path occur twice, two paths differ only in the name of a parameter, or such a name
+                has other characters than lowercase letters and underscores.
         """
         self._fixed: dict[str, dict[str, T]] = {}
         self._patterns: dict[str, tuple[re.Pattern[str], dict[str, T]]] = {}
         for method, path, target in entries:
             methods = self._methods_of(path)
             if method in methods:
-                raise TypeError(f"{method} {path} is offered twice")
+                raise TypeError(f"{method} {path} is defined twice")
             methods[method] = target
 
     def _methods_of(self, path: str) -> dict[str, T]:
@@ -45,8 +45,8 @@ class Table(Generic[T]):
             return self._fixed.setdefault(path, {})
         pattern = _pattern(path)
         known, methods = self._patterns.setdefault(PARAMETER.sub("{}", path), (pattern, {}))
-        if known != pattern:  # one of the two would be asked for by a name that its handler does not know
-            raise TypeError(f"{path}: another route of this path names its parameters differently")
+        if known != pattern:  # the handler of one of them would get its parameter under the wrong name
+            raise TypeError(f"{path}: another route with this path names its parameters differently")
         return methods
 
     def find(self, path: str) -> Found[T] | None:
@@ -55,7 +55,7 @@ class Table(Generic[T]):
         for pattern, methods in self._patterns.values():
             if match := pattern.fullmatch(path):
                 parameters = match.groupdict()
-                # %00 and its like are no id, and no database should have to say so
+                # a parameter with %00 or the like is not an id, and must not reach the database
                 return Found(methods, parameters) if all(map(str.isprintable, parameters.values())) else None
         return None
 
@@ -63,7 +63,7 @@ class Table(Generic[T]):
 def _pattern(path: str) -> re.Pattern[str]:
     first, *rest = PARAMETER.split(path)
     if "{" in first + "".join(rest[1::2]):
-        raise TypeError(f"{path}: a parameter is like {{role_name}}")
+        raise TypeError(f"{path}: a parameter must look like {{role_name}}")
     parts = [
         f"(?P<{name}>[^/]{{1,{_MAX_PARAMETER}}}){re.escape(text)}"
         for name, text in zip(rest[::2], rest[1::2], strict=True)
@@ -72,9 +72,9 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def path_of(scope: Scope) -> str:
-    """The path as the server gave it, below ``root_path`` where the app is mounted (ASGI 3 HTTP scope).
+    """The path from the server, without the ``root_path`` where the app is mounted (ASGI 3 HTTP scope).
 
-    Never a URL put together from headers: a Host can then not change what is asked for (CVE-2026-48710).
+    It is never taken from a URL that was assembled from headers, so a Host header cannot change it (CVE-2026-48710).
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "")

@@ -18,7 +18,7 @@ from tests.core.installation import ISSUER, installation
 from tests.features.feed.service import OPERATOR, happen, keys_of, service_of, two
 
 
-async def test_everything_that_ends_tokens_is_told_with_what_it_ends(database_url):
+async def test_the_feed_reports_everything_that_revokes_tokens(database_url):
     """I7: to who asks for the first time, and to who has followed."""
     async with installation(database_url) as house:
         service, ambient = await service_of(house), house.ambient
@@ -51,7 +51,7 @@ async def test_everything_that_ends_tokens_is_told_with_what_it_ends(database_ur
         assert (before.previous, after.previous) == (0, before.current)
 
 
-async def test_what_is_of_no_use_to_verifiers_is_left_out_and_counted(database_url):
+async def test_entries_that_verifiers_do_not_need_are_left_out_but_counted(database_url):
     async with installation(database_url) as house:
         service = await service_of(house)
         before = await service.told()
@@ -64,7 +64,7 @@ async def test_what_is_of_no_use_to_verifiers_is_left_out_and_counted(database_u
         assert (message.previous, message.current, message.more) == (before.current, before.current + 4, False)
 
 
-async def test_with_nothing_to_tell_it_says_that_nothing_has_happened(database_url):
+async def test_without_news_the_message_has_no_entries(database_url):
     async with installation(database_url) as house:
         service = await service_of(house)
         first = await service.told()
@@ -76,7 +76,7 @@ async def test_with_nothing_to_tell_it_says_that_nothing_has_happened(database_u
             assert message.iat == house.ambient.seconds()
 
 
-async def test_a_long_story_is_told_in_parts(database_url):
+async def test_a_long_feed_is_split_into_messages(database_url):
     """Each at most a thousand entries, also where what comes in between is for nobody."""
     async with installation(database_url) as house:
         service = await service_of(house)
@@ -97,7 +97,7 @@ async def test_a_long_story_is_told_in_parts(database_url):
 
 
 @pytest.mark.parametrize("after", ["{g}.{beyond}", "{other}.{s}", "0.0", "999999999999999999.999999999999999999"])
-async def test_who_was_never_there_is_told_everything(database_url, after):
+async def test_an_unknown_position_gets_a_snapshot(database_url, after):
     """A position beyond the end, or of another generation: what was followed there counts for nothing."""
     async with installation(database_url) as house:
         service = await service_of(house)
@@ -111,7 +111,7 @@ async def test_who_was_never_there_is_told_everything(database_url, after):
             assert "early" in keys_of(message)
 
 
-async def test_after_a_restore_everything_is_told_anew(sqlite_url):
+async def test_after_a_restore_the_client_gets_a_snapshot(sqlite_url):
     async with installation(sqlite_url) as house:
         service = await service_of(house)
         await happen(house, "known")
@@ -123,7 +123,7 @@ async def test_after_a_restore_everything_is_told_anew(sqlite_url):
         assert "known" in keys_of(message)
 
 
-async def test_an_answer_is_as_new_as_its_question(database_url):
+async def test_an_answer_contains_everything_that_happened_before_the_request(database_url):
     """This server has not heard yet of what another one did; the service has asked after it was done."""
     async with two(database_url) as (house, other):
         service = (await service_of(house)).at(other)
@@ -134,7 +134,7 @@ async def test_an_answer_is_as_new_as_its_question(database_url):
                 assert keys_of(await service.told(before, wait=wait)) == [f"news {wait}"]
 
 
-async def test_who_has_followed_one_server_goes_on_with_another(database_url):
+async def test_a_client_can_switch_between_servers(database_url):
     async with two(database_url) as (house, other):
         here = await service_of(house)
         there = here.at(other)
@@ -145,7 +145,7 @@ async def test_who_has_followed_one_server_goes_on_with_another(database_url):
             assert keys_of(message) == [f"turn {turn}"]
 
 
-async def test_a_message_is_of_its_own_kind_and_for_one_client(sqlite_url):
+async def test_a_message_has_its_own_type_and_is_for_one_client(sqlite_url):
     """Its signature alone makes it nothing: neither an access token, nor what another client was told (J21, J26)."""
     async with installation(sqlite_url) as house:
         service, other = await service_of(house), await service_of(house, "billing")
@@ -160,7 +160,7 @@ async def test_a_message_is_of_its_own_kind_and_for_one_client(sqlite_url):
             verify_feed_message(tokens.access, house.ambient.keys.published, issuer=ISSUER, client_id=service.id)
 
 
-async def test_only_a_client_is_told(sqlite_url):
+async def test_only_an_authenticated_client_gets_the_feed(sqlite_url):
     """L9, O07: with its own secret, in the header, and as long as it exists."""
     async with installation(sqlite_url) as house:
         service, other = await service_of(house), await service_of(house, "billing")
@@ -190,13 +190,13 @@ async def test_only_a_client_is_told(sqlite_url):
      "after=1.1234567890123456789", "after=%D9%A1.1", "after=1.1&after=1.1", "wait=31", "wait=-1", "wait=1.5", "wait=",
      "wait=x", "before=1.1", "after=1.1%00"],
 )  # fmt: skip
-async def test_a_query_that_says_something_else_is_400(sqlite_url, query):
+async def test_an_invalid_query_gets_400(sqlite_url, query):
     async with installation(sqlite_url) as house:
         answer = await (await service_of(house)).ask(query)
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
-async def test_a_stale_server_tells_nothing(sqlite_url):
+async def test_a_stale_server_returns_503(sqlite_url):
     """503: that nothing has happened is a promise too, and it cannot make it."""
     async with installation(sqlite_url) as house:
         service = await service_of(house)
@@ -208,7 +208,7 @@ async def test_a_stale_server_tells_nothing(sqlite_url):
             assert answer.headers["retry-after"] == "1"
 
 
-async def test_who_becomes_stale_while_somebody_waits_does_not_say_that_nothing_has_happened(database_url):
+async def test_a_server_that_becomes_stale_while_a_client_waits_returns_503(database_url):
     async with installation(database_url, RevocationSettings(staleness=1)) as house:
         service = await service_of(house)
         now = await service.told()
@@ -228,7 +228,7 @@ async def test_who_becomes_stale_while_somebody_waits_does_not_say_that_nothing_
             del database.all
 
 
-async def test_the_longest_message_is_one_that_verifiers_accept(sqlite_url):
+async def test_verifiers_accept_the_longest_message(sqlite_url):
     """A thousand entries with the longest ids and numbers that we make."""
     async with installation(sqlite_url) as house:
         service = await service_of(house)

@@ -59,7 +59,7 @@ def seconds_until_refused(verifier, token):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_ends_answers_who_waits_and_ends_at_once(server, asked, number):
+def test_a_server_that_stops_answers_waiting_clients_and_stops_at_once(server, asked, number):
     text = asked().getresponse().read().decode()
     now = jwt.decode(text, options={"verify_signature": False})
     waiting = [asked(f"after={now['generation']}.{now['current']}&wait=30") for _ in range(16)]
@@ -73,7 +73,7 @@ def test_a_server_that_ends_answers_who_waits_and_ends_at_once(server, asked, nu
     assert took < workers.PATIENCE or "Killing" not in server.err, "it did not end by itself"
 
 
-def test_a_service_hears_of_everything_from_either_worker_and_is_never_without_an_answer(server, made):
+def test_a_service_gets_every_revocation_from_either_worker(server, made):
     known = ClientCredentials(made["id"], made["secret"])
     with (
         Verifier.remote(server.url, audience=server.url, development=True, feed=known) as verifier,

@@ -38,7 +38,7 @@ async def asking(service, after, count=1):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_who_waits_hears_at_once_of_what_another_server_did(database_url):
+async def test_a_waiting_client_gets_news_from_another_server_at_once(database_url):
     async with two(database_url) as (house, other):
         service = (await service_of(house)).at(other)
         async with asking(service, await service.told()) as (waiting,):
@@ -47,7 +47,7 @@ async def test_who_waits_hears_at_once_of_what_another_server_did(database_url):
                 assert keys_of(await waiting) == ["news"]
 
 
-async def test_two_hundred_wait_and_all_of_them_hear(database_url):
+async def test_two_hundred_waiting_clients_all_get_the_news(database_url):
     async with installation(database_url) as house:
         service = await service_of(house)
         async with asking(service, await service.told(), 200) as waiting:
@@ -57,7 +57,7 @@ async def test_two_hundred_wait_and_all_of_them_hear(database_url):
         assert house.ambient.feed._waiting == 0
 
 
-async def test_waiting_asks_nothing_of_the_database(database_url):
+async def test_waiting_runs_no_statement(database_url):
     """Not even the answer that nothing has happened does."""
     async with installation(database_url) as house:
         service = await service_of(house)
@@ -70,7 +70,7 @@ async def test_waiting_asks_nothing_of_the_database(database_url):
         assert len(statements) == 1
 
 
-async def test_one_too_many_does_not_wait_and_is_answered_all_the_same(sqlite_url):
+async def test_a_client_above_the_limit_gets_its_answer_without_waiting(sqlite_url):
     async with installation(sqlite_url) as house:
         service = await service_of(house)
         now = await service.told()
@@ -83,7 +83,7 @@ async def test_one_too_many_does_not_wait_and_is_answered_all_the_same(sqlite_ur
         assert keys_of(await service.told(now, wait=LONG)) == ["news"]
 
 
-async def test_in_a_storm_of_revocations_a_client_gets_few_messages_and_every_entry(sqlite_url):
+async def test_during_many_revocations_a_client_gets_every_entry_in_few_messages(sqlite_url):
     async with installation(sqlite_url) as house:
         service = await service_of(house)
         messages = [await service.told()]
@@ -117,7 +117,7 @@ async def test_closing_ends_waiting_at_once(sqlite_url):
     assert {answer.status_code for answer in answers} <= {200, 503}
 
 
-async def test_stop_waiting_ends_it_for_servers_that_close_only_then(sqlite_url):
+async def test_stop_waiting_answers_all_waiting_clients(sqlite_url):
     async with installation(sqlite_url) as house:
         service = await service_of(house)
         now = await service.told()
@@ -128,12 +128,12 @@ async def test_stop_waiting_ends_it_for_servers_that_close_only_then(sqlite_url)
                 assert (await service.told(now, wait=LONG)).current == now.current
 
 
-def test_stop_waiting_does_nothing_where_nothing_is_open(sqlite_url):
+def test_stop_waiting_does_nothing_before_ostiary_is_open(sqlite_url):
     ostiary(sqlite_url).stop_waiting()
 
 
 @pytest.mark.parametrize("body", [b"", b"somebody sends a body"])
-async def test_for_a_caller_that_has_gone_nobody_waits(sqlite_url, body):
+async def test_waiting_ends_when_the_caller_disconnects(sqlite_url, body):
     async with installation(sqlite_url) as house:
         service = await service_of(house)
         now = await service.told()

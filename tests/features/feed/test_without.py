@@ -5,7 +5,7 @@ from tests.core.installation import installation
 from tests.features.feed.service import service_of
 
 
-async def test_without_the_slice_there_is_no_feed_and_the_metadata_names_none(sqlite_url, monkeypatch):
+async def test_without_the_slice_there_is_no_feed_and_no_feed_in_the_metadata(sqlite_url, monkeypatch):
     monkeypatch.setattr(slices, "FEATURES", tuple(feature for feature in slices.FEATURES if feature.name != "feed"))
     async with installation(sqlite_url) as house:
         assert (await (await service_of(house)).ask()).status_code == 404

@@ -72,7 +72,7 @@ def altered(house, tokens, *, key=None, typ=ACCESS_TOKEN_TYPE, **claims):
 # --- what is told -------------------------------------------------------------------------------------------------
 
 
-async def test_a_client_is_told_what_a_token_for_its_resource_says(database_url):
+async def test_a_client_gets_the_claims_of_a_token_for_its_resource(database_url):
     async with installation(database_url) as house:
         service, (person, tokens) = await service_of(house), await token_for(house)
         claims = tokens.claims
@@ -95,7 +95,7 @@ async def test_a_client_is_told_what_a_token_for_its_resource_says(database_url)
         }
 
 
-async def test_a_sign_in_that_names_the_resource_gives_a_token_that_its_service_is_told_of(sqlite_url):
+async def test_a_sign_in_that_names_the_resource_gives_a_token_that_is_active_for_its_client(sqlite_url):
     async with installation(sqlite_url) as house:
         service = await service_of(house)
         await house.person()
@@ -104,14 +104,14 @@ async def test_a_sign_in_that_names_the_resource_gives_a_token_that_its_service_
 
 
 @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "nonsense", "x" * 1000])
-async def test_the_hint_is_only_a_hint(sqlite_url, hint):
+async def test_the_token_type_hint_is_only_a_hint(sqlite_url, hint):
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         assert await service.is_told(tokens.access, token_type_hint=hint)
         assert not await service.is_told(tokens.refresh, token_type_hint=hint)
 
 
-async def test_l22_of_a_token_that_is_bound_the_key_is_told_and_not_checked(sqlite_url):
+async def test_l22_the_key_of_a_bound_token_is_passed_on_and_not_checked(sqlite_url):
     """RFC 9449 §6.2: the proof is made to whoever asks here."""
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
@@ -121,7 +121,7 @@ async def test_l22_of_a_token_that_is_bound_the_key_is_told_and_not_checked(sqli
         assert told["cnf"] == {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}
 
 
-async def test_a_client_shows_its_secret_in_the_body_and_asks_in_json_too(sqlite_url):
+async def test_a_client_can_send_its_secret_in_the_body_and_use_json(sqlite_url):
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         body = {"token": tokens.access, "client_id": service.client.id, "client_secret": service.secret}
@@ -133,7 +133,7 @@ async def test_a_client_shows_its_secret_in_the_body_and_asks_in_json_too(sqlite
 # --- what is not --------------------------------------------------------------------------------------------------
 
 
-async def test_o14_of_every_other_token_a_client_is_told_one_and_the_same_nothing(database_url):
+async def test_o14_every_other_token_gets_the_same_empty_answer(database_url):
     """Keycloak CVE-2026-18208: neither status, headers nor a member of the body says why."""
     async with installation(database_url) as house:
         service, (person, tokens) = await service_of(house), await token_for(house)
@@ -178,7 +178,7 @@ def _seen(answer):
     return answer.status_code, {name: value for name, value in answer.headers.items() if name != "x-request-id"}
 
 
-async def test_what_was_revoked_is_inactive_at_once(database_url):
+async def test_a_revoked_token_is_inactive_at_once(database_url):
     async with installation(database_url) as house:
         service = await service_of(house)
         endings = {
@@ -194,7 +194,7 @@ async def test_what_was_revoked_is_inactive_at_once(database_url):
             assert not await service.is_told(tokens.access), name
 
 
-async def test_a_token_is_inactive_when_its_time_is_over(sqlite_url):
+async def test_an_expired_token_is_inactive(sqlite_url):
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         house.clock.advance(tokens.claims["exp"] - house.ambient.seconds() + 29)
@@ -203,7 +203,7 @@ async def test_a_token_is_inactive_when_its_time_is_over(sqlite_url):
         assert not await service.is_told(tokens.access)
 
 
-async def test_o14_a_client_without_the_resource_is_told_nothing(sqlite_url):
+async def test_o14_for_a_client_without_the_resource_the_token_is_inactive(sqlite_url):
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         foreign = await service_of(house, "billing", (BILLING,))
@@ -214,7 +214,7 @@ async def test_o14_a_client_without_the_resource_is_told_nothing(sqlite_url):
         assert await service.is_told(tokens.access)  # nothing was remembered of the others
 
 
-async def test_o14_of_the_issuers_own_tokens_nobody_is_told_though_it_was_another_when_the_client_was_made(sqlite_url):
+async def test_o14_tokens_of_the_issuer_itself_are_inactive_for_a_client_created_under_another_issuer(sqlite_url):
     async with installation(sqlite_url, issuer="https://before.example.com") as before:
         service = await service_of(before, resources=(ORDERS, ISSUER))
     async with opened(ostiary(sqlite_url, before.clock, before.outbox), before.clock, before.outbox) as house:
@@ -224,7 +224,7 @@ async def test_o14_of_the_issuers_own_tokens_nobody_is_told_though_it_was_anothe
         assert not await service.is_told((await house.session(person)).access)
 
 
-async def test_what_is_good_for_a_resource_does_not_open_what_is_the_issuers(sqlite_url):
+async def test_a_token_for_a_resource_is_not_accepted_by_the_issuer(sqlite_url):
     """Having been asked about is no way around the audience: nothing is remembered of it."""
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
@@ -233,7 +233,7 @@ async def test_what_is_good_for_a_resource_does_not_open_what_is_the_issuers(sql
 
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Basic Og=="}, {"authorization": "Basic eDp4"}])
-async def test_o14_nobody_else_may_ask(sqlite_url, headers):
+async def test_o14_only_a_client_may_ask(sqlite_url, headers):
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         for token in (tokens.access, "noise"):
@@ -242,7 +242,7 @@ async def test_o14_nobody_else_may_ask(sqlite_url, headers):
             assert answer.headers["www-authenticate"] == 'Basic realm="ostiary"'
 
 
-async def test_o14_a_token_is_not_a_client(sqlite_url):
+async def test_o14_an_access_token_does_not_authenticate_a_client(sqlite_url):
     """Neither the one that is asked about nor the one of an admin."""
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
@@ -252,14 +252,14 @@ async def test_o14_a_token_is_not_a_client(sqlite_url):
             assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
-async def test_without_any_client_it_is_off(sqlite_url):
+async def test_without_any_client_every_request_is_refused(sqlite_url):
     async with installation(sqlite_url) as house:
         _, tokens = await token_for(house)
         answer = await house.post("/introspect", {"token": tokens.access, "client_id": "x", "client_secret": "y"})
         assert answer.status_code == 401
 
 
-async def test_a_client_that_was_removed_is_told_nothing_more(database_url):
+async def test_a_deleted_client_is_refused(database_url):
     async with installation(database_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         await clients.delete(house.ambient, OPERATOR, service.client.id)
@@ -277,7 +277,7 @@ async def test_o21_a_request_without_one_token_is_an_invalid_request(sqlite_url,
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-async def test_s13_a_token_in_the_url_is_not_asked_about(sqlite_url):
+async def test_s13_a_token_in_the_url_is_not_read(sqlite_url):
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         assert (await house.get(f"/introspect?token={tokens.access}")).status_code == 405
@@ -286,7 +286,7 @@ async def test_s13_a_token_in_the_url_is_not_asked_about(sqlite_url):
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-async def test_while_revocations_cannot_be_known_nobody_is_told_that_a_token_is_good(sqlite_url, monkeypatch):
+async def test_while_revocations_are_unknown_the_answer_is_503(sqlite_url, monkeypatch):
     """503, never an answer: neither that it is active, which nobody knows, nor that it is not."""
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
@@ -297,7 +297,7 @@ async def test_while_revocations_cannot_be_known_nobody_is_told_that_a_token_is_
         assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_a_service_that_asks_and_one_that_verifies_agree(sqlite_url):
+async def test_introspection_and_local_verification_agree(sqlite_url):
     """The other way to know: with the published keys, without asking."""
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
@@ -311,7 +311,7 @@ async def test_a_service_that_asks_and_one_that_verifies_agree(sqlite_url):
         }
 
 
-async def test_many_may_ask_at_once(sqlite_url):
+async def test_many_requests_can_run_at_once(sqlite_url):
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         asked = [tokens.access if number % 2 else "noise" for number in range(50)]

@@ -20,7 +20,7 @@ async def revoke(house, token, *, form=True, **more):
 
 
 @pytest.mark.parametrize("form", [True, False], ids=["form", "json"])
-async def test_a_refresh_token_ends_its_family_and_its_access_tokens(database_url, form):
+async def test_revoking_a_refresh_token_ends_its_family_and_its_access_tokens(database_url, form):
     """L21. Spent ones too; another session of the account goes on."""
     async with installation(database_url) as house:
         person = await house.person()
@@ -38,7 +38,7 @@ async def test_a_refresh_token_ends_its_family_and_its_access_tokens(database_ur
         assert await house.mails() == []
 
 
-async def test_an_access_token_ends_alone(database_url):
+async def test_revoking_an_access_token_ends_only_that_token(database_url):
     """At once here, and in another process as soon as it has read the feed."""
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
@@ -56,7 +56,7 @@ async def test_an_access_token_ends_alone(database_url):
         assert (event["session_id"], tokens.claims["jti"] in event["detail"]) == (tokens.session_id, True)
 
 
-async def test_after_an_access_token_its_session_has_another_bit_in_the_status_list(sqlite_url):
+async def test_after_an_access_token_is_revoked_its_session_gets_another_bit_in_the_status_list(sqlite_url):
     """The list cannot name one token: its bit is set, and what is issued from then on has another."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
@@ -78,7 +78,7 @@ async def test_a_token_for_another_service_is_revoked_here(sqlite_url):
         assert len(await house.events("tokens.revoked")) == 1
 
 
-async def test_the_same_token_again_and_again_writes_once(sqlite_url):
+async def test_revoking_the_same_token_again_writes_nothing(sqlite_url):
     async with installation(sqlite_url) as house:
         tokens, late = [await house.session(await house.person(f"{name}@example.com")) for name in ("ada", "bob")]
         for _ in range(3):
@@ -89,7 +89,7 @@ async def test_the_same_token_again_and_again_writes_once(sqlite_url):
         assert len(await house.rows("select * from feed where kind = 'token'")) == 1
 
 
-async def test_who_refreshes_and_revokes_in_turn_fills_neither_the_feed_nor_the_status_lists(sqlite_url):
+async def test_refreshing_and_revoking_in_turn_fills_neither_the_feed_nor_the_status_lists(sqlite_url):
     """Every process and every client that follows the feed keeps each revocation for a day, and a bit for each is taken
     as long as the session lasts: by one account of one's own. Another session, and the end of this one, are free."""
     async with installation(sqlite_url) as house:
@@ -110,7 +110,7 @@ async def test_who_refreshes_and_revokes_in_turn_fills_neither_the_feed_nor_the_
         assert not await house.is_let_in(tokens.access)
 
 
-async def test_what_is_no_token_of_ours_is_told_apart_by_nobody(sqlite_url):
+async def test_every_other_text_gets_the_same_answer(sqlite_url):
     """O14, L21: unknown, malformed, of other purposes, signed by another key: 200 and nothing more."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
@@ -127,7 +127,7 @@ async def test_what_is_no_token_of_ours_is_told_apart_by_nobody(sqlite_url):
         assert await house.rows("select * from sessions where ended_at is not null") == []
 
 
-async def test_a_request_that_cannot_be_understood_gets_the_oauth_error(sqlite_url):
+async def test_an_invalid_request_gets_the_oauth_error(sqlite_url):
     """J10, O21."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())

@@ -34,7 +34,7 @@ def test_a_code_is_accepted_one_step_early_and_late_and_no_further(vector):
     assert matching_step(SECRET, code, at=start + 60) is None
 
 
-def test_of_two_steps_with_one_code_the_later_is_spent():
+def test_if_two_steps_have_the_same_code_the_later_one_is_spent():
     """Otherwise the code that was just used would be good once more, for the later step."""
     earlier, later, code = 50_897_033, 50_897_035, "407517"  # found by search
     assert matching_step(SECRET, code, at=(earlier - 1) * 30) == earlier
@@ -75,11 +75,11 @@ def test_only_six_ascii_digits_are_a_code(code):
     assert matching_step(SECRET, code, at=59) is None
 
 
-def test_another_secret_has_another_code():
+def test_a_code_of_another_secret_is_refused():
     assert matching_step(bytes(20), "287082", at=59) is None
 
 
-def test_what_is_shown_names_the_account_and_the_issuer_and_has_the_secret():
+def test_the_uri_has_the_account_the_issuer_and_the_secret():
     shown = present(SECRET, email="ada+b&c?@example.com", host="auth.example.com")
     assert base64.b32decode(shown.secret) == SECRET
     uri = urlsplit(shown.otpauth_uri)
@@ -88,7 +88,7 @@ def test_what_is_shown_names_the_account_and_the_issuer_and_has_the_secret():
     assert parse_qs(uri.query) == {"secret": [shown.secret], "issuer": ["auth.example.com"]}
 
 
-def test_the_picture_is_the_uri_and_nothing_active():
+def test_the_picture_shows_the_uri_and_has_no_active_content():
     shown = present(SECRET, email="ada@example.com", host="auth.example.com")
     svg = ET.fromstring(shown.qr_svg)
     assert {element.tag.removeprefix("{http://www.w3.org/2000/svg}") for element in svg.iter()} == {"svg", "g", "path"}
@@ -139,7 +139,7 @@ def test_recovery_codes_have_120_bits_in_groups_of_four():
         "Mfrg--Gzdf  mztwq2lk-nnwg 23tp-",
     ],
 )
-def test_case_dashes_and_spaces_of_a_recovery_code_do_not_count(spelling):
+def test_case_dashes_and_spaces_of_a_recovery_code_are_ignored(spelling):
     assert recovery_code_hash("acc_1", spelling) == recovery_code_hash("acc_1", "mfrggzdfmztwq2lknnwg23tp") is not None
 
 
@@ -158,10 +158,10 @@ def test_case_dashes_and_spaces_of_a_recovery_code_do_not_count(spelling):
         "mfrg-gzdf-mztw-q2lk-nnwg-23t\uff50",
     ],
 )
-def test_nothing_else_is_a_recovery_code(spelling):
+def test_other_texts_are_not_recovery_codes(spelling):
     assert recovery_code_hash("acc_1", spelling) is None
 
 
-def test_one_code_of_two_accounts_is_stored_differently():
+def test_the_same_code_has_a_different_hash_for_each_account():
     code = "mfrggzdfmztwq2lknnwg23tp"
     assert recovery_code_hash("acc_1", code) != recovery_code_hash("acc_2", code)

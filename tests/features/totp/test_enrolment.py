@@ -25,7 +25,7 @@ async def test_enrolling_shows_the_secret_and_confirming_shows_the_recovery_code
         assert world.mails[0].to == ada.email
 
 
-async def test_the_owner_hears_of_a_confirmation_whose_commit_may_have_failed(database_url, monkeypatch):
+async def test_the_owner_gets_the_mail_if_the_commit_of_the_confirmation_may_have_failed(database_url, monkeypatch):
     """TOTP may be active, with recovery codes that nobody saw: here it is."""
     async with installation(database_url) as world:
         ada = await registered(world)
@@ -48,7 +48,7 @@ def losing_its_answer(transaction):
     return committed_but_lost
 
 
-async def test_before_the_confirmation_the_password_suffices(database_url):
+async def test_before_the_confirmation_the_password_alone_signs_in(database_url):
     """Otherwise a mistake while enrolling would lock the owner out."""
     async with installation(database_url) as world:
         ada = await registered(world)
@@ -68,7 +68,7 @@ async def test_a_wrong_code_confirms_nothing(database_url):
         assert (await ada.confirm(app.code())).status_code == 200
 
 
-async def test_a_new_start_replaces_what_was_not_confirmed(database_url):
+async def test_starting_again_replaces_an_unconfirmed_secret(database_url):
     async with installation(database_url) as world:
         ada = await registered(world)
         first = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)
@@ -77,7 +77,7 @@ async def test_a_new_start_replaces_what_was_not_confirmed(database_url):
         assert (await ada.confirm(second.code())).status_code == 200
 
 
-async def test_a_secret_that_was_replaced_meanwhile_is_not_confirmed(database_url):
+async def test_a_secret_that_was_replaced_in_the_meantime_is_not_confirmed(database_url):
     """The code was right for the secret that was read, which is no longer the one that would become the factor."""
     async with installation(database_url) as world:
         ada = await registered(world)
@@ -91,7 +91,7 @@ async def test_a_secret_that_was_replaced_meanwhile_is_not_confirmed(database_ur
         assert (await ada.begin()).status_code == 200
 
 
-async def test_what_is_active_cannot_be_replaced_or_confirmed_again(database_url):
+async def test_an_active_secret_cannot_be_replaced_or_confirmed_again(database_url):
     """G6: whoever has the session must not put their own device in the place of the owner's."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -102,13 +102,13 @@ async def test_what_is_active_cannot_be_replaced_or_confirmed_again(database_url
         assert await world.rows("select count(*) from totp_recovery_codes") == [(10,)]
 
 
-async def test_without_an_enrolment_there_is_nothing_to_confirm(database_url):
+async def test_without_an_enrolment_confirming_is_a_conflict(database_url):
     async with installation(database_url) as world:
         ada = await registered(world)
         assert (await ada.confirm("123456")).status_code == 409
 
 
-async def test_an_enrolment_ends_after_a_quarter_of_an_hour(database_url):
+async def test_an_enrolment_expires_after_15_minutes(database_url):
     async with installation(database_url) as world:
         ada, eve = await registered(world), await enrolled(world, "eve@example.com")
         app = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)
@@ -122,7 +122,7 @@ async def test_an_enrolment_ends_after_a_quarter_of_an_hour(database_url):
         assert [row[0] for row in left] == [eve.email], "what is confirmed stays"
 
 
-async def test_of_twenty_parallel_confirmations_one_gets_recovery_codes(database_url):
+async def test_only_one_of_twenty_parallel_confirmations_gets_recovery_codes(database_url):
     async with installation(database_url) as world:
         ada = await registered(world)
         app = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)
@@ -132,7 +132,7 @@ async def test_of_twenty_parallel_confirmations_one_gets_recovery_codes(database
         assert (await world.events()).count("totp.confirmed") == 1
 
 
-async def test_enrolling_needs_a_sign_in_of_the_last_five_minutes(database_url):
+async def test_enrolling_needs_a_sign_in_within_the_last_five_minutes(database_url):
     async with installation(database_url) as world:
         ada = await registered(world)
         world.clock.advance(300)
@@ -145,7 +145,7 @@ async def test_enrolling_needs_a_sign_in_of_the_last_five_minutes(database_url):
         assert (await ada.start()).status_code == 200
 
 
-async def test_without_an_access_token_nothing_is_done(database_url):
+async def test_without_an_access_token_every_route_refuses(database_url):
     async with installation(database_url) as world:
         for method, path, body in (
             ("POST", "/totp", None),
@@ -156,7 +156,7 @@ async def test_without_an_access_token_nothing_is_done(database_url):
             assert (refused.status_code, refused.json()["code"]) == (401, "missing_credential")
 
 
-async def test_another_site_cannot_do_it_with_the_cookies(database_url):
+async def test_another_site_cannot_enrol_or_remove_with_the_cookies(database_url):
     """M06: cross-site request forgery."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -169,7 +169,7 @@ async def test_another_site_cannot_do_it_with_the_cookies(database_url):
         assert (await world.ask("DELETE", "/totp", headers=own)).status_code == 204
 
 
-async def test_a_session_that_ended_on_another_node_changes_nothing(database_url):
+async def test_a_session_that_was_ended_on_another_node_cannot_change_anything(database_url):
     """The token still verifies here, because the news has not come; the row is asked inside the transaction."""
     async with installation(database_url) as world:
         ada, eve = await registered(world), await enrolled(world, "eve@example.com")
@@ -184,7 +184,7 @@ async def test_a_session_that_ended_on_another_node_changes_nothing(database_url
         assert await world.rows("select count(*) from totp_secrets where confirmed_at is not null") == [(1,)]
 
 
-async def test_an_account_that_was_disabled_on_another_node_changes_nothing(database_url):
+async def test_an_account_that_was_disabled_on_another_node_cannot_enrol(database_url):
     async with installation(database_url) as world:
         ada = await registered(world)
         await world.auth.ambient.database.execute("update accounts set disabled_at = $1", world.clock.now())

@@ -18,7 +18,7 @@ async def use_up(person):
     assert statuses == [401] * BURST
 
 
-async def test_after_twenty_wrong_codes_even_the_right_one_has_to_wait(database_url):
+async def test_after_twenty_wrong_codes_even_the_right_code_is_rate_limited(database_url):
     """A new attempt, a new address and the right password reset nothing."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -33,7 +33,7 @@ async def test_after_twenty_wrong_codes_even_the_right_one_has_to_wait(database_
         assert (await ada.finish("totp", ada.app.code())).status_code == 200
 
 
-async def test_guessing_codes_does_not_shut_out_who_has_a_recovery_code(database_url):
+async def test_guessing_codes_does_not_block_recovery_codes(database_url):
     """And signing in with one does not open the way for more guesses."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -53,7 +53,7 @@ async def test_parallel_guesses_are_counted_too(database_url):
         assert sorted(answer.status_code for answer in answers) == [401] * BURST + [429] * BURST
 
 
-async def test_whoever_has_the_password_cannot_shut_the_owner_out(database_url):
+async def test_an_attacker_with_the_password_cannot_lock_the_owner_out(database_url):
     """With TOTP's tries used up and a hundred wrong recovery codes, a right one signs in (E5)."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -66,7 +66,7 @@ async def test_whoever_has_the_password_cannot_shut_the_owner_out(database_url):
         assert (await ada.finish("recovery-code", ada.recovery_codes[0])).status_code == 200
 
 
-async def test_recovery_codes_are_limited_for_one_source(database_url):
+async def test_recovery_codes_are_limited_per_source(database_url):
     """That count is the core's, of later steps; it bounds the work."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -83,7 +83,7 @@ async def test_recovery_codes_are_limited_for_one_source(database_url):
         assert statuses == [401] * 10 + [429]
 
 
-async def test_who_signs_in_with_right_codes_never_waits(database_url):
+async def test_correct_codes_do_not_count_against_the_limit(database_url):
     async with installation(database_url) as world:
         ada = await enrolled(world)
         for _ in range(BURST + 2):
@@ -109,7 +109,7 @@ async def test_confirming_is_limited_by_the_same_count(database_url):
         assert (refused.status_code, refused.headers["retry-after"]) == (429, str(COMES_BACK))
 
 
-async def test_a_session_cannot_use_up_its_owners_tries(database_url):
+async def test_confirming_without_an_enrolment_does_not_use_up_attempts(database_url):
     """Confirming what is not under way is refused before it is counted."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -119,7 +119,7 @@ async def test_a_session_cannot_use_up_its_owners_tries(database_url):
         assert (await ada.finish("totp", ada.app.code())).status_code == 200
 
 
-async def test_starting_over_and_over_is_limited(database_url):
+async def test_starting_an_enrolment_is_limited(database_url):
     async with installation(database_url) as world:
         ada = await registered(world)
         assert [(await ada.start()).status_code for _ in range(11)] == [200] * 10 + [429]

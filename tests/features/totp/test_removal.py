@@ -3,7 +3,7 @@
 from tests.features.totp.installation import enrolled, installation
 
 
-async def test_whoever_signed_in_with_both_factors_may_remove_the_second(database_url):
+async def test_a_session_with_both_factors_can_remove_the_second(database_url):
     async with installation(database_url) as world:
         ada = await enrolled(world)
         await ada.sign_in_with_code()
@@ -15,7 +15,7 @@ async def test_whoever_signed_in_with_both_factors_may_remove_the_second(databas
         assert (await ada.remove()).status_code == 404
 
 
-async def test_a_stolen_password_does_not_remove_it(database_url):
+async def test_a_password_alone_cannot_remove_the_second_factor(database_url):
     """M06: this session has shown the password only, a moment ago, before there was a second factor."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -25,7 +25,7 @@ async def test_a_stolen_password_does_not_remove_it(database_url):
         assert (await ada.begin()).status_code == 202
 
 
-async def test_a_session_left_open_does_not_remove_it(database_url):
+async def test_an_old_session_cannot_remove_the_second_factor(database_url):
     async with installation(database_url) as world:
         ada = await enrolled(world)
         await ada.sign_in_with_code()

@@ -9,7 +9,7 @@ from ostiary.features.totp.factors import CodeBody, Totp
 from tests.features.totp.installation import STEP, enrolled, installation, registered
 
 
-async def test_after_the_password_a_code_is_asked_for_and_then_a_session_is_issued(database_url):
+async def test_after_the_password_the_code_is_required_before_a_session_is_issued(database_url):
     async with installation(database_url) as world:
         ada = await enrolled(world)
         world.clock.advance(STEP)
@@ -27,7 +27,7 @@ async def test_after_the_password_a_code_is_asked_for_and_then_a_session_is_issu
         assert me.json()["account"]["email"] == ada.email
 
 
-async def test_a_code_signs_in_once(database_url):
+async def test_a_code_signs_in_only_once(database_url):
     """M01: the code that confirmed, the one that was just used, and those of steps before it are spent."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -43,7 +43,7 @@ async def test_a_code_signs_in_once(database_url):
         assert (await ada.finish("totp", ada.app.code())).status_code == 200
 
 
-async def test_of_twenty_parallel_uses_of_a_code_one_gets_a_session(database_url):
+async def test_only_one_of_twenty_parallel_uses_of_a_code_gets_a_session(database_url):
     async with installation(database_url) as world:
         ada = await enrolled(world)
         world.clock.advance(2 * 3600)  # until the try that confirming took has come back
@@ -54,7 +54,7 @@ async def test_of_twenty_parallel_uses_of_a_code_one_gets_a_session(database_url
         assert await world.rows("select count(*) from sessions where acr = $1", "urn:ostiary:aal:2") == [(1,)]
 
 
-async def test_of_twenty_parallel_uses_of_a_recovery_code_one_gets_a_session(database_url):
+async def test_only_one_of_twenty_parallel_uses_of_a_recovery_code_gets_a_session(database_url):
     async with installation(database_url) as world:
         ada = await enrolled(world)
         attempts = [await ada.attempt() for _ in range(20)]
@@ -66,7 +66,7 @@ async def test_of_twenty_parallel_uses_of_a_recovery_code_one_gets_a_session(dat
         assert subjects.count("A recovery code was used to sign in at auth.example.com") == 1
 
 
-async def test_a_recovery_code_signs_in_once_however_it_is_typed(database_url):
+async def test_a_recovery_code_signs_in_only_once_in_any_spelling(database_url):
     """R11. The mail goes to the stored address."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -85,7 +85,7 @@ async def test_a_recovery_code_signs_in_once_however_it_is_typed(database_url):
         assert event[0][2].startswith("10."), "the caller's address"
 
 
-async def test_recovery_codes_are_offered_while_there_are_some(database_url):
+async def test_recovery_codes_are_offered_until_all_are_used(database_url):
     async with installation(database_url) as world:
         ada = await enrolled(world)
         for code in ada.recovery_codes:
@@ -94,7 +94,7 @@ async def test_recovery_codes_are_offered_while_there_are_some(database_url):
 
 
 @pytest.mark.parametrize("factor", ["totp", "recovery-code"])
-async def test_what_is_not_a_code_is_refused(database_url, factor):
+async def test_other_texts_and_types_are_refused_as_codes(database_url, factor):
     """G4: not even where Python would make the right number of it."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -111,7 +111,7 @@ async def test_what_is_not_a_code_is_refused(database_url, factor):
         )
 
 
-async def test_an_attempt_is_no_token(database_url):
+async def test_an_attempt_is_not_a_token(database_url):
     """M03 and M05: between the steps nothing can be read, refreshed, enrolled or claimed."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -131,7 +131,7 @@ async def test_an_attempt_is_no_token(database_url):
         assert (await ada.finish("totp", ada.app.code(), attempt=attempt)).status_code == 401, "it has ended"
 
 
-async def test_a_code_counts_for_its_own_account_only(database_url):
+async def test_a_code_is_valid_only_for_its_own_account(database_url):
     async with installation(database_url) as world:
         ada, eve = await enrolled(world), await enrolled(world, "eve@example.com")
         world.clock.advance(STEP)
@@ -139,7 +139,7 @@ async def test_a_code_counts_for_its_own_account_only(database_url):
         assert (await ada.finish("recovery-code", eve.recovery_codes[0])).status_code == 401
 
 
-async def test_a_spent_code_goes_the_way_of_a_wrong_one(database_url):
+async def test_a_spent_code_is_handled_like_a_wrong_code(database_url):
     """Neither is a proof, so that what follows takes the same time."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -148,7 +148,7 @@ async def test_a_spent_code_goes_the_way_of_a_wrong_one(database_url):
             assert await Totp().finish(world.auth.ambient, account_id, CodeBody(attempt="", code=code)) is None
 
 
-async def test_a_code_of_a_removed_secret_does_not_count_for_the_next_one(database_url):
+async def test_a_code_of_a_removed_secret_is_not_accepted_for_the_next_one(database_url):
     """The proof was made before the secret was replaced, and is used after."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
@@ -164,7 +164,7 @@ async def test_a_code_of_a_removed_secret_does_not_count_for_the_next_one(databa
         assert await ambient.database.transaction(proof.consume) is False
 
 
-async def test_the_database_holds_neither_secret_nor_recovery_codes(database_url):
+async def test_the_database_contains_neither_the_secret_nor_the_recovery_codes(database_url):
     """G1, F9: sealed, and bound to the row; hashed."""
     async with installation(database_url) as world:
         ada = await registered(world)

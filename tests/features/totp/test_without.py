@@ -7,7 +7,7 @@ from ostiary.errors import NoSuchTable
 from tests.features.totp.installation import installation, registered
 
 
-async def test_without_the_slice_a_password_signs_in(own_url, monkeypatch):
+async def test_without_the_slice_the_password_alone_signs_in(own_url, monkeypatch):
     monkeypatch.setattr(slices, "FEATURES", tuple(feature for feature in slices.FEATURES if feature.name != "totp"))
     async with installation(own_url) as world:
         ada = await registered(world)

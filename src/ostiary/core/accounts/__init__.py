@@ -5,7 +5,7 @@ sessions and tokens: raising the epoch makes them invalid.
 """
 
 from ostiary.core.accounts import queries, routes
-from ostiary.core.accounts.settings import RegistrationSettings
+from ostiary.core.accounts.settings import AccountSettings, RegistrationSettings
 from ostiary.core.plug import Feature
 from ostiary.store.migrations import Migrations
 
@@ -20,7 +20,7 @@ feature = Feature(
         "accounts.enabled",
         "accounts.profile_changed",
     ),
-    settings=(RegistrationSettings,),
+    settings=(AccountSettings, RegistrationSettings),
     routes=routes.ROUTES,
     profile_routes=routes.routes_for,
     migrations=Migrations.of("accounts", package=__name__),

@@ -43,13 +43,13 @@ async def page(reader: Reader, *, after: str, limit: int) -> list[tuple[Account,
     return [(Account(*row[:-1]), row[-1]) for row in rows]
 
 
-async def roles_of_page(reader: Reader, *, after: str, limit: int) -> dict[str, tuple[str, ...]]:
-    """The roles of the accounts of a `page`, by account."""
+async def roles_of_page(reader: Reader, *, after: str, last: str) -> dict[str, tuple[str, ...]]:
+    """The roles of the accounts of a `page` that ends with the key ``last``, by account."""
     rows = await reader.all(
         "select account_id, role from account_roles where account_id in"
-        " (select id from accounts where email_key > $1 order by email_key limit $2) order by role",
+        " (select id from accounts where email_key > $1 and email_key <= $2) order by role",
         after,
-        limit,
+        last,
     )
     found: dict[str, tuple[str, ...]] = {}
     for account_id, role in rows:
@@ -57,13 +57,13 @@ async def roles_of_page(reader: Reader, *, after: str, limit: int) -> dict[str, 
     return found
 
 
-async def profiles_of_page(reader: Reader, *, after: str, limit: int) -> dict[str, str]:
-    """The stored profiles of the accounts of a `page`, by account."""
+async def profiles_of_page(reader: Reader, *, after: str, last: str) -> dict[str, str]:
+    """The stored profiles of the accounts of a `page` that ends with the key ``last``, by account."""
     rows = await reader.all(
         "select account_id, profile from account_profiles where account_id in"
-        " (select id from accounts where email_key > $1 order by email_key limit $2)",
+        " (select id from accounts where email_key > $1 and email_key <= $2)",
         after,
-        limit,
+        last,
     )
     return {row[0]: row[1] for row in rows}
 

@@ -1,4 +1,4 @@
-"""Settings of registration."""
+"""Settings of registration and accounts."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,3 +24,10 @@ class RegistrationSettings(Section):
         default=False,
         default_from="production",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountSettings(Section):
+    section: ClassVar[str] = "accounts"
+
+    profile_limit: Rate = setting("Changes of the own profile per account.", Rate(30, 60))

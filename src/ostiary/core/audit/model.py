@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeAlias
 
-Detail: TypeAlias = Mapping[str, str | int | list[str]]
+Detail: TypeAlias = Mapping[str, str | int | list[str] | tuple[str, ...]]
 
 
 class Outcome(StrEnum):
@@ -23,6 +24,12 @@ class Event:
     account_id: str | None = None
     session_id: str | None = None
     detail: Detail = field(default_factory=dict)
+
+
+def frozen(detail: Detail) -> Detail:
+    """A copy that cannot be changed, because several listeners share it."""
+    copy = {name: tuple(value) if isinstance(value, list) else value for name, value in detail.items()}
+    return MappingProxyType(copy)
 
 
 @dataclass(frozen=True, slots=True)

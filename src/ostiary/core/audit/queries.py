@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from ostiary.core.audit.model import AuditEvent, Event, Outcome
+from ostiary.core.audit.model import AuditEvent, Event, Outcome, frozen
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Actor
 from ostiary.store.database import Reader, Row, Transaction
@@ -79,5 +79,5 @@ def _event(row: Row) -> AuditEvent:
         source=source,
         user_agent=user_agent,
         request_id=request_id,
-        detail=msgspec.json.decode(detail),
+        detail=frozen(msgspec.json.decode(detail)),
     )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from ostiary.core.audit import queries
-from ostiary.core.audit.model import AuditEvent, Event
+from ostiary.core.audit.model import AuditEvent, Event, frozen
 from ostiary.core.clock import MICROSECONDS
 from ostiary.core.entropy import identifier
 from ostiary.core.listeners import announce
@@ -34,5 +34,5 @@ def _recorded(event_id: str, at: int, event: Event, actor: Actor) -> AuditEvent:
         source=actor.source.address,
         user_agent=actor.user_agent,
         request_id=actor.request_id,
-        detail=event.detail,
+        detail=frozen(event.detail),
     )

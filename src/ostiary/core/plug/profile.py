@@ -5,12 +5,16 @@ The class is a msgspec Struct, a dataclass or a pydantic model. The owner of an 
 """
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from ostiary.errors import ConfigurationError, InvalidBody
+from ostiary.trace import trace
+
+_LOG: Final = logging.getLogger("ostiary.accounts")
 
 P = TypeVar("P")
 
@@ -78,30 +82,48 @@ class Profile(Generic[P]):
         """A stored profile with the fields of ``profile``. Raises InvalidBody, and TypeError for another type."""
         if not isinstance(profile, self._shape):
             raise TypeError(f"the profile must be a {self._shape.__name__}, not a {type(profile).__name__}")
-        return self._merged(stored, self._dump(profile))
+        try:
+            fields = self._guarded(self._dump, profile)
+        except _NotConvertible as problem:
+            raise InvalidBody(str(problem)) from None
+        return self._merged(stored, fields)
 
     def read(self, stored: str | None) -> P:
         """The profile of an account. One that never had a profile has the defaults. Raises Unfit."""
         try:
-            made: P = self._convert(_loaded(stored))
+            made: P = self._guarded(self._convert, _loaded(stored))
         except _NotConvertible as problem:
             raise Unfit(str(problem)) from None
         return made
 
     def plain(self, profile: P) -> dict[str, Any]:
         """As JSON values."""
-        return self._dump(profile)
+        plain: dict[str, Any] = self._guarded(self._dump, profile)
+        return plain
+
+    def _guarded(self, step: Callable[[Any], Any], value: Any) -> Any:
+        """Runs the application's own code. Raises only _NotConvertible: whatever a validator raises, a caller who sent
+        something odd is refused, and a stored profile is reported."""
+        try:
+            return step(value)
+        except _NotConvertible:
+            raise
+        except Exception as problem:  # noqa: BLE001 — see above
+            _LOG.warning("profile.class_failed", extra={"error": trace(problem)})
+            raise _NotConvertible(f"`{_FIELD}` is not valid") from None
 
     def _merged(self, stored: str | None, changes: Mapping[str, Any]) -> str:
         before = _loaded(stored)
         try:
-            checked = self._dump(self._convert({**before, **changes}))
+            checked = self._guarded(self._dump, self._guarded(self._convert, {**before, **changes}))
+            text = msgspec.json.encode({**before, **checked})
         except _NotConvertible as problem:
             raise InvalidBody(str(problem)) from None
-        text = msgspec.json.encode({**before, **checked}).decode()
-        if len(text.encode()) > MOST_BYTES:
+        except UnicodeEncodeError:
+            raise InvalidBody(f"`{_FIELD}` has characters that cannot be stored") from None
+        if len(text) > MOST_BYTES:
             raise InvalidBody(f"`{_FIELD}` is larger than {MOST_BYTES} bytes")
-        return text
+        return text.decode()
 
 
 class _NotConvertible(Exception):

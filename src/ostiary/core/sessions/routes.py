@@ -8,11 +8,27 @@ import msgspec
 from ostiary.core.accounts import queries as accounts
 from ostiary.core.accounts.model import Account
 from ostiary.core.accounts.service import change_profile
+from ostiary.core.accounts.settings import AccountSettings
 from ostiary.core.accounts.stored_profile import read_profile
 from ostiary.core.clock import moment
-from ostiary.core.plug import OWN_READ, OWN_WRITE, Ambient, Answer, Call, Empty, Place, Profile, Route
+from ostiary.core.plug import (
+    OWN_READ,
+    Ambient,
+    Answer,
+    Call,
+    Credential,
+    Csrf,
+    Empty,
+    InChecks,
+    Place,
+    Policy,
+    Profile,
+    Route,
+    Speaks,
+    count,
+)
 from ostiary.core.sessions import queries
-from ostiary.errors import Forbidden, InvalidBody, NotFound, TokenRevoked
+from ostiary.errors import Forbidden, InvalidBody, NotFound, RateLimited, TokenRevoked
 
 
 class MyAccount(msgspec.Struct, frozen=True):
@@ -79,6 +95,8 @@ def routes_for(profile: Profile[Any] | None) -> tuple[Route, ...]:
 def _change_route(profile: Profile[Any], shapes: "_Shapes") -> Route:
     async def change(call: Call[Any]) -> Answer:
         ambient, account_id = call.ambient, call.me.account_id
+        # each change is a row in the audit log, which a signed-in person must not be able to fill
+        await count(ambient, f"profile:{account_id}", ambient.settings.of(AccountSettings).profile_limit)
 
         def changed(stored: str | None) -> str:
             return profile.changed(stored, call.body.profile)
@@ -91,12 +109,12 @@ def _change_route(profile: Profile[Any], shapes: "_Shapes") -> Route:
         place=Place.PREFIX,
         path="/me",
         summary="Change my profile",
-        policy=OWN_WRITE,
+        policy=Policy(speaks=Speaks.JSON, credential=Credential.ACCESS, csrf=Csrf.SAME_ORIGIN, limit=InChecks()),
         handler=change,
         body=msgspec.defstruct("ChangeMe", [("profile", profile.body)], frozen=True, forbid_unknown_fields=True),
         query=Empty,
         answers={200: shapes.account},
-        errors=(InvalidBody, Forbidden, NotFound, TokenRevoked),
+        errors=(InvalidBody, Forbidden, NotFound, TokenRevoked, RateLimited),
     )
 
 

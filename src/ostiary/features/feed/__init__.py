@@ -1,6 +1,6 @@
-"""The signed feed: other services follow revocations as they happen, in messages that are signed.
+"""The signed feed: other services get each revocation soon after it happens, in signed messages.
 
-Owns no table: its content is the change feed of the store. Knows which client asks, and no tokens.
+Owns no table: the content comes from the change feed of the store. It knows which client asks, and no tokens.
 """
 
 from ostiary.core.plug import Feature

@@ -15,14 +15,15 @@ from ostiary.verifier.feed_message import (
 )
 
 MOST_ENTRIES: Final = 1000
-"""Of the change feed, considered for one message."""
+"""The number of entries of the change feed that are read for one message."""
 
 TOLD: Final = frozenset({SESSION_ENDED, EPOCH_RAISED, TOKEN_REVOKED, EVERYTHING, KEY_REVOKED})
-"""The kinds that are of use to who verifies tokens. Others are left out, which is no gap: ``current`` counts them."""
+"""The kinds that verifiers need. Other entries are left out. This does not look like a gap, because ``current`` counts
+them."""
 
 
 def position(text: str) -> Position:
-    """``generation.number``, as it is written in a query."""
+    """Parses ``generation.number`` from a query."""
     generation, _, number = text.partition(".")
     return Position(int(generation), int(number))
 
@@ -42,5 +43,5 @@ def message(portion: Portion, *, previous: int, issuer: str, client_id: str, now
 
 
 def _told(entry: Entry) -> FeedEntry:
-    until = -(-entry.until // MICROSECONDS)  # whole seconds, and never one too few
+    until = -(-entry.until // MICROSECONDS)  # whole seconds, rounded up
     return FeedEntry(entry.kind, entry.key, entry.value, until)

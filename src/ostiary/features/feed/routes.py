@@ -17,8 +17,8 @@ Position = Annotated[str, Meta(pattern=r"^[0-9]{1,18}\.[0-9]{1,18}$")]  # each f
 
 
 class Following(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``after``: ``generation.current`` of the last message. ``wait``: how many seconds the answer may be delayed while
-    there is nothing new."""
+    """``after`` is ``generation.current`` of the last message. ``wait`` is the number of seconds that the answer may be
+    delayed while there is nothing new."""
 
     after: Position | None = None
     wait: Annotated[int, Meta(ge=0, le=_MOST_SECONDS)] = 0
@@ -36,12 +36,12 @@ ROUTES: Final = (
         method="GET",
         place=Place.PREFIX,
         path="/feed",
-        summary="What was revoked since, as a signed message",
+        summary="The revocations since a position, as a signed message",
         policy=Policy(
             speaks=Speaks.JSON,
             credential=Credential.CLIENT,
             csrf=Csrf.SAFE,
-            limit=Unlimited(because="only a client asks, whose secret nobody guesses; who waits costs nothing"),
+            limit=Unlimited(because="only clients can ask, their secrets cannot be guessed, and waiting costs nothing"),
         ),
         handler=follow,
         body=Empty,

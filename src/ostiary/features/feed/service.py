@@ -1,4 +1,4 @@
-"""What a client gets, and when."""
+"""Reads the feed for a client, waits for news, and signs the message."""
 
 import asyncio
 import time
@@ -15,22 +15,24 @@ from ostiary.store.feed import Portion, Position, read_after
 from ostiary.verifier.feed_message import FEED_TYPE, MAX_FEED_MESSAGE
 
 GATHERING: Final = 0.1
-"""Seconds from a request to its answer, unless a message is full. In a storm of revocations, a client then gets ten
-messages a second instead of one for each. A client that has waited longer gets its answer at once."""
+"""Seconds from a request to its answer, unless a message is full. During many revocations, a client then gets ten
+messages a second instead of one message for each. A client that has waited longer gets its answer at once."""
 
 
 async def tell(
     ambient: Ambient, client: Client, after: Position | None, *, wait: int, gone: Callable[[], Awaitable[None]]
 ) -> str:
-    """The signed message that comes after a position; a snapshot without one, or after one that there never was. With
-    nothing to tell it waits, and then says so: that nothing has happened is news too.
+    """The signed message that follows a position. Without a position, or after an unknown one, it is a snapshot.
+
+    If there is nothing new, it waits, and then returns a message without entries. Such a message tells the client that
+    nothing was revoked.
 
     Args:
-        wait: seconds for which the client waits for something to happen.
-        gone: returns when it has hung up.
+        wait: the number of seconds that the client waits for news.
+        gone: returns when the client has disconnected.
 
     Raises:
-        RevocationsUnknown: this process does not know what was revoked lately.
+        RevocationsUnknown: this process does not know the latest revocations.
         Unavailable: there is no key to sign with, or the database does not answer.
     """
     asked_at = time.monotonic()
@@ -38,7 +40,7 @@ async def tell(
     if after is not None and wait:
         await _first_of(_news(ambient, after, wait), gone())
         refuse_when_stale(ambient)
-    # without a look of its own only where this process has looked since: an answer is as new as its question
+    # skips its own read only if this process has read the feed since the request: an answer is never older than that
     if after == ambient.feed.position and ambient.feed.asked_at >= asked_at:
         portion = Portion(after, last=after.seq, entries=[])
     else:
@@ -54,7 +56,7 @@ async def tell(
 
 
 async def _read(ambient: Ambient, after: Position | None) -> tuple[Portion, Position | None]:
-    """What follows a position, and the position itself; None instead of it for a snapshot."""
+    """The entries after a position, and the position itself, or None for a snapshot."""
     if after is not None:
         portion = await read_after(ambient.database, after.seq, limit=MOST_ENTRIES)
         if after.generation == portion.end.generation and after.seq <= portion.end.seq:
@@ -70,7 +72,7 @@ async def _news(ambient: Ambient, after: Position, wait: int) -> None:
 
 
 async def _first_of(*waits: Awaitable[None]) -> None:
-    """Returns as soon as one of them does."""
+    """Returns as soon as one of them returns, and cancels the others."""
     tasks = [asyncio.ensure_future(each) for each in waits]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -8,4 +8,4 @@ from ostiary.core.plug import Feature
 from ostiary.features.introspection import routes
 
 feature = Feature(name="introspection", routes=routes.ROUTES)
-"""Without a client nobody can ask, so it is off until one is made."""
+"""Only clients can ask, so the route is of no use until a client is created."""

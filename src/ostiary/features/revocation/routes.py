@@ -16,7 +16,7 @@ class Revoke(msgspec.Struct, frozen=True):
 
 
 async def answer(call: Call[Revoke]) -> Answer:
-    # unknown, foreign, expired, ended before: one answer (§2.2)
+    # unknown, foreign, expired and already revoked tokens get the same answer (§2.2)
     await revoke(call.ambient, call.actor, call.body.token)
     return Answer(200)
 
@@ -26,13 +26,13 @@ ROUTES: Final = (
         method="POST",
         place=Place.PREFIX,
         path="/revoke",
-        summary="End what a token stands for",
+        summary="Revoke an access token, or end the session of a refresh token",
         policy=Policy(
             speaks=Speaks.OAUTH,
-            # the tokens belong to the first-party client, which has no secret: the holder of a token may end it
+            # the tokens belong to the first-party client, which has no secret: whoever holds a token may revoke it
             credential=Credential.NONE,
             csrf=Csrf.SAME_ORIGIN,
-            limit=InChecks(),  # counted per session: without one of our tokens it does nothing
+            limit=InChecks(),  # counted per session: a request without one of our tokens does nothing
         ),
         handler=answer,
         body=Revoke,

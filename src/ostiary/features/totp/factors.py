@@ -13,7 +13,7 @@ from ostiary.store.database import Reader, Transaction
 
 _ONE_TIME_PASSWORD: Final = "otp"  # noqa: S105 — RFC 8176 §2
 _PURPOSE: Final = "totp"
-_REWRAPPED_AT_ONCE: Final = 200  # rows of one transaction: on SQLite it holds up all others
+_REWRAPPED_AT_ONCE: Final = 200  # rows of one transaction: on SQLite it blocks all other writes
 
 
 class CodeBody(FactorBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,11 +32,11 @@ class Totp:
     async def finish(self, ambient: Ambient, account_id: str, body: CodeBody) -> Proof | None:
         seen = await queries.confirmed(ambient.database, account_id)
         if seen is None:
-            return None  # quicker, and no secret: `next` has said what the account has
+            return None  # faster, but this reveals nothing: `next` has already named the factors of the account
         step = matching_step(unseal(ambient, seen), body.code, at=ambient.seconds())
         if step is None or step <= seen.last_step:
             return None
-        # two requests may come this far with one code: the guard inside the transaction lets one of them through
+        # two requests with the same code may both get here: the condition inside the transaction accepts only one
         consume = partial(queries.spend_step, seen=seen, step=step)
         return Proof(factor=self.name, amr=(_ONE_TIME_PASSWORD,), consume=consume)
 

@@ -1,7 +1,7 @@
 """How many codes may be tried per account, across sources and sign-in attempts.
 
-Recovery codes are not counted here. Their 120 random bits cannot be guessed, and somebody who has stolen the password
-could use up such a count and lock the owner out. The limit per source bounds the work.
+Recovery codes are not counted here. Their 120 random bits cannot be guessed, and an attacker with the password could
+use up the count and lock the owner out. The limit per source bounds the work.
 """
 
 from typing import Final
@@ -15,12 +15,12 @@ ENROLMENT: Final = "totp/enrolment"
 
 
 async def take(ambient: Ambient, what: str, account_id: str) -> None:
-    """Counts one try. Raises RateLimited when there were too many."""
+    """Counts one attempt. Raises RateLimited if there were too many."""
     await count(ambient, f"{what}:{account_id}", _rate(ambient, what))
 
 
 class AccountLimit:
-    """A `Check` on codes from the app. A successful sign-in gives back its own try and does not reset the count."""
+    """A `Check` on codes from the app. A successful sign-in returns its own attempt and does not reset the count."""
 
     async def before(self, ambient: Ambient, attempt: Attempt) -> None:
         if attempt.factor == TOTP and attempt.account_id is not None:

@@ -1,4 +1,4 @@
-"""Mails to the owner, at the stored address, about every change to how people sign in to the account."""
+"""Mails to the owner, at the stored address, about every change to the second factor."""
 
 from typing import Final
 

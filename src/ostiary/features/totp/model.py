@@ -1,4 +1,4 @@
-"""Codes: those of an authenticator app, and recovery codes."""
+"""Codes of authenticator apps, and recovery codes."""
 
 import base64
 import hashlib
@@ -18,10 +18,10 @@ STEP: Final = 30  # seconds; RFC 6238 §5.2
 DRIFT: Final = 1  # steps before and after: RFC 6238 §5.2
 RECOVERY_CODES: Final = 10
 
-# \d and isdigit() also take other scripts' digits, int() also signs, spaces and underscores
+# \d and isdigit() also accept digits of other scripts, and int() accepts signs, spaces and underscores
 _CODE: Final = re.compile(r"[0-9]{6}")
 _RECOVERY_SIZE: Final = 15  # 120 bits: from 112 on, a hash without salt and stretching is enough (SP 800-63B-4 §3.1.2)
-# spelt out: IGNORECASE would also take the long s and the Kelvin sign
+# both cases are listed, because IGNORECASE would also accept the long s and the Kelvin sign
 _RECOVERY_CODE: Final = re.compile(r"[A-Za-z2-7]{24}")
 _GROUP: Final = 4
 
@@ -37,7 +37,7 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What is shown while TOTP is set up, and never again."""
+    """What is shown once, while TOTP is set up."""
 
     secret: str
     otpauth_uri: str
@@ -47,8 +47,9 @@ class Started:
 def matching_step(secret: bytes, code: str, *, at: int) -> int | None:
     """The latest time step within `DRIFT` of ``at`` (seconds since the epoch) that has this code, or None.
 
-    The latest, because when two steps share a code, spending the earlier one would leave the code valid for the later
-    one. Every step is computed and compared, so the time reveals neither which step matched nor whether one did.
+    It is the latest, because if two steps have the same code, spending the earlier one would leave the code valid for
+    the later one. Every step is computed and compared, so the time taken reveals neither which step matched nor whether
+    one did.
     """
     if not _CODE.fullmatch(code):
         return None
@@ -85,7 +86,7 @@ def _text(secret: bytes) -> str:
 
 
 def _drawn(uri: str) -> str:
-    """An SVG for a page or an ``img`` element: no script, no style, nothing to load."""
+    """An SVG for a page or an ``img`` element. It has no script and no style, and loads nothing."""
     svg = io.BytesIO()
     segno.make_qr(uri, error="m").save(
         svg, kind="svg", scale=4, xmldecl=False, nl=False, light="#fff", svgclass=None, lineclass=None

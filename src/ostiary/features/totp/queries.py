@@ -58,8 +58,8 @@ async def confirm(tx: Transaction, seen: Enrolled, *, step: int, now: int) -> bo
 
 
 async def spend_step(tx: Transaction, seen: Enrolled, *, step: int) -> bool:
-    """Whether ``step`` is later than every step spent before. Also False if the secret is no longer the ``seen`` one: a
-    code of a removed secret must not count for its successor."""
+    """Spends ``step``. False if it is not later than every step spent before, or if the secret is no longer the
+    ``seen`` one: a code of a removed secret must not count for the next secret."""
     return (
         await tx.execute(
             "update totp_secrets set last_step = $3"
@@ -73,7 +73,7 @@ async def spend_step(tx: Transaction, seen: Enrolled, *, step: int) -> bool:
 
 
 async def sealed_otherwise(tx: Transaction, prefix: bytes, *, limit: int) -> list[Enrolled]:
-    """Some of the secrets whose sealed form does not begin with ``prefix``."""
+    """At most ``limit`` secrets whose sealed form does not begin with ``prefix``."""
     rows = await tx.all(
         "select account_id, sealed_secret, last_step from totp_secrets"
         " where substr(sealed_secret, 1, cast($2 as integer)) <> $1 order by account_id limit $3",

@@ -18,7 +18,7 @@ from ostiary.features.totp import service
 
 
 class TotpEnrolment(msgspec.Struct, frozen=True):
-    """Waits for confirmation with a code. None of it is shown again."""
+    """It takes effect when it is confirmed with a code. Its fields are not shown again."""
 
     secret: str
     """For typing: base32, 160 bits."""
@@ -57,7 +57,7 @@ ROUTES: Final = (
         method="POST",
         place=Place.PREFIX,
         path="/totp",
-        summary="Begin to enrol an authenticator app",
+        summary="Start to set up an authenticator app",
         policy=Policy(speaks=Speaks.JSON, credential=Credential.ACCESS, csrf=Csrf.SAME_ORIGIN, limit=InChecks()),
         handler=enrol,
         body=Empty,
@@ -69,7 +69,7 @@ ROUTES: Final = (
         method="POST",
         place=Place.PREFIX,
         path="/totp/confirm",
-        summary="Confirm the authenticator app with one of its codes; the answer has the recovery codes",
+        summary="Confirm the authenticator app with one of its codes, and get the recovery codes",
         policy=Policy(speaks=Speaks.JSON, credential=Credential.ACCESS, csrf=Csrf.SAME_ORIGIN, limit=InChecks()),
         handler=confirm,
         body=ConfirmTotp,

@@ -1,7 +1,7 @@
-"""Enrolling, confirming and removing.
+"""Enrols, confirms and removes TOTP.
 
-Each checks the caller's session inside the transaction that makes the change: a token that was revoked a moment ago on
-another node must not change how its owner signs in.
+Each operation checks the caller's session inside the transaction that makes the change. A token that was revoked a
+moment ago on another node must not change how its owner signs in.
 """
 
 from functools import partial
@@ -33,17 +33,17 @@ from ostiary.verifier import Principal, Requirement
 _RECENT: Final = 300  # seconds
 # SP 800-63B-4 §4.1.2.1
 _TO_ENROL: Final = Requirement(max_age=_RECENT)
-# with a second factor: a thief of the password must not be able to take the other factor away
+# with a second factor: somebody who has stolen the password must not be able to remove the other factor
 _TO_REMOVE: Final = Requirement(max_age=_RECENT, aal=2)
 _TIME_TO_CONFIRM: Final = 15 * 60 * MICROSECONDS
 
 
 async def enrol(ambient: Ambient, actor: Actor, me: Principal) -> Started:
-    """A new secret, to be confirmed within a quarter of an hour. It replaces one that was not confirmed.
+    """Creates a secret, which must be confirmed within 15 minutes. It replaces an unconfirmed one.
 
     Raises:
         InsufficientUserAuthentication: the sign-in is more than five minutes old.
-        Conflict: the account has TOTP.
+        Conflict: the account already has TOTP.
         RateLimited, Busy
     """
     _TO_ENROL.check(me, now=ambient.seconds())
@@ -60,30 +60,31 @@ async def enrol(ambient: Ambient, actor: Actor, me: Principal) -> Started:
 
     account = await ambient.database.transaction(body)
     if account is None:
-        raise Conflict("TOTP is active")
-    # drawing the picture takes its time: not on the event loop
+        raise Conflict("the account already has TOTP")
+    # drawing the picture takes too long for the event loop
     return await ambient.hashing.run(partial(present, secret, email=account.email, host=ambient.settings.issuer_host))
 
 
 async def confirm(ambient: Ambient, actor: Actor, me: Principal, *, code: str) -> tuple[str, ...]:
-    """Makes the new secret a factor, because ``code`` shows that the owner's app has it. The code is spent with that.
+    """Makes the new secret a factor. ``code`` proves that the owner's app has it, and cannot be used again.
 
-    Returns the recovery codes, which nothing can show again.
+    Returns the recovery codes. They cannot be shown again.
 
     Raises:
-        Conflict: no enrolment is under way, or another request was first.
+        Conflict: no enrolment was started, or another request confirmed it first.
         InvalidCode: the code is wrong.
         RateLimited
-        OutcomeUnknown: it may be active, with recovery codes that nobody saw. The owner gets the mail in this case too.
+        OutcomeUnknown: TOTP may be active with recovery codes that nobody has seen. The owner gets the mail in this
+            case too.
     """
     seen = await queries.unconfirmed(ambient.database, me.account_id, now=ambient.now())
     if seen is None:
-        # before counting: otherwise a stolen session could use up the tries that its owner needs to sign in
-        raise Conflict("no enrolment is under way")
+        # before counting: otherwise a stolen session could use up the attempts that its owner needs to sign in
+        raise Conflict("no enrolment was started")
     await limits.take(ambient, limits.TOTP, me.account_id)
     step = matching_step(unseal(ambient, seen), code, at=ambient.seconds())
     if step is None:
-        raise InvalidCode("not a code of the secret to be confirmed")
+        raise InvalidCode("the code does not belong to the secret that is to be confirmed")
     codes = tuple(new_recovery_code(ambient.random) for _ in range(RECOVERY_CODES))
     held: list[Account] = []
 
@@ -96,7 +97,7 @@ async def confirm(ambient: Ambient, actor: Actor, me: Principal, *, code: str) -
 
     try:
         if not await ambient.database.transaction(body):
-            raise Conflict("confirmed or replaced in the meantime")
+            raise Conflict("the secret was confirmed or replaced in the meantime")
     except OutcomeUnknown:
         _tell(ambient, held)
         raise
@@ -105,13 +106,13 @@ async def confirm(ambient: Ambient, actor: Actor, me: Principal, *, code: str) -
 
 
 def _tell(ambient: Ambient, held: list[Account]) -> None:
-    """Sends nothing if the transaction failed before the account was read."""
+    """Sends the mail. Sends nothing if the transaction failed before the account was read."""
     for account in held:
         ambient.mail.post(mails.confirmed(ambient, account))
 
 
 async def remove(ambient: Ambient, actor: Actor, me: Principal) -> None:
-    """Takes the factor away, and its recovery codes.
+    """Removes the factor and its recovery codes.
 
     Raises:
         InsufficientUserAuthentication: the sign-in had no second factor, or is more than five minutes old.
@@ -128,12 +129,12 @@ async def remove(ambient: Ambient, actor: Actor, me: Principal) -> None:
 
     account = await ambient.database.transaction(body)
     if account is None:
-        raise NotFound("no TOTP to remove")
+        raise NotFound("the account has no TOTP")
     ambient.mail.post(mails.removed(ambient, account))
 
 
 async def _hold(ambient: Ambient, tx: Transaction, me: Principal) -> Account:
-    """The caller's account, with the session locked and alive. Raises TokenRevoked."""
+    """Locks the caller's session and returns the account. Raises TokenRevoked if either is no longer usable."""
     session = await hold(ambient, tx, me.session_id)
     account = await accounts.by_id(tx, me.account_id)
     if session is None or account is None or account.disabled_at is not None:

@@ -1,5 +1,5 @@
-"""PostgreSQL as a `Database`, by asyncpg.
+"""PostgreSQL as a `Database`, with asyncpg.
 
-``driver`` finds asyncpg, ``failures`` explains its errors, ``connections`` keeps a pool of connections, ``transaction``
-runs one body, ``listener`` hears NOTIFY, ``database`` puts them behind the port.
+``driver`` imports asyncpg, ``failures`` translates its errors, ``connections`` keeps a pool, ``transaction`` runs the
+statements of one body, ``job`` begins and commits it, ``listener`` receives NOTIFY, ``database`` implements the port.
 """

@@ -12,20 +12,20 @@ from ostiary.store.postgres.failures import driver_errors, explained, sqlstate
 MOST_CONNECTIONS: Final = 10
 CONNECT_SECONDS: Final = 5.0
 LEND_SECONDS: Final = 5.0
-"""How long to wait for a connection that is in use."""
+"""How long to wait while all connections are in use."""
 
 STATEMENT_SECONDS: Final = 10.0
-"""How long one statement may take, waiting for locks included."""
+"""How long one statement may take, including waiting for locks."""
 
 CLOSE_SECONDS: Final = 5.0
 
-# SQLSTATEs of a server that answers, but never as asked: wrong password or user, no such database
+# SQLSTATEs of a server that will never accept this URL: wrong password or user, no such database
 _WRONG_URL: Final = {"28000", "28P01", "3D000"}
 
 
 class Connections:
-    """Connections that may only read unless a transaction says otherwise. Behind a pooling proxy the server's
-    connection changes with each transaction, so nothing may be kept in it: no statement, no setting."""
+    """Connections that may only read, unless a transaction says otherwise. Behind a pooling proxy the server's
+    connection changes with each transaction, so it cannot keep anything: no statement, no setting."""
 
     def __init__(self, dsn: str, *, place: str, pooler: bool) -> None:
         self._dsn = dsn
@@ -34,9 +34,9 @@ class Connections:
         self._pool: Any = None
 
     async def open(self) -> None:
-        """Makes one connection, to check the server. The pool makes its connections when they are needed."""
+        """Makes one connection to check the server. The pool makes its connections when they are needed."""
         if self._pool is not None:
-            raise RuntimeError("the database was opened before")
+            raise RuntimeError("the database was already opened")
         try:
             probe = await self.connect()
             try:
@@ -51,7 +51,7 @@ class Connections:
         await self._pool
 
     async def connect(self) -> Any:
-        """A separate connection, outside of the pool."""
+        """A separate connection, outside the pool."""
         return await asyncpg().connect(self._dsn, **self._settings())
 
     async def close(self) -> None:
@@ -91,9 +91,9 @@ class Connections:
         """Why there is no connection. Never quotes the URL, because it contains the password."""
         detail = explained(error).detail
         if sqlstate(error) in _WRONG_URL:
-            return ConfigurationError(f"the database at {self._place} refuses: {detail}")
+            return ConfigurationError(f"the database at {self._place} refuses the connection: {detail}")
         if isinstance(error, asyncpg().ClientConfigurationError):
-            return ConfigurationError(f"the database URL for {self._place} has a part that asyncpg does not know")
+            return ConfigurationError(f"the database URL for {self._place} has a part that asyncpg does not accept")
         return StoreUnavailable(f"no answer from {self._place}: {detail}")
 
 
@@ -102,17 +102,17 @@ async def _refuse_unsafe_server(connection: Any) -> None:
         "select current_setting('synchronous_commit'), current_setting('server_encoding')"
     )
     if synchronous_commit == "off":
-        raise ConfigurationError("synchronous_commit is off: what this PostgreSQL confirms it may still lose")
+        raise ConfigurationError("synchronous_commit is off, so PostgreSQL may lose confirmed commits: turn it on")
     if encoding != "UTF8":
-        raise ConfigurationError(f"the PostgreSQL database is encoded in {encoding}: UTF8 is needed")
+        raise ConfigurationError(f"the PostgreSQL database has the encoding {encoding}, but UTF8 is needed")
 
 
 async def _leave_as_it_is(_connection: Any) -> None:
-    """Instead of asyncpg's reset query, which would double the round trips of a small transaction. Nothing needs it:
-    transactions end, and locks, settings and listeners of a session are not used on lent connections."""
+    """Replaces asyncpg's reset query, which would double the round trips of a small transaction. No reset is needed:
+    every transaction ends, and lent connections do not use locks, settings or listeners of a session."""
 
 
 def give_up(connection: Any) -> None:
-    """Closes it without a message to the server. The pool makes a new one."""
+    """Closes the connection without a message to the server. The pool makes a new one."""
     with contextlib.suppress(asyncpg().InterfaceError):
         connection.terminate()

@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 
 class PostgresDatabase:
-    """Belongs to the event loop that opened it. ``pooler``: the URL is that of a proxy that pools transactions, such
-    as PgBouncer; then no statement is cached, and changes made elsewhere are found by polling only."""
+    """Belongs to the event loop that opened it. ``pooler``: the URL points to a proxy that pools transactions, such as
+    PgBouncer. Then no statement is cached, and changes in other processes are found only by polling."""
 
     def __init__(self, dsn: str, *, pooler: bool = False) -> None:
         asyncpg()
@@ -78,8 +78,8 @@ class PostgresDatabase:
 
     @contextlib.asynccontextmanager
     async def _question(self) -> AsyncIterator[Any]:
-        """A connection for reading. Behind a pooling proxy nothing can be set for a session, so a transaction keeps
-        reads from writing."""
+        """A connection for reading. Behind a pooling proxy a session cannot have settings, so a read-only transaction
+        prevents writes."""
         refuse_inside_body()
         async with self._connections.lend() as connection:
             try:
@@ -90,24 +90,24 @@ class PostgresDatabase:
                     yield connection
             except driver_errors() as error:
                 if sqlstate(error) == READ_ONLY_TRANSACTION:
-                    raise StatementRefused("a statement outside of a transaction may only read") from None
+                    raise StatementRefused("a statement outside a transaction may only read") from None
                 raise explained(error, connection) from None
             except asyncio.CancelledError:
-                raise  # asyncpg knows how to end a statement that is cancelled
+                raise  # asyncpg itself ends a cancelled statement correctly
             except BaseException:
-                give_up(connection)  # an answer may be on its way that nobody reads any more
+                give_up(connection)  # an unread answer may still arrive on it
                 raise
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # its caller may have been cancelled and not ask for it
+            task.exception()  # marks it as retrieved, because the caller may have been cancelled
 
 
 def place(dsn: str) -> str:
-    """Host, port and database of a URL, without user and password: what may be printed."""
+    """Host, port and database of a URL, without user and password, so that it can be printed."""
     try:
         parts = urllib.parse.urlsplit(dsn)
         return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
     except ValueError:
-        raise ConfigurationError("the host or port in the database URL cannot be read") from None
+        raise ConfigurationError("the host or port in the database URL is not valid") from None

@@ -1,4 +1,4 @@
-"""asyncpg, imported when a `PostgresDatabase` is created: an installation on SQLite does not need it."""
+"""Imports asyncpg when a `PostgresDatabase` is created: an installation with SQLite does not need it."""
 
 import functools
 import importlib
@@ -9,7 +9,7 @@ from ostiary.errors import ConfigurationError
 
 @functools.cache
 def asyncpg() -> Any:
-    """The module. Raises ConfigurationError that says how to install it."""
+    """The module. If it is missing, raises ConfigurationError that says how to install it."""
     try:
         return importlib.import_module("asyncpg")
     except ImportError:

@@ -1,7 +1,7 @@
-"""What asyncpg's errors mean. SQLSTATEs: PostgreSQL's Appendix A.
+"""Translates asyncpg's errors. SQLSTATEs: PostgreSQL's Appendix A.
 
-Texts are made from the server's primary message only: its DETAIL quotes rows, asyncpg's own quote parameters. For the
-same reason errors are raised ``from None``.
+Error texts contain only the server's primary message. Its DETAIL quotes rows, and asyncpg's own messages quote
+parameters. For the same reason, errors are raised ``from None``.
 """
 
 from typing import Any, Final
@@ -17,14 +17,15 @@ COMPLETION_UNKNOWN: Final = "40003"
 _TRY_AGAIN: Final = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 
 _REFUSED: Final = {"0A", "22", "42", "44"}
-"""Classes that speak of the statement: feature not supported, data exception, syntax or access rule, check option."""
+"""Error classes that are the statement's fault: feature not supported, data exception, syntax or access rule, check
+option."""
 
 _REJECTED_AT_COMMIT: Final = {"23", "40"}
 """Classes of errors after which a COMMIT is known to have done nothing."""
 
 
 class TryAgain(StoreUnavailable):
-    """The server asks for the transaction to be run again."""
+    """The server asks to run the transaction again."""
 
 
 def driver_errors() -> tuple[type[BaseException], ...]:
@@ -34,12 +35,12 @@ def driver_errors() -> tuple[type[BaseException], ...]:
 
 
 def sqlstate(error: BaseException) -> str:
-    """The five characters, or an empty text when the error did not come from the server."""
+    """The five-character code, or an empty string if the error did not come from the server."""
     return getattr(error, "sqlstate", None) or ""
 
 
 def is_usable(connection: Any) -> bool:
-    """Whether it is still connected. The pool would accept a lost connection and hand it out again."""
+    """Whether it is still connected. The pool would accept a lost connection and lend it again."""
     try:
         return connection is not None and not connection.is_closed()
     except asyncpg().InterfaceError:
@@ -47,7 +48,7 @@ def is_usable(connection: Any) -> bool:
 
 
 def explained(error: BaseException, connection: Any = None) -> OstiaryError:
-    """The driver's error as one of our tree; ``connection`` is the one on which it happened, if there was one."""
+    """Translates a driver's error into one of ours. ``connection``: where it happened, if there was a connection."""
     state = sqlstate(error)
     if state in _TRY_AGAIN or isinstance(error, asyncpg().InvalidCachedStatementError):
         return TryAgain(_text(error))
@@ -61,7 +62,7 @@ def explained(error: BaseException, connection: Any = None) -> OstiaryError:
 
 
 def is_rejected_commit(error: BaseException) -> bool:
-    """Whether the server said that the COMMIT did nothing. In every other case it may have done its work."""
+    """Whether the server said that the COMMIT did nothing. In every other case it may have succeeded."""
     state = sqlstate(error)
     return state[:2] in _REJECTED_AT_COMMIT and state != COMPLETION_UNKNOWN
 

@@ -1,4 +1,4 @@
-"""One transaction from BEGIN to COMMIT, run again when the server asks for it."""
+"""One transaction from BEGIN to COMMIT. It runs again if the server asks for that."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,13 +16,13 @@ BEGIN: Final = "begin isolation level read committed read write"
 
 MOST_ATTEMPTS: Final = 8
 ATTEMPT_PAUSE: Final = 0.02
-"""Seconds to wait at most before the second attempt; longer before each further one."""
+"""The longest pause in seconds before the second attempt. It grows with each further attempt."""
 
 T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """Runs in its own task, which is never cancelled: a caller that goes away only abandons it."""
+    """Runs in its own task, which is never cancelled. A caller that is cancelled only abandons it."""
 
     def __init__(
         self, connections: Connections, body: Body[T], *, patience: float | None, announced: Callable[[], None]
@@ -58,7 +58,7 @@ class Job(Generic[T]):
                 raise
             await _commit(connection)
         if transaction.announced:
-            self._announced()  # here NOTIFY is not heard behind a pooling proxy
+            self._announced()  # behind a pooling proxy this process does not receive NOTIFY
         return result
 
     async def _run_body(self, transaction: PostgresTransaction, scope: Scope) -> T:
@@ -69,7 +69,7 @@ class Job(Generic[T]):
             return await Watched(call(self._body, transaction, scope), scope)
         except BaseException:
             if isinstance(scope.failure, TryAgain):
-                raise scope.failure from None  # whatever the body made of it
+                raise scope.failure from None  # even if the body has caught it
             raise
 
 
@@ -87,7 +87,7 @@ async def _roll_back(connection: Any) -> None:
     try:
         await connection.execute("rollback")
     except BaseException as error:
-        give_up(connection)  # the server rolls back what is left of it
+        give_up(connection)  # the server then rolls back
         if not isinstance(error, driver_errors()):
             raise
 

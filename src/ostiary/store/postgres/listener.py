@@ -13,7 +13,7 @@ RECONNECT_SECONDS: Final = 2.0
 
 
 class Listener:
-    """A separate connection, made again whenever it is lost. Nothing depends on it: without it, callers poll."""
+    """A separate connection that is replaced whenever it is lost. Nothing depends on it: without it, callers poll."""
 
     def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
         self._connect = connect
@@ -50,7 +50,7 @@ class Listener:
             lost = asyncio.Event()
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, lambda *_: self.wake())
-            self.wake()  # what was said before nobody heard
+            self.wake()  # earlier announcements may have been missed
             await lost.wait()
         finally:
             connection.terminate()

@@ -56,7 +56,7 @@ class PostgresTransaction:
 
 
 def as_row(record: Any) -> Row | None:
-    """A tuple, as from the other engine."""
+    """A tuple, as the other engine returns."""
     return None if record is None else tuple(record)
 
 
@@ -67,5 +67,5 @@ def touched(tag: str) -> int:
 
 
 def lock_key(name: str) -> int:
-    """The int64 that stands for the lock in PostgreSQL. After a collision, two locks would only wait for each other."""
+    """The int64 for the lock in PostgreSQL. If two names collide, their transactions only wait for each other."""
     return int.from_bytes(hashlib.sha256(f"ostiary lock {name}".encode()).digest()[:8], signed=True)

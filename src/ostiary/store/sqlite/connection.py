@@ -1,4 +1,4 @@
-"""A connection to the file, and what its errors mean."""
+"""Opens connections to the file, and translates their errors."""
 
 import os
 import sqlite3
@@ -22,10 +22,10 @@ OLDEST_SQLITE_NAME: Final = ".".join(map(str, OLDEST_SQLITE))
 
 CACHED_STATEMENTS: Final = 512
 WAL_KEPT: Final = 64 * 1024 * 1024
-"""Bytes that the log keeps on disk after it was large once."""
+"""Bytes that the log keeps on disk after it was large."""
 
 ENGINE_ERRORS: Final = (sqlite3.Error, sqlite3.Warning, MemoryError)
-"""Everything sqlite3 raises: SQLITE_NOMEM is a MemoryError, two statements in one text were a Warning until 3.12."""
+"""What sqlite3 raises. SQLITE_NOMEM is a MemoryError. Two statements in one text were a Warning until 3.12."""
 
 _BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _REFUSED: Final = {
@@ -64,14 +64,14 @@ def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
 
 
 def establish(path: Path, *, patience: float) -> None:
-    """Makes the file what it has to be: there, ours alone to read, in WAL mode, writable.
+    """Makes sure that the file exists, is in WAL mode and is writable. A new file is readable only by its owner.
 
     Raises:
-        ConfigurationError: it cannot become that.
-        StoreUnavailable: others held it for ``patience`` seconds, or the disk fails.
+        ConfigurationError: that is not possible.
+        StoreUnavailable: other processes held it for ``patience`` seconds, or the disk fails.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: {OLDEST_SQLITE_NAME} is needed")
+        raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: {OLDEST_SQLITE_NAME} or later is needed")
     _create(path)
     try:
         insist(lambda: _prove_writable(path), patience)
@@ -80,7 +80,7 @@ def establish(path: Path, *, patience: float) -> None:
 
 
 def insist(attempt: Callable[[], T], patience: float) -> T:
-    """Retries while the database is busy, with pauses, for ``patience`` seconds. Never call it on the event loop."""
+    """Retries with pauses while the database is busy, for ``patience`` seconds. Never call it on the event loop."""
     waits = pauses(patience)
     while True:
         try:
@@ -93,12 +93,12 @@ def insist(attempt: Callable[[], T], patience: float) -> T:
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether another connection is in the way, so that trying again helps."""
+    """Whether another connection is in the way, so that a retry can help."""
     return _code(error) in _BUSY
 
 
 def explained(error: BaseException) -> OstiaryError:
-    """The engine's error as one of our tree. Its text names tables and columns, never values."""
+    """Translates the engine's error into one of ours. Its text names tables and columns, never values."""
     if _code(error) == sqlite3.SQLITE_CONSTRAINT:
         return ConstraintViolated(str(error))
     if isinstance(error, sqlite3.OperationalError) and str(error).startswith("no such table"):
@@ -109,7 +109,7 @@ def explained(error: BaseException) -> OstiaryError:
 
 
 def _is_misuse(error: BaseException) -> bool:
-    """Errors that the Python module itself raises have no code. One of them is not the statement's fault."""
+    """Errors that the Python module itself raises have no code. All but one are the statement's fault."""
     return isinstance(error, sqlite3.ProgrammingError) and "closed database" not in str(error)
 
 
@@ -119,9 +119,9 @@ def _code(error: BaseException) -> int:
 
 
 def _create(path: Path) -> None:
-    """An empty file that only its owner may read: SQLite gives the files beside it the same mode.
+    """Creates an empty file that only its owner may read. SQLite gives its companion files the same mode.
 
-    A file that exists is not touched: closing another descriptor of it would drop SQLite's locks in this process.
+    An existing file is not opened, because closing another descriptor of it would drop SQLite's locks in this process.
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -137,22 +137,22 @@ def _prove_writable(path: Path) -> None:
     try:
         (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
         (version,) = connection.execute("pragma user_version").fetchone()
-        connection.execute("begin immediate")  # which a file that may only be read allows
+        connection.execute("begin immediate")  # not enough: a read-only file allows this
         connection.execute(f"pragma user_version = {version}")
         connection.execute("rollback")
     finally:
         connection.close()
     if mode != "wal":
-        raise ConfigurationError(f"the database {path} cannot be in WAL mode here: is this a network file system?")
+        raise ConfigurationError(f"the database {path} cannot use WAL mode here: is it on a network file system?")
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> OstiaryError:
     reasons = {
         sqlite3.SQLITE_NOTADB: "it is not an SQLite database",
         sqlite3.SQLITE_CORRUPT: "it is damaged",
-        sqlite3.SQLITE_READONLY: "it or its folder may not be written",
-        sqlite3.SQLITE_CANTOPEN: "it or its folder may not be written",
-        sqlite3.SQLITE_PERM: "it or its folder may not be written",
+        sqlite3.SQLITE_READONLY: "it or its folder is not writable",
+        sqlite3.SQLITE_CANTOPEN: "it or its folder is not writable",
+        sqlite3.SQLITE_PERM: "it or its folder is not writable",
     }
     if reason := reasons.get(_code(error)):
         return ConfigurationError(f"the database {path} cannot be opened: {reason}")

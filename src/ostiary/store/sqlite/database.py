@@ -17,9 +17,9 @@ PATIENCE: Final = 5.0
 """Seconds to wait while other processes hold the lock."""
 
 CHANGE_POLL: Final = 0.025
-"""Seconds between two looks at whether another process has committed: a read of shared memory."""
+"""Seconds between two checks whether another process has committed. A check only reads shared memory."""
 
-# SQLite's clock has milliseconds. It does not advance within one statement.
+# SQLite's clock has a resolution of milliseconds. It does not advance within one statement.
 NOW: Final = (
     "select cast(strftime('%s', 'now') as integer) * 1000000 + cast(substr(strftime('%f', 'now'), 4) as integer) * 1000"
 )
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class SqliteDatabase:
-    """Belongs to the event loop that opened it, and to one process: a child opens its own."""
+    """Belongs to the event loop that opened it, and to one process: a child process opens its own."""
 
     def __init__(self, path: str | os.PathLike[str], *, patience: float = PATIENCE) -> None:
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 — resolve() would follow links
@@ -39,7 +39,7 @@ class SqliteDatabase:
 
     async def open(self) -> None:
         if self._opened is not None:
-            raise RuntimeError("the database was opened before")
+            raise RuntimeError("the database was already opened")
         await asyncio.to_thread(establish, self._path, patience=self._patience)
         reading = Reading(self._path, patience=self._patience)
         writer = Writer(Session(self._path), patience=self._patience, committed=self._on_commit)
@@ -50,7 +50,7 @@ class SqliteDatabase:
             return
         reading, writer = self._opened
         await reading.close()
-        await writer.close()  # last, because the last connection writes the log back into the file, in its thread
+        await writer.close()  # last: the last connection to close writes the log back into the file, in a thread
 
     async def transaction(self, body: Body[T], *, patience: float | None = None) -> T:
         _, writer = self._parts()
@@ -67,7 +67,8 @@ class SqliteDatabase:
         return await self._reading().threaded(sql, args)
 
     async def wait_for_change(self, timeout: float) -> None:
-        """Every commit counts as a change: our own wakes at once, another process's is seen within `CHANGE_POLL`."""
+        """Every commit counts as a change. A commit of this process ends the wait at once, that of another process
+        within `CHANGE_POLL`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while not await self._has_changed() and (left := deadline - loop.time()) > 0:

@@ -1,4 +1,4 @@
-"""Reads outside of transactions: small ones inline on the loop, lists in a thread."""
+"""Reads outside transactions: small reads inline on the event loop, lists in a thread."""
 
 import asyncio
 import sqlite3
@@ -14,7 +14,7 @@ from ostiary.store.sqlite.statement import bound, rows
 
 
 class ReadingConnection:
-    """A connection that may only read, opened when it is first needed and again after it has failed."""
+    """A read-only connection. It is opened when it is first needed, and again after it has failed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -37,7 +37,7 @@ class ReadingConnection:
 
 
 class Reading:
-    """In WAL mode readers never block a writer. They find the file busy only while it is being recovered."""
+    """In WAL mode readers never block a writer. They find the file busy only during a recovery."""
 
     def __init__(self, path: Path, *, patience: float) -> None:
         self._patience = patience
@@ -68,7 +68,7 @@ class Reading:
             raise _explained(error) from error
 
     async def close(self) -> None:
-        """Closes after the reads that are running in the thread."""
+        """Closes after the reads in the thread have finished."""
         if self._closed:
             return
         self._closed = True
@@ -85,7 +85,7 @@ class Reading:
 
 
 def _explained(error: BaseException) -> OstiaryError:
-    """A connection that may only read is no sign of a disk that cannot be written: the statement is at fault."""
+    """A write on a read-only connection is the statement's fault. It does not mean that the disk is not writable."""
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY:
-        return StatementRefused("a statement outside of a transaction may only read")
+        return StatementRefused("a statement outside a transaction may only read")
     return explained(error)

@@ -11,16 +11,16 @@ from ostiary.store.pauses import jitter
 from ostiary.store.sqlite.connection import connect, insist
 
 CROWDED_SECONDS: Final = 1.0
-"""For so long after another process has committed, it is given turns."""
+"""For this long after another process has committed, this process gives it turns."""
 
 TURN: Final = 0.002
-"""The longest pause, in seconds, before the next lock is taken while others may be waiting for it."""
+"""The longest pause, in seconds, before the lock is taken again while other processes may be waiting for it."""
 
 
 class Session:
-    """One connection at a time, opened when it is first needed and again after it has failed.
+    """One connection at a time. It is opened when it is first needed, and again after it has failed.
 
-    Used by one thread at a time: the writer's thread while a call of this class runs, the loop's in between.
+    Only one thread uses it at a time: the writer's thread during a call of this class, the event loop's in between.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,11 +32,11 @@ class Session:
     @property
     def connection(self) -> sqlite3.Connection:
         if self._connection is None:
-            raise RuntimeError("begin() comes first")
+            raise RuntimeError("call begin() first")
         return self._connection
 
     def begin(self, patience: float) -> None:
-        """Takes the write lock, giving up with SQLITE_BUSY after ``patience`` seconds."""
+        """Takes the write lock. Gives up with SQLITE_BUSY after ``patience`` seconds."""
         self._give_a_turn()
         if self._connection is None:
             self._connection = connect(self._path)
@@ -48,24 +48,24 @@ class Session:
             raise
 
     def commit(self, patience: float) -> None:
-        """Makes everything since `begin` durable. When it raises, look at `connection.in_transaction`."""
+        """Makes everything since `begin` durable. If it raises, check `connection.in_transaction`."""
         insist(partial(self.connection.execute, "commit"), patience)
 
     def discard(self) -> None:
-        """Undoes what is not committed and closes the connection: after an error its state cannot be trusted."""
+        """Undoes what is not committed and closes the connection, whose state cannot be trusted after an error."""
         connection, self._connection, self._version = self._connection, None, None
         if connection is not None:
             connection.close()
 
     def _notice_others(self) -> None:
-        """``data_version`` changes when another connection commits: those of this process that could are this one."""
+        """``data_version`` changes when another connection commits. Only this one commits in this process."""
         (version,) = self.connection.execute("pragma data_version").fetchone()
         if self._version not in {None, version}:
             self._crowded_until = time.monotonic() + CROWDED_SECONDS
         self._version = version
 
     def _give_a_turn(self) -> None:
-        """SQLite has no queue for its lock. A process that takes it again at once would starve those that sleep between
-        attempts."""
+        """SQLite has no queue for its lock. A process that takes it again at once would starve processes that sleep
+        between attempts."""
         if time.monotonic() < self._crowded_until:
             time.sleep(jitter(TURN))

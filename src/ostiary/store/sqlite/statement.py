@@ -1,4 +1,4 @@
-"""One statement on one connection, always fetched completely: an open cursor would pin an old snapshot."""
+"""One statement on one connection. All rows are fetched, because an open cursor would pin an old snapshot."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from ostiary.store.database import Row, Value
 from ostiary.store.values import checked
 
 _NAMES: Final = tuple(str(number) for number in range(1, 1000))
-"""sqlite3 takes ``$1`` as a parameter named ``1``. Older builds of SQLite take 999 of them."""
+"""sqlite3 treats ``$1`` as a parameter named ``1``. Older builds of SQLite accept up to 999 parameters."""
 
 
 def bound(args: Sequence[Value]) -> dict[str, Value]:
-    """The parameters by name. ValueError when one cannot be stored."""
+    """The parameters by name. Raises ValueError if one cannot be stored."""
     return dict(zip(_NAMES, checked(args), strict=False))
 
 
@@ -29,5 +29,5 @@ def touched(connection: sqlite3.Connection, sql: str, parameters: dict[str, Valu
         return 0
     if returned:
         return len(returned)
-    # sqlite3 does not count for a statement that begins with a CTE
+    # sqlite3 gives no row count for a statement that begins with a CTE
     return cursor.rowcount if cursor.rowcount >= 0 else int(connection.execute("select changes()").fetchone()[0])

@@ -5,10 +5,10 @@
     caller ──> waiting ──> BEGIN IMMEDIATE   in the thread, which may wait for other processes
                            savepoint, body   inline on the loop, one body after another
                            COMMIT            in the thread, which waits for the disk
-    caller <────────────── answers           of the whole batch, refusals included, only now
+    caller <────────────── answers           for the whole batch, including refusals, only now
 
-A body that raises is rolled back to its savepoint; its neighbours do not notice. An error that rolls back the whole
-transaction (disk full, I/O, memory) fails the whole batch. Every caller is always answered.
+A body that raises is rolled back to its savepoint, which does not affect other bodies. An error that rolls back the
+whole transaction (disk full, I/O, memory) fails the whole batch. Every caller always gets an answer.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ from ostiary.store.sqlite.transaction import SqliteTransaction
 from ostiary.trace import trace
 
 MOST_WAITING: Final = 10_000
-"""Further callers are refused: they would only time out, later, and cost memory until then."""
+"""Further callers are refused. Otherwise they would use memory and time out later."""
 
 LARGEST_BATCH: Final = 256
 
 INLINE_SECONDS: Final = 0.005
-"""After so long in bodies the batch is closed: the loop has other work, and other processes want the lock."""
+"""After this time in bodies the batch is closed: the event loop has other work, and other processes want the lock."""
 
 T = TypeVar("T")
 
@@ -55,14 +55,14 @@ class Member:
         self.error: BaseException | None = None
 
     def settle(self, lost: StoreUnavailable | None) -> None:
-        """Answers the caller, unless it was cancelled meanwhile. What the body found does not count if it is lost:
-        it may have read what its neighbours wrote."""
+        """Answers the caller, unless it was cancelled. If the batch is lost, the body's result does not count: it may
+        have read what other bodies wrote."""
         if self.answer.done():
             return
         error = type(lost)(lost.detail) if lost is not None else self.error
         if error is not None:
             self.answer.set_exception(error)
-            self.answer.exception()  # a caller that is being cancelled in this very turn will not ask for it
+            self.answer.exception()  # marks it as retrieved: a caller cancelled in this turn of the loop never is
         else:
             self.answer.set_result(self.result)
 
@@ -93,7 +93,7 @@ class Writer:
         try:
             return await answer
         except BaseException:
-            answer.cancel()  # whatever interrupted the caller, a body that has not begun is not run any more
+            answer.cancel()  # however the caller was interrupted, a body that has not begun must not run
             raise
 
     async def close(self) -> None:
@@ -125,7 +125,7 @@ class Writer:
         try:
             lost = await self._commit_bodies(batch)
         except Exception as error:  # noqa: BLE001 — the writer must go on
-            # not foreseen (no thread can be started, say): nobody is left waiting, and the next batch tries again
+            # unexpected, for example no thread can be started: every caller gets an answer, the next batch tries again
             _log.error("writer.failed", extra={"error": trace(error)})
             lost = OutcomeUnknown(f"the writer failed: {type(error).__name__}")
             self._answer_waiting(lost)
@@ -135,7 +135,7 @@ class Writer:
                 member.settle(lost)
 
     async def _commit_bodies(self, batch: list[Member]) -> StoreUnavailable | None:
-        """Fills ``batch`` with those whose bodies were run. Returns why all of it was lost, or None."""
+        """Fills ``batch`` with the members whose bodies ran. Returns why the whole batch was lost, or None."""
         patience = max(member.patience for member in self._waiting)
         try:
             await self._in_thread(self._session.begin, patience)
@@ -174,10 +174,10 @@ class Writer:
         body = call(member.body, SqliteTransaction(connection, scope), scope)
         try:
             member.result = member.context.run(drive, body)
-        except BaseException as error:  # noqa: BLE001 — it is the caller's, and reaches it through its answer
+        except BaseException as error:  # noqa: BLE001 — the caller gets it as its answer
             member.error = error
         if not connection.in_transaction:
-            raise StoreUnavailable(f"everything was rolled back: {member.error or 'by a body'}")
+            raise StoreUnavailable(f"the whole batch was rolled back: {member.error or 'by a body'}")
         if member.error is not None:
             connection.execute("rollback to body")
         connection.execute("release body")
@@ -191,6 +191,6 @@ class Writer:
 
 
 def _unavailable(error: BaseException) -> StoreUnavailable:
-    """What stops a whole batch is never the fault of one statement."""
+    """An error that stops a whole batch is never the fault of one statement."""
     explanation = error if isinstance(error, StoreUnavailable) else explained(error)
     return explanation if isinstance(explanation, StoreUnavailable) else StoreUnavailable(explanation.detail)

@@ -1,4 +1,4 @@
-"""What any backend must do, as checks to run on your own: each is a coroutine that raises AssertionError.
+"""Checks for what any storage backend must do. Run them on your own: each is a coroutine that raises AssertionError.
 
 ::
 
@@ -6,8 +6,8 @@
     async def test_my_database(check):
         await check(partial(open_my_database, empty_database_url))
 
-A database check is given a function that opens one and the same empty database, as often as the check asks: each time
-is another process to the backend. A hot check is given the same for counters.
+A database check takes a function that opens the same empty database, as often as the check needs it. To the backend,
+each call is a separate process. A hot check takes such a function for counters.
 """
 
 from typing import Final

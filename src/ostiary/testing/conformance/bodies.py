@@ -1,4 +1,4 @@
-"""Transaction bodies: all or nothing, alone or in a shared commit, and nothing else awaited."""
+"""Transaction bodies: all or nothing, alone or in a shared commit, and they await only their transaction."""
 
 import asyncio
 import contextvars
@@ -15,11 +15,11 @@ _remembered: contextvars.ContextVar[str] = contextvars.ContextVar("remembered", 
 
 
 class Refused(Exception):
-    """What a body raises to be rolled back."""
+    """A body raises this to be rolled back."""
 
 
-async def a_body_gives_its_result_and_sees_its_own_writes(opened: OpenDatabase) -> None:
-    """The result comes after the commit; inside, each statement sees those before."""
+async def a_body_returns_its_result_and_sees_its_own_writes(opened: OpenDatabase) -> None:
+    """The result is returned after the commit. Inside, each statement sees the ones before it."""
 
     async def body(tx: Transaction) -> tuple[Any, ...]:
         assert await tx.execute("update counted set n = 5 where id = 1") == 1
@@ -31,8 +31,8 @@ async def a_body_gives_its_result_and_sees_its_own_writes(opened: OpenDatabase) 
         assert await elsewhere.all("select id, n from counted order by id") == [(1, 5), (3, 0)]
 
 
-async def a_body_that_raises_is_undone(opened: OpenDatabase) -> None:
-    """Its own error reaches its caller unchanged, and nothing that it wrote stays."""
+async def a_body_that_raises_is_rolled_back(opened: OpenDatabase) -> None:
+    """Its own error reaches its caller unchanged, and none of its writes stay."""
     refusal = Refused("no")
 
     async def body(tx: Transaction) -> None:
@@ -46,8 +46,8 @@ async def a_body_that_raises_is_undone(opened: OpenDatabase) -> None:
         assert await number(database, 1) == 0
 
 
-async def a_refusal_that_is_returned_is_kept(opened: OpenDatabase) -> None:
-    """Returning an error commits what was written: a failed attempt is counted."""
+async def a_returned_refusal_is_committed(opened: OpenDatabase) -> None:
+    """Returning an error commits what was written, so a failed attempt is counted."""
 
     async def body(tx: Transaction) -> Refused:
         await tx.execute("update counted set n = n + 1 where id = 1")
@@ -58,8 +58,8 @@ async def a_refusal_that_is_returned_is_kept(opened: OpenDatabase) -> None:
         assert await number(database, 1) == 1
 
 
-async def failing_neighbours_do_no_harm(opened: OpenDatabase) -> None:
-    """Of many concurrent bodies, those that raise, break a constraint or misbehave fail alone."""
+async def failing_bodies_do_not_affect_others(opened: OpenDatabase) -> None:
+    """Of many concurrent bodies, only those that raise, violate a constraint or await something else fail."""
 
     def member(index: int) -> Callable[[Transaction], Awaitable[int]]:
         async def body(tx: Transaction) -> int:
@@ -88,8 +88,8 @@ async def failing_neighbours_do_no_harm(opened: OpenDatabase) -> None:
         assert kept == [(100 + index,) for index in range(0, MANY, 4)]
 
 
-async def cancelled_neighbours_do_no_harm(opened: OpenDatabase) -> None:
-    """Whenever callers are cancelled: bodies are done wholly or not at all, and all others are done."""
+async def cancelled_callers_do_not_affect_others(opened: OpenDatabase) -> None:
+    """When callers are cancelled, their bodies are applied completely or not at all, and all others are applied."""
 
     def member(index: int) -> Callable[[Transaction], Awaitable[None]]:
         async def body(tx: Transaction) -> None:
@@ -104,7 +104,7 @@ async def cancelled_neighbours_do_no_harm(opened: OpenDatabase) -> None:
             await asyncio.sleep(0.0005 if cancelled % 2 else 0)
             callers[cancelled].cancel()
         await asyncio.wait(callers)
-        await database.execute("update counted set n = 2 where id = 1")  # after everything that was under way
+        await database.execute("update counted set n = 2 where id = 1")  # runs after all running transactions
         rows = {row[0] for row in await database.all("select id from counted where id >= 100")}
         assert {row - 9_900 for row in rows if row >= 10_000} == {row for row in rows if row < 10_000}
         for index, caller in enumerate(callers):
@@ -113,8 +113,8 @@ async def cancelled_neighbours_do_no_harm(opened: OpenDatabase) -> None:
                 assert 100 + index in rows
 
 
-async def a_body_that_has_not_begun_is_not_run_after_cancelling(opened: OpenDatabase) -> None:
-    """A caller that goes before its turn leaves nothing behind."""
+async def a_body_that_has_not_begun_does_not_run_after_cancelling(opened: OpenDatabase) -> None:
+    """A caller that is cancelled before its turn leaves nothing behind."""
     begun = []
 
     async def body(tx: Transaction) -> None:
@@ -123,7 +123,7 @@ async def a_body_that_has_not_begun_is_not_run_after_cancelling(opened: OpenData
     async with counted(opened) as database:
         caller = asyncio.create_task(database.transaction(body))
         await asyncio.sleep(0)
-        assert not begun, "the check needs a backend whose transactions take a turn of the loop to begin"
+        assert not begun, "the check needs a backend whose transactions take one turn of the event loop to begin"
         caller.cancel()
         await asyncio.wait([caller])
         await database.execute("update counted set n = 1 where id = 1")
@@ -132,7 +132,7 @@ async def a_body_that_has_not_begun_is_not_run_after_cancelling(opened: OpenData
 
 
 async def a_finished_body_is_not_undone_by_cancelling(opened: OpenDatabase) -> None:
-    """Between a body's end and its caller's answer, cancelling the caller does not cancel the commit."""
+    """After a body's end and before its caller's answer, cancelling the caller does not cancel the commit."""
     finished = asyncio.Event()
 
     async def body(tx: Transaction) -> None:
@@ -153,8 +153,8 @@ async def _is_seven(database: Database) -> bool:
     return await number(database, 1) == 7
 
 
-async def a_body_awaits_nothing_foreign(opened: OpenDatabase) -> None:
-    """Sleeping, another transaction, a question outside: refused, rolled back, and not to be hushed up."""
+async def a_body_may_only_await_its_transaction(opened: OpenDatabase) -> None:
+    """A sleep, another transaction or an outside read is refused and rolled back, even if the error is caught."""
     async with counted(opened) as database:
         foreign: tuple[Callable[[Transaction], Awaitable[object]], ...] = (
             lambda _: asyncio.sleep(0),
@@ -165,29 +165,29 @@ async def a_body_awaits_nothing_foreign(opened: OpenDatabase) -> None:
             lambda _: database.all("select n from counted"),
         )
         for awaiting in foreign:
-            for hushing in (False, True):
+            for catching in (False, True):
                 with raising(RuntimeError):
-                    await database.transaction(_misbehaving(awaiting, hushing=hushing))
+                    await database.transaction(_misbehaving(awaiting, catching=catching))
         await database.execute("update counted set n = n + 1 where id = 2")
         assert await database.all("select id, n from counted order by id") == [(1, 0), (2, 1), (3, 0)]
 
 
 def _misbehaving(
-    awaiting: Callable[[Transaction], Awaitable[object]], *, hushing: bool
+    awaiting: Callable[[Transaction], Awaitable[object]], *, catching: bool
 ) -> Callable[[Transaction], Awaitable[None]]:
     async def body(tx: Transaction) -> None:
         await tx.execute("update counted set n = 5")
         try:
             await awaiting(tx)
         except RuntimeError:
-            if not hushing:
+            if not catching:
                 raise
 
     return body
 
 
 async def a_failed_statement_ends_the_transaction(opened: OpenDatabase) -> None:
-    """A body cannot go on after an error, nor return as if there had been none: PostgreSQL has rolled it back."""
+    """A body cannot go on after an error or return as if there had been none: PostgreSQL has rolled it back."""
     second: list[type[BaseException]] = []
 
     async def body(tx: Transaction) -> str:
@@ -209,7 +209,7 @@ async def a_failed_statement_ends_the_transaction(opened: OpenDatabase) -> None:
 
 
 async def a_transaction_ends_with_its_body(opened: OpenDatabase) -> None:
-    """A body cannot hand its transaction to somebody else."""
+    """A transaction cannot be used after its body has ended."""
     kept: list[Transaction] = []
 
     async def body(tx: Transaction) -> None:
@@ -224,7 +224,7 @@ async def a_transaction_ends_with_its_body(opened: OpenDatabase) -> None:
 
 
 async def a_body_runs_in_its_callers_context(opened: OpenDatabase) -> None:
-    """Context variables, such as the request id of a log line, are those of the caller."""
+    """The body sees the caller's context variables, such as the request id of a log line."""
 
     async def body(_tx: Transaction) -> str:
         return _remembered.get()
@@ -238,8 +238,8 @@ async def a_body_runs_in_its_callers_context(opened: OpenDatabase) -> None:
         assert await asyncio.gather(*(caller(database, name) for name in names)) == names
 
 
-async def closing_lets_everything_finish(opened: OpenDatabase) -> None:
-    """`close` waits for transactions that were under way; each of them has its answer and its row."""
+async def closing_waits_for_running_transactions(opened: OpenDatabase) -> None:
+    """`close` waits for running transactions. Each of them has its answer and its row."""
 
     async def body(tx: Transaction) -> int:
         return await tx.execute("update counted set n = n + 1 where id = 1")
@@ -254,16 +254,16 @@ async def closing_lets_everything_finish(opened: OpenDatabase) -> None:
 
 
 BODY_CHECKS: Final[tuple[DatabaseCheck, ...]] = (
-    a_body_gives_its_result_and_sees_its_own_writes,
-    a_body_that_raises_is_undone,
-    a_refusal_that_is_returned_is_kept,
-    failing_neighbours_do_no_harm,
-    cancelled_neighbours_do_no_harm,
-    a_body_that_has_not_begun_is_not_run_after_cancelling,
+    a_body_returns_its_result_and_sees_its_own_writes,
+    a_body_that_raises_is_rolled_back,
+    a_returned_refusal_is_committed,
+    failing_bodies_do_not_affect_others,
+    cancelled_callers_do_not_affect_others,
+    a_body_that_has_not_begun_does_not_run_after_cancelling,
     a_finished_body_is_not_undone_by_cancelling,
-    a_body_awaits_nothing_foreign,
+    a_body_may_only_await_its_transaction,
     a_failed_statement_ends_the_transaction,
     a_transaction_ends_with_its_body,
     a_body_runs_in_its_callers_context,
-    closing_lets_everything_finish,
+    closing_waits_for_running_transactions,
 )

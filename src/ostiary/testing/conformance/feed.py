@@ -1,4 +1,4 @@
-"""The change feed: in the order of commits, without gaps, through every interruption."""
+"""The change feed: in commit order and without gaps, despite every interruption."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,14 @@ from ostiary.store.migrations import migrate
 from ostiary.testing.conformance.opening import DatabaseCheck, OpenDatabase, eventually, raising
 
 LATER: Final = 4_000_000_000_000_000
-"""A time, in microseconds, that has not passed."""
+"""A time in the future, in microseconds."""
 
 WRITERS: Final = 10
 EACH: Final = 10
 
 
 class Cut:
-    """A database whose questions fail for as long as it is cut."""
+    """A database whose reads fail while it is cut off."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -37,8 +37,8 @@ class Cut:
         return getattr(self._database, name)
 
 
-async def entries_follow_in_the_order_of_commits(opened: OpenDatabase) -> None:
-    """Writers in two processes: a follower gets every entry once, each writer's in its order, none missing."""
+async def entries_are_in_commit_order(opened: OpenDatabase) -> None:
+    """With writers in two processes, a follower gets every entry once, and each writer's entries in order."""
     async with _migrated(opened) as here, opened() as there:
         got: list[Entry] = []
         async with _following(here, got) as follower:
@@ -51,8 +51,8 @@ async def entries_follow_in_the_order_of_commits(opened: OpenDatabase) -> None:
         assert numbers == [(number,) for number in range(1, WRITERS * EACH + 1)]
 
 
-async def what_was_read_first_was_committed_first(opened: OpenDatabase) -> None:
-    """Nobody ever sees an entry while one with a lower number is not there yet."""
+async def no_entry_is_visible_before_lower_numbers(opened: OpenDatabase) -> None:
+    """No reader ever sees an entry before all entries with lower numbers."""
     async with _migrated(opened) as here, opened() as there:
         writing = asyncio.gather(*(_write(here, index) for index in range(WRITERS)))
         while not writing.done():
@@ -62,7 +62,7 @@ async def what_was_read_first_was_committed_first(opened: OpenDatabase) -> None:
 
 
 async def entries_of_one_transaction_stay_together(opened: OpenDatabase) -> None:
-    """Many entries get consecutive numbers, and the last of them is returned."""
+    """Many entries get consecutive numbers, and the last number is returned."""
     many = [Entry("session", str(index), index, LATER) for index in range(250)]
     async with _migrated(opened) as database:
         assert await database.transaction(lambda tx: append(tx, many[:1])) == 1
@@ -72,8 +72,8 @@ async def entries_of_one_transaction_stay_together(opened: OpenDatabase) -> None
         assert got == many[:1] + many
 
 
-async def what_is_rolled_back_leaves_no_gap(opened: OpenDatabase) -> None:
-    """A transaction that appends and then raises takes its numbers back."""
+async def a_rollback_leaves_no_gap(opened: OpenDatabase) -> None:
+    """A transaction that appends and then raises frees its numbers again."""
 
     async def body(tx: Transaction) -> None:
         await append(tx, [_entry("lost")])
@@ -85,8 +85,8 @@ async def what_is_rolled_back_leaves_no_gap(opened: OpenDatabase) -> None:
         assert await database.transaction(lambda tx: append(tx, [_entry("kept")])) == 1
 
 
-async def a_follower_is_told_soon(opened: OpenDatabase) -> None:
-    """What another process appends arrives by itself, and again and again."""
+async def a_follower_is_updated_soon(opened: OpenDatabase) -> None:
+    """What another process appends arrives automatically, each time."""
     async with _migrated(opened) as here, opened() as there:
         got: list[Entry] = []
         async with _following(here, got):
@@ -95,8 +95,8 @@ async def a_follower_is_told_soon(opened: OpenDatabase) -> None:
                 await eventually(partial(_is_last, got, key))
 
 
-async def a_follower_starts_with_all_that_lives(opened: OpenDatabase) -> None:
-    """The snapshot holds what was appended before, and is as old as the moment in which it was asked for."""
+async def a_follower_starts_with_a_snapshot(opened: OpenDatabase) -> None:
+    """The snapshot contains what was appended before. Its age counts from when the read began."""
     clock = Ticking()
     got: list[Entry] = []
     async with _migrated(opened) as database:
@@ -109,8 +109,8 @@ async def a_follower_starts_with_all_that_lives(opened: OpenDatabase) -> None:
         assert follower.age() == 3
 
 
-async def only_reading_makes_fresh(opened: OpenDatabase) -> None:
-    """A follower that is cut off ages, does not give up, and has missed nothing when it is restored."""
+async def only_a_successful_read_makes_a_follower_fresh(opened: OpenDatabase) -> None:
+    """A follower that is cut off ages and keeps trying. When the database is back, it has missed nothing."""
     clock = Ticking()
     got: list[Entry] = []
     async with _migrated(opened) as database:
@@ -130,8 +130,8 @@ async def only_reading_makes_fresh(opened: OpenDatabase) -> None:
             assert follower.age() == 0
 
 
-async def what_could_not_be_applied_comes_again(opened: OpenDatabase) -> None:
-    """An entry counts as known only when it was applied; until then the follower is not fresh."""
+async def entries_that_could_not_be_applied_are_read_again(opened: OpenDatabase) -> None:
+    """An entry counts as known only after it was applied. Until then the follower is not fresh."""
     clock = Ticking()
     got: list[Entry] = []
 
@@ -151,8 +151,8 @@ async def what_could_not_be_applied_comes_again(opened: OpenDatabase) -> None:
         assert got == [_entry("difficult")]
 
 
-async def a_gap_means_a_new_snapshot(opened: OpenDatabase) -> None:
-    """Entries that have left before they were read, and a feed that goes back: everything is read again."""
+async def a_gap_leads_to_a_new_snapshot(opened: OpenDatabase) -> None:
+    """If entries were removed before they were read, or if the feed goes back, everything is read again."""
     got: list[Entry] = []
     async with _migrated(opened) as database:
         await database.transaction(lambda tx: append(tx, [_entry("first"), _entry("left")]))
@@ -169,8 +169,8 @@ async def a_gap_means_a_new_snapshot(opened: OpenDatabase) -> None:
         assert [entry.key for entry in got] == ["first"]
 
 
-async def a_new_generation_means_a_new_snapshot(opened: OpenDatabase) -> None:
-    """After a restore numbers may have been given twice, so nothing that was read before counts."""
+async def a_new_generation_leads_to_a_new_snapshot(opened: OpenDatabase) -> None:
+    """After a restore, numbers may be assigned a second time, so everything is read again."""
     got: list[Entry] = []
     async with _migrated(opened) as database:
         await database.transaction(lambda tx: append(tx, [_entry("before the backup")]))
@@ -183,8 +183,8 @@ async def a_new_generation_means_a_new_snapshot(opened: OpenDatabase) -> None:
         assert got == [_entry("before the backup")] * 2
 
 
-async def a_backup_that_is_restored_twice_is_two_generations(opened: OpenDatabase) -> None:
-    """Who has followed the first is told what is new in the second, under a number that was in both."""
+async def two_restores_of_one_backup_are_two_generations(opened: OpenDatabase) -> None:
+    """A follower of the first restore gets the second one's new entry, though its number was in both."""
     got: list[Entry] = []
     async with _migrated(opened) as database:
         of_the_backup = await generation(database)
@@ -199,8 +199,8 @@ async def a_backup_that_is_restored_twice_is_two_generations(opened: OpenDatabas
         assert got == [_entry("first"), _entry("second")]
 
 
-async def only_what_is_over_is_swept(opened: OpenDatabase) -> None:
-    """Entries leave when their time has come, a bounded number at once; a follower goes on as if nothing had been."""
+async def only_expired_entries_are_swept(opened: OpenDatabase) -> None:
+    """Entries are removed after their time, a bounded number at once. A follower continues without a new snapshot."""
     got: list[Entry] = []
     over = [Entry("session", str(index), 0, 1_000) for index in range(SWEEP_ROWS + 1)]
     async with _migrated(opened) as database:
@@ -218,7 +218,7 @@ async def only_what_is_over_is_swept(opened: OpenDatabase) -> None:
 
 
 class Ticking:
-    """A monotonic clock that stands still unless it is moved."""
+    """A monotonic clock that stands still until the test advances it."""
 
     def __init__(self) -> None:
         self.seconds: float = 0.0
@@ -254,7 +254,7 @@ async def _migrated(opened: OpenDatabase) -> AsyncIterator[Database]:
 
 @contextlib.asynccontextmanager
 async def _following(database: Any, got: list[Entry], clock: Ticking | None = None) -> AsyncIterator[Follower]:
-    """A follower that runs during the block, and has to be running at its end."""
+    """A follower that runs during the block and must still run at its end."""
     follower = Follower(database, got.extend, monotonic=clock or time.monotonic)
     await follower.catch_up()
     running = asyncio.create_task(follower.run())
@@ -267,16 +267,16 @@ async def _following(database: Any, got: list[Entry], clock: Ticking | None = No
 
 
 FEED_CHECKS: Final[tuple[DatabaseCheck, ...]] = (
-    entries_follow_in_the_order_of_commits,
-    what_was_read_first_was_committed_first,
+    entries_are_in_commit_order,
+    no_entry_is_visible_before_lower_numbers,
     entries_of_one_transaction_stay_together,
-    what_is_rolled_back_leaves_no_gap,
-    a_follower_is_told_soon,
-    a_follower_starts_with_all_that_lives,
-    only_reading_makes_fresh,
-    what_could_not_be_applied_comes_again,
-    a_gap_means_a_new_snapshot,
-    a_new_generation_means_a_new_snapshot,
-    a_backup_that_is_restored_twice_is_two_generations,
-    only_what_is_over_is_swept,
+    a_rollback_leaves_no_gap,
+    a_follower_is_updated_soon,
+    a_follower_starts_with_a_snapshot,
+    only_a_successful_read_makes_a_follower_fresh,
+    entries_that_could_not_be_applied_are_read_again,
+    a_gap_leads_to_a_new_snapshot,
+    a_new_generation_leads_to_a_new_snapshot,
+    two_restores_of_one_backup_are_two_generations,
+    only_expired_entries_are_swept,
 )

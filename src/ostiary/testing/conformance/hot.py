@@ -1,4 +1,4 @@
-"""Counters and reservations: never more than the rate allows, never two who were first."""
+"""Counters and reservations: never more than the rate allows, and never two first callers."""
 
 import asyncio
 from typing import Final
@@ -14,8 +14,8 @@ INTERVAL: Final = 12 * MICROSECONDS
 RACERS: Final = 50
 
 
-async def racers_take_what_the_rate_allows(opened: OpenHot) -> None:
-    """Of 50 who take at once, in two processes, exactly as many get one as the rate has."""
+async def concurrent_callers_take_what_the_rate_allows(opened: OpenHot) -> None:
+    """Of 50 concurrent callers in two processes, exactly as many succeed as the rate allows."""
     async with opened() as here, opened() as there:
         lanes = (here, there) * (RACERS // 2)
         waits = await asyncio.gather(*(lane.take("raced", FIVE_A_MINUTE, now=NOW) for lane in lanes))
@@ -23,8 +23,8 @@ async def racers_take_what_the_rate_allows(opened: OpenHot) -> None:
         assert {wait for wait in waits if wait} == {INTERVAL}
 
 
-async def what_was_taken_comes_back_one_by_one(opened: OpenHot) -> None:
-    """The answer says to the microsecond when the next one can be taken; a minute later all are there."""
+async def a_counter_refills_one_by_one(opened: OpenHot) -> None:
+    """The result gives the microsecond of the next possible take. Ten minutes later the counter is full again."""
     async with opened() as hot:
         assert [await hot.take("key", FIVE_A_MINUTE, now=NOW) for _ in range(6)] == [0, 0, 0, 0, 0, INTERVAL]
         assert await hot.take("key", FIVE_A_MINUTE, now=NOW + INTERVAL - 1) == 1
@@ -35,7 +35,7 @@ async def what_was_taken_comes_back_one_by_one(opened: OpenHot) -> None:
 
 
 async def a_rate_is_never_exceeded_by_rounding(opened: OpenHot) -> None:
-    """Three in ten seconds do not divide evenly: in no ten seconds are there four after the first burst."""
+    """Three in ten seconds do not divide evenly. After the first burst, ten seconds never allow four."""
     async with opened() as hot:
         rate = Rate(3, 10)
         assert rate.interval == 3_333_334
@@ -43,8 +43,8 @@ async def a_rate_is_never_exceeded_by_rounding(opened: OpenHot) -> None:
         assert await hot.take("key", rate, now=NOW + 3_333_333) == 1
 
 
-async def what_is_given_back_can_be_taken_again(opened: OpenHot) -> None:
-    """One is put back, not all; and never more than there can be."""
+async def a_take_that_is_given_back_is_available_again(opened: OpenHot) -> None:
+    """One take is put back, not all of them, and the counter never gets more than full."""
     async with opened() as hot:
         for _ in range(5):
             assert await hot.take("key", FIVE_A_MINUTE, now=NOW) == 0
@@ -57,8 +57,8 @@ async def what_is_given_back_can_be_taken_again(opened: OpenHot) -> None:
             assert [await hot.take(key, FIVE_A_MINUTE, now=NOW) for _ in range(6)] == [0, 0, 0, 0, 0, INTERVAL]
 
 
-async def keys_do_not_touch_each_other(opened: OpenHot) -> None:
-    """Neither similar ones nor long or strange ones, nor counters and reservations of one name."""
+async def keys_are_independent(opened: OpenHot) -> None:
+    """This holds for similar, long and unusual keys, and for a counter and a reservation with the same name."""
     keys = ("a", "A", "a ", "", "ä", "a\n", "x" * 10_000, "x" * 10_001, "a:b", "a\0b", "{a}", "*")
     async with opened() as hot:
         for key in keys:
@@ -69,16 +69,16 @@ async def keys_do_not_touch_each_other(opened: OpenHot) -> None:
             assert not await hot.reserve(key, until=NOW + MINUTE, now=NOW)
 
 
-async def one_racer_reserves(opened: OpenHot) -> None:
-    """Of 50 who reserve a key at once, in two processes, one is the first."""
+async def only_one_concurrent_caller_reserves_a_key(opened: OpenHot) -> None:
+    """Of 50 concurrent callers in two processes, exactly one reserves the key."""
     async with opened() as here, opened() as there:
         lanes = (here, there) * (RACERS // 2)
         firsts = await asyncio.gather(*(lane.reserve("proof", until=NOW + MINUTE, now=NOW) for lane in lanes))
         assert firsts.count(True) == 1
 
 
-async def a_reservation_ends(opened: OpenHot) -> None:
-    """Until its time it holds against everybody, to the microsecond; from then on the key is free."""
+async def a_reservation_expires(opened: OpenHot) -> None:
+    """It blocks every caller until its time, to the microsecond. Then the key is free again."""
     async with opened() as hot:
         assert await hot.reserve("proof", until=NOW + MINUTE, now=NOW)
         assert not await hot.reserve("proof", until=NOW + 2 * MINUTE, now=NOW + MINUTE - 1)
@@ -86,8 +86,8 @@ async def a_reservation_ends(opened: OpenHot) -> None:
         assert not await hot.reserve("proof", until=NOW + 3 * MINUTE, now=NOW + 2 * MINUTE - 1)
 
 
-async def sweeping_forgets_nothing_that_counts(opened: OpenHot) -> None:
-    """What still limits or reserves at that time survives it."""
+async def sweeping_removes_only_expired_state(opened: OpenHot) -> None:
+    """What still limits or reserves at that time stays."""
     async with opened() as hot:
         for _ in range(2):
             await hot.take("over", Rate(1, 1), now=NOW)
@@ -102,8 +102,8 @@ async def sweeping_forgets_nothing_that_counts(opened: OpenHot) -> None:
         assert not await hot.reserve("counts", until=later + MINUTE, now=later)
 
 
-async def a_rate_is_at_least_one(opened: OpenHot) -> None:
-    """A rate of nothing, or of no time, is a mistake and not a limit."""
+async def a_rate_must_be_positive(opened: OpenHot) -> None:
+    """A rate with no count or no time is an error, not a limit."""
     async with opened() as hot:
         for count, seconds in ((0, 60), (5, 0), (-1, 60)):
             with raising(ValueError):
@@ -111,13 +111,13 @@ async def a_rate_is_at_least_one(opened: OpenHot) -> None:
 
 
 HOT_CHECKS: Final[tuple[HotCheck, ...]] = (
-    racers_take_what_the_rate_allows,
-    what_was_taken_comes_back_one_by_one,
+    concurrent_callers_take_what_the_rate_allows,
+    a_counter_refills_one_by_one,
     a_rate_is_never_exceeded_by_rounding,
-    what_is_given_back_can_be_taken_again,
-    keys_do_not_touch_each_other,
-    one_racer_reserves,
-    a_reservation_ends,
-    sweeping_forgets_nothing_that_counts,
-    a_rate_is_at_least_one,
+    a_take_that_is_given_back_is_available_again,
+    keys_are_independent,
+    only_one_concurrent_caller_reserves_a_key,
+    a_reservation_expires,
+    sweeping_removes_only_expired_state,
+    a_rate_must_be_positive,
 )

@@ -18,7 +18,7 @@ DOORS: Final = {
 
 
 async def migrations_run_once_and_in_order(opened: OpenDatabase) -> None:
-    """The store's own come first, then each slice's by number; a second time there is nothing to do."""
+    """The store's own come first, then each slice's, by number. A second run does nothing."""
     slices = [_slice("doors", DOORS), _slice("bells", {"0001_bells.sql": "create table bells (id text primary key)"})]
     own = [str(file) for file in STORE.files()]
     async with opened() as database:
@@ -30,8 +30,8 @@ async def migrations_run_once_and_in_order(opened: OpenDatabase) -> None:
         assert await database.all("select id from doors") == [(";",)]
 
 
-async def processes_may_migrate_at_once(opened: OpenDatabase) -> None:
-    """Several that start together all succeed, and each file is applied by one of them."""
+async def several_processes_may_migrate_at_the_same_time(opened: OpenDatabase) -> None:
+    """Processes that start together all succeed, and each file is applied by one of them."""
     slices = [_slice("doors", DOORS)]
     async with contextlib.AsyncExitStack() as stack:
         databases: list[Database] = [await stack.enter_async_context(opened()) for _ in range(PROCESSES)]
@@ -41,8 +41,8 @@ async def processes_may_migrate_at_once(opened: OpenDatabase) -> None:
         assert await databases[0].all("select id from doors") == [(";",)]
 
 
-async def a_migration_that_fails_leaves_nothing(opened: OpenDatabase) -> None:
-    """A file is applied as a whole or not at all; those before it stay; corrected, it goes on from there."""
+async def a_failed_migration_leaves_nothing_behind(opened: OpenDatabase) -> None:
+    """A file is applied as a whole or not at all. Earlier files stay. After a correction, migrating continues there."""
     broken = {**DOORS, "0002_keys.sql": "create table keys (id text); insert into doors (id) values (';');"}
     async with opened() as database:
         with raising(ConfigurationError) as raised:
@@ -55,7 +55,7 @@ async def a_migration_that_fails_leaves_nothing(opened: OpenDatabase) -> None:
 
 
 async def a_changed_file_is_refused(opened: OpenDatabase) -> None:
-    """What was applied is not what the file says now: nothing is done, and the file is named."""
+    """If a file differs from what was applied, nothing is done, and the error names the file."""
     changed = {**DOORS, "0001_doors.sql": "create table doors (id text);", "0003_x.sql": "selec"}
     renamed = {"0001_gates.sql": DOORS["0001_doors.sql"], "0002_keys.sql": DOORS["0002_keys.sql"]}
     async with opened() as database:
@@ -68,7 +68,7 @@ async def a_changed_file_is_refused(opened: OpenDatabase) -> None:
 
 
 async def a_newer_schema_is_reported_and_allowed(opened: OpenDatabase) -> None:
-    """An older version, side by side with the newer one during a deployment, finds more than it knows, and goes on."""
+    """During a deployment, an older version runs next to a newer one. It finds unknown migrations and continues."""
     older = [_slice("doors", {"0001_doors.sql": DOORS["0001_doors.sql"]})]
     async with opened() as database:
         await migrate(database, [_slice("doors", DOORS)])
@@ -76,7 +76,7 @@ async def a_newer_schema_is_reported_and_allowed(opened: OpenDatabase) -> None:
         found = await status(database, older)
         assert found.pending == ()
         assert found.unknown == ("doors/0002_keys.sql",)
-        assert (await status(database, [])).unknown == (), "a slice that is switched off is nothing new"
+        assert (await status(database, [])).unknown == (), "a disabled slice does not count as newer"
 
 
 def _slice(name: str, files: dict[str, str]) -> Migrations:
@@ -85,8 +85,8 @@ def _slice(name: str, files: dict[str, str]) -> Migrations:
 
 MIGRATION_CHECKS: Final[tuple[DatabaseCheck, ...]] = (
     migrations_run_once_and_in_order,
-    processes_may_migrate_at_once,
-    a_migration_that_fails_leaves_nothing,
+    several_processes_may_migrate_at_the_same_time,
+    a_failed_migration_leaves_nothing_behind,
     a_changed_file_is_refused,
     a_newer_schema_is_reported_and_allowed,
 )

@@ -1,4 +1,4 @@
-"""The shapes of checks, and the tools they share."""
+"""The types of checks, and their shared helpers."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ DatabaseCheck: TypeAlias = Callable[[OpenDatabase], Awaitable[None]]
 HotCheck: TypeAlias = Callable[[OpenHot], Awaitable[None]]
 
 EVENTUALLY: Final = 5.0
-"""Seconds within which something has to happen that takes a quarter of one."""
+"""A time limit in seconds for something that takes a quarter of a second."""
 
 
 def name_of(check: Any) -> str:
@@ -26,7 +26,7 @@ def name_of(check: Any) -> str:
 
 @contextlib.contextmanager
 def raising(expected: type[BaseException]) -> Iterator[list[BaseException]]:
-    """Fails unless the block raises exactly this class of error, which is then in the list."""
+    """Fails unless the block raises exactly this class of error. The list then contains the error."""
     raised: list[BaseException] = []
     try:
         yield raised
@@ -39,7 +39,7 @@ def raising(expected: type[BaseException]) -> Iterator[list[BaseException]]:
 
 @contextlib.asynccontextmanager
 async def counted(opened: OpenDatabase) -> AsyncIterator[Database]:
-    """A database with the rows 1, 2 and 3 in the table ``counted``, their ``n`` at 0."""
+    """A database with the rows 1, 2 and 3 in the table ``counted``, each with an ``n`` of 0."""
     async with opened() as database:
         await database.execute("create table counted (id bigint primary key, n bigint not null)")
         await database.execute("insert into counted (id, n) values (1, 0), (2, 0), (3, 0)")
@@ -54,7 +54,7 @@ async def number(database: Database, row: int) -> int:
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Waits until the condition holds; TimeoutError when it does not."""
+    """Waits until the condition holds. Raises TimeoutError if it does not in time."""
     async with asyncio.timeout(EVENTUALLY):
-        while not await condition():  # noqa: ASYNC110 — it is another process that changes it
+        while not await condition():  # noqa: ASYNC110 — another process changes it
             await asyncio.sleep(0.005)

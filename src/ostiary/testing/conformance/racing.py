@@ -1,4 +1,4 @@
-"""Races: many callers of two processes want one thing, and exactly one gets it."""
+"""Races: many callers in two processes want the same thing, and exactly one gets it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 async def a_row_is_consumed_once(opened: OpenDatabase) -> None:
-    """Of 50 who ``delete … returning`` a row, one gets it: a code or token is used once."""
+    """Of 50 callers that ``delete … returning`` a row, one gets it. So a code or token is used once."""
 
     async def body(tx: Transaction) -> Row | None:
         return await tx.one("delete from counted where id = 2 returning id")
@@ -22,7 +22,7 @@ async def a_row_is_consumed_once(opened: OpenDatabase) -> None:
 
 
 async def a_guarded_update_succeeds_once(opened: OpenDatabase) -> None:
-    """Of 50 who spend a row that is unspent, one does: a refresh token rotates once."""
+    """Of 50 callers that update a row only if it is unused, one succeeds. So a refresh token rotates once."""
 
     async def body(tx: Transaction) -> Row | None:
         return await tx.one("update counted set n = 1 where id = 1 and n = 0 returning n")
@@ -31,7 +31,7 @@ async def a_guarded_update_succeeds_once(opened: OpenDatabase) -> None:
 
 
 async def a_key_is_inserted_once(opened: OpenDatabase) -> None:
-    """Of 50 who insert a key ``on conflict do nothing``, one succeeds: an address is registered once."""
+    """Of 50 callers that insert a key ``on conflict do nothing``, one succeeds. So an address is registered once."""
 
     async def body(tx: Transaction) -> int:
         return await tx.execute("insert into counted (id, n) values (9, 0) on conflict (id) do nothing")
@@ -40,7 +40,7 @@ async def a_key_is_inserted_once(opened: OpenDatabase) -> None:
 
 
 async def no_increment_is_lost(opened: OpenDatabase) -> None:
-    """50 increments make 50, and each caller sees another number."""
+    """50 increments add up to 50, and each caller sees a different number."""
 
     async def body(tx: Transaction) -> Row | None:
         return await tx.one("update counted set n = n + 1 where id = 1 returning n")
@@ -49,8 +49,8 @@ async def no_increment_is_lost(opened: OpenDatabase) -> None:
     assert sorted(numbers) == list(range(1, RACERS + 1))
 
 
-async def who_holds_a_row_goes_first(opened: OpenDatabase) -> None:
-    """Everybody begins with a guarded update of one row, so what is read after it is up to date: logout and refresh."""
+async def a_locked_row_orders_transactions(opened: OpenDatabase) -> None:
+    """All begin with a guarded update of one row, so later reads are up to date. Logout and refresh need this."""
 
     async def body(tx: Transaction) -> int:
         await tx.one("update counted set n = n where id = 1 returning id")
@@ -62,8 +62,8 @@ async def who_holds_a_row_goes_first(opened: OpenDatabase) -> None:
     assert sorted(await _race(opened, body)) == list(range(1, RACERS + 1))
 
 
-async def a_named_lock_is_held_by_one(opened: OpenDatabase) -> None:
-    """Under one lock, reading a number and writing it one higher loses nothing, in two processes."""
+async def a_named_lock_has_one_holder(opened: OpenDatabase) -> None:
+    """Under a lock, reading a number and writing it back plus one loses no update, in two processes."""
 
     async def body(tx: Transaction) -> int:
         await tx.lock("the number")
@@ -75,8 +75,8 @@ async def a_named_lock_is_held_by_one(opened: OpenDatabase) -> None:
     assert sorted(await _race(opened, body)) == list(range(1, RACERS + 1))
 
 
-async def those_who_lock_each_other_out_try_again(opened: OpenDatabase) -> None:
-    """Bodies that touch two rows in opposite order all succeed: a deadlock is the backend's to solve."""
+async def deadlocked_transactions_are_retried(opened: OpenDatabase) -> None:
+    """Bodies that update two rows in opposite order all succeed, because the backend resolves deadlocks."""
 
     def moving(source: int, target: int) -> Callable[[Transaction], Awaitable[None]]:
         async def body(tx: Transaction) -> None:
@@ -93,7 +93,7 @@ async def those_who_lock_each_other_out_try_again(opened: OpenDatabase) -> None:
 
 
 async def _race(opened: OpenDatabase, body: Callable[[Transaction], Awaitable[T]]) -> list[T]:
-    """What each of the racers got, half of them in another process's place."""
+    """The result of each caller. Half of them act as another process."""
     async with counted(opened) as here, opened() as there:
         lanes: tuple[Database, ...] = (here, there) * (RACERS // 2)
         return list(await asyncio.gather(*(lane.transaction(body) for lane in lanes)))
@@ -108,7 +108,7 @@ RACES: Final[tuple[DatabaseCheck, ...]] = (
     a_guarded_update_succeeds_once,
     a_key_is_inserted_once,
     no_increment_is_lost,
-    who_holds_a_row_goes_first,
-    a_named_lock_is_held_by_one,
-    those_who_lock_each_other_out_try_again,
+    a_locked_row_orders_transactions,
+    a_named_lock_has_one_holder,
+    deadlocked_transactions_are_retried,
 )

@@ -1,4 +1,4 @@
-"""Rows: what goes in comes out, the common SQL subset means one thing, and misuse is refused by one error."""
+"""Rows: stored values come back, the common SQL subset behaves the same everywhere, and each misuse has one error."""
 
 import asyncio
 import time
@@ -12,11 +12,11 @@ from ostiary.store.values import INT64_MAX, INT64_MIN
 from ostiary.testing.conformance.opening import DatabaseCheck, OpenDatabase, counted, raising
 
 SOON: Final = 20.0
-"""Seconds within which somebody who waits for much longer must be woken, on a busy machine too."""
+"""Seconds within which a caller with a much longer timeout must wake up, also on a busy machine."""
 
 
 async def values_come_back_unchanged(opened: OpenDatabase) -> None:
-    """Text, bytes, the extremes of int64 and null survive, as plain tuples."""
+    """Text, bytes, the limits of int64 and null come back unchanged, in plain tuples."""
     async with opened() as database:
         await database.execute("create table kept (id bigint primary key, words text, raw bytea, number bigint)")
         given: list[tuple[Any, ...]] = [
@@ -33,7 +33,7 @@ async def values_come_back_unchanged(opened: OpenDatabase) -> None:
 
 
 async def one_is_the_first_row_or_none(opened: OpenDatabase) -> None:
-    """`one` gives the first row and lets the others go; without rows it gives None."""
+    """`one` returns the first row and ignores the others. Without rows it returns None."""
     async with counted(opened) as database:
         assert await database.one("select id from counted order by id") == (1,)
         assert await database.one("select id from counted where id = $1", 99) is None
@@ -41,7 +41,7 @@ async def one_is_the_first_row_or_none(opened: OpenDatabase) -> None:
 
 
 async def touched_rows_are_counted(opened: OpenDatabase) -> None:
-    """`execute` counts what was inserted, updated or deleted, and nothing else."""
+    """`execute` counts inserted, updated and deleted rows, and nothing else."""
     upsert = "insert into counted (id, n) values (1, 5) on conflict (id) do update set n = 5 where counted.n > $1"
     from_cte = "with other as (select {} as id) update counted set n = 9 where id = (select id from other)"
     cases = (
@@ -63,7 +63,7 @@ async def touched_rows_are_counted(opened: OpenDatabase) -> None:
 
 
 async def guarded_statements_return_what_they_changed(opened: OpenDatabase) -> None:
-    """Upserts, guarded updates and deletes return their rows, and none when the guard holds them back."""
+    """Upserts, guarded updates and deletes return their rows, or no rows if the guard is false."""
     upsert = (
         "insert into counted (id, n) values ($1, $2) on conflict (id) do update set n = excluded.n"
         " where counted.n < excluded.n returning id, n"
@@ -87,8 +87,8 @@ async def guarded_statements_return_what_they_changed(opened: OpenDatabase) -> N
         assert await database.all(tested_for_null, 1) == []
 
 
-async def values_that_cannot_be_kept_are_refused(opened: OpenDatabase) -> None:
-    """Too large integers, NUL, surrogates and foreign types are a ValueError that does not quote them."""
+async def values_that_cannot_be_stored_are_refused(opened: OpenDatabase) -> None:
+    """Integers that are too large, NUL, surrogates and other types raise a ValueError that does not quote them."""
     async with counted(opened) as database:
         refused: tuple[Any, ...] = (INT64_MAX + 1, INT64_MIN - 1, "secret\0", "secret\ud800", 1.5, bytearray(b"secret"))
         for value in refused:
@@ -98,8 +98,8 @@ async def values_that_cannot_be_kept_are_refused(opened: OpenDatabase) -> None:
                 assert "secret" not in str(raised[0])
 
 
-async def constraints_are_told_apart_from_mistakes(opened: OpenDatabase) -> None:
-    """A refused row, a table that is not there and a wrong statement are three errors."""
+async def constraint_violations_differ_from_other_errors(opened: OpenDatabase) -> None:
+    """A rejected row, a missing table and an invalid statement are three different errors."""
     async with counted(opened) as database:
         await database.execute(
             "create table child (id bigint primary key references counted (id), n bigint not null check (n > 0))"
@@ -120,18 +120,18 @@ async def constraints_are_told_apart_from_mistakes(opened: OpenDatabase) -> None
         assert await database.all("select id from child") == []
 
 
-async def questions_cannot_write(opened: OpenDatabase) -> None:
-    """Outside of a transaction `one` and `all` only read: a write there would not be guarded by anything."""
+async def reads_outside_a_transaction_cannot_write(opened: OpenDatabase) -> None:
+    """Outside a transaction, `one` and `all` only read. A write there would not be protected by anything."""
     async with counted(opened) as database:
         for ask in (database.one, database.all):
             with raising(StatementRefused):
                 await ask("delete from counted returning id")
         assert await database.one("select count(*) from counted") == (3,)
-        assert await database.execute("delete from counted") == 3, "and it writes as before"
+        assert await database.execute("delete from counted") == 3, "writing still works as before"
 
 
-async def a_commit_is_seen_by_everybody(opened: OpenDatabase) -> None:
-    """What one process has committed, another reads with its next question."""
+async def a_commit_is_visible_to_every_process(opened: OpenDatabase) -> None:
+    """After one process has committed, the next read of another process sees it."""
     async with counted(opened) as here, opened() as there:
         for n in range(10):
             await here.execute("update counted set n = $1 where id = 1", n)
@@ -140,7 +140,7 @@ async def a_commit_is_seen_by_everybody(opened: OpenDatabase) -> None:
 
 
 async def the_clock_is_in_microseconds(opened: OpenDatabase) -> None:
-    """`now` counts microseconds since the epoch, and goes on."""
+    """`now` returns microseconds since the epoch, and advances."""
     async with opened() as database:
         first = await database.now()
         await asyncio.sleep(0.05)
@@ -150,7 +150,7 @@ async def the_clock_is_in_microseconds(opened: OpenDatabase) -> None:
 
 
 async def waiting_for_a_change_ends(opened: OpenDatabase) -> None:
-    """It ends with the time given, and much earlier when this process announces a change."""
+    """It ends after the timeout, and much earlier if this process announces a change."""
     async with counted(opened) as database:
         await database.wait_for_change(0)
         started = time.monotonic()
@@ -162,8 +162,8 @@ async def waiting_for_a_change_ends(opened: OpenDatabase) -> None:
         await asyncio.wait_for(waiting, SOON)
 
 
-async def a_database_is_opened_once(opened: OpenDatabase) -> None:
-    """A second `open` is a mistake, and does not disturb the first."""
+async def a_database_cannot_be_opened_twice(opened: OpenDatabase) -> None:
+    """A second `open` is an error and does not affect the first."""
     async with counted(opened) as database:
         with raising(RuntimeError):
             await database.open()
@@ -171,7 +171,7 @@ async def a_database_is_opened_once(opened: OpenDatabase) -> None:
 
 
 async def a_closed_database_is_unavailable(opened: OpenDatabase) -> None:
-    """After `close` everything fails the same way, and closing again does no harm."""
+    """After `close` everything fails in the same way. Closing again is harmless."""
     async with opened() as database:
         await database.close()
         for ask in (database.one, database.all, database.execute):
@@ -191,12 +191,12 @@ ROW_CHECKS: Final[tuple[DatabaseCheck, ...]] = (
     one_is_the_first_row_or_none,
     touched_rows_are_counted,
     guarded_statements_return_what_they_changed,
-    values_that_cannot_be_kept_are_refused,
-    constraints_are_told_apart_from_mistakes,
-    questions_cannot_write,
-    a_commit_is_seen_by_everybody,
+    values_that_cannot_be_stored_are_refused,
+    constraint_violations_differ_from_other_errors,
+    reads_outside_a_transaction_cannot_write,
+    a_commit_is_visible_to_every_process,
     the_clock_is_in_microseconds,
     waiting_for_a_change_ends,
-    a_database_is_opened_once,
+    a_database_cannot_be_opened_twice,
     a_closed_database_is_unavailable,
 )
