@@ -5,9 +5,19 @@ from dataclasses import dataclass
 
 import pytest
 
+from ostiary import Ostiary
 from ostiary.api import Account, Actor
 from ostiary.core.plug import ActorKind, Source
-from ostiary.errors import Conflict, Forbidden, InvalidBody, InvalidEmail, NotFound, PasswordRejected
+from ostiary.errors import (
+    ConfigurationError,
+    Conflict,
+    Forbidden,
+    InvalidBody,
+    InvalidEmail,
+    NotFound,
+    PasswordRejected,
+    TokenRevoked,
+)
 from ostiary.verifier import Principal
 from tests.core.installation import EMAIL, PASSWORD, by, installation, tokens_of
 
@@ -208,3 +218,32 @@ async def test_a_helper_cannot_touch_an_account_that_holds_more(database_url):
         finally:
             await house.ambient.database.execute("delete from account_roles where role = 'helper'")
             await house.ambient.database.execute("delete from roles where name = 'helper'")
+
+
+async def test_a_principal_that_was_kept_is_worth_nothing_after_its_sessions_were_ended(database_url):
+    async with installation(database_url) as house:
+        admin, ada = await house.person("root@example.com", "admin"), await house.person()
+        headers = [(b"authorization", f"Bearer {(await house.session(admin)).access}".encode())]
+        kept = house.auth.authenticate(headers, method="GET")
+        api = house.auth.acting_as(kept)
+        assert (await api.accounts.get(ada.id)).email == EMAIL
+        await house.auth.sessions.end_all(admin.id)
+        for attempt in (api.accounts.get(ada.id), api.accounts.disable(ada.id), api.sessions.list(admin.id)):
+            with pytest.raises(TokenRevoked):
+                await attempt
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [({"password": "\ud800 and seven purple umbrellas"}, PasswordRejected), ({"roles": ["\ud800"]}, InvalidBody)],
+)
+async def test_text_that_is_no_unicode_is_refused_by_name(sqlite_url, given, error):
+    async with installation(sqlite_url) as house:
+        with pytest.raises(error):
+            await house.auth.accounts.create(**{"email": OTHER, "password": PASSWORD, **given})
+
+
+@pytest.mark.parametrize("name", ["", "\x00", "a\nb"])
+def test_an_application_has_a_name_that_can_be_recorded(sqlite_url, name):
+    with pytest.raises(ConfigurationError, match="name must be"):
+        Ostiary(sqlite_url, name=name, environ={}, config=None)

@@ -466,3 +466,22 @@ async def test_it_works_as_a_starlette_middleware():
     async with world.client(app=app) as client:
         assert (await client.get("/app")).text == "theirs"
         assert (await client.get("/auth/open")).json()["source"] == "203.0.113.9"
+
+
+async def test_closing_while_it_opens_closes_what_was_opened():
+    events, go_on = [], asyncio.Event()
+
+    async def open_slowly():
+        await go_on.wait()
+        events.append("open")
+
+    async def close():
+        events.append("close")
+
+    opening = opening_module.Opening(open_slowly, close, is_open=lambda: False)
+    opening.begin()
+    closing = asyncio.create_task(opening.close())
+    await asyncio.sleep(0)
+    go_on.set()
+    await closing
+    assert events == ["open", "close"]

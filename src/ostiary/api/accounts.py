@@ -110,6 +110,8 @@ class Accounts(Door, Generic[P]):
             InvalidBody: there is no such role, or the profile does not fit.
             Forbidden: the actor lacks ``users:write``, or gives a role that it does not hold itself.
         """
+        for role in roles:
+            check_text("roles", role)
         made = await registration.create(
             self._ambient, self._actor, email=email, password=password, roles=roles, profile=profile
         )
@@ -152,6 +154,8 @@ class Accounts(Door, Generic[P]):
             Forbidden: the actor lacks ``users:write``, or gives a role that it does not hold itself.
         """
         check_id(account_id)
+        for role in (*add, *remove):
+            check_text("roles", role)
         await service.set_roles(self._ambient, self._actor, account_id, add=add, remove=remove)
         return await self._read(account_id)
 

@@ -103,6 +103,8 @@ class Ostiary(Doors[P]):
         self._life = Life(self._assembly.assemble, self._assembly.housekeeper, drain=self._listeners.close)
         self._thread: Final = LoopThread()
         self._alone: ASGIApp | None = None
+        if not name.isprintable() or not name:
+            raise ConfigurationError("name must be a text that can be shown, such as billing")
         super().__init__(self._life.need_here, Actor.application(name))
 
     @property

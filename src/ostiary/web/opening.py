@@ -55,7 +55,9 @@ class Opening:
             self._under_way()
 
     async def close(self) -> None:
-        """Closes what was opened here. It may be opened again afterwards."""
+        """Closes what was opened here, also what is still opening. It may be opened again afterwards."""
+        if self._task is not None and self._task.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait([self._task])
         if self._held:
             self._held = False
             self._task = None

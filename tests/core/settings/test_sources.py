@@ -184,20 +184,6 @@ def test_a_number_from_a_file_that_is_out_of_bounds_is_not_quoted_either(folder)
     assert said == "OSTIARY_SESSIONS_LIMIT_FILE: sessions.limit must be between 1 and 10000"
 
 
-def test_an_empty_secret_file_does_not_fall_back_to_the_development_default(folder):
-    (folder / "secret").touch()
-    loaded = read_settings({}, config=None, environ={"OSTIARY_SECRET_FILE": "secret"})
-    assert loaded.settings.secret is not None
-    assert loaded.settings.secret.reveal() == ""
-
-
-async def test_an_empty_secret_does_not_open(folder):
-    (folder / "secret").touch()
-    auth = Ostiary("sqlite:///app.db", config=None, environ={"OSTIARY_SECRET_FILE": "secret"})
-    with pytest.raises(ConfigurationError, match="OSTIARY_SECRET"):
-        await auth.open()
-
-
 # --- what container platforms set -------------------------------------------------------------------------------------
 
 KUBERNETES = {
@@ -270,3 +256,33 @@ def test_a_setting_is_never_mistaken_for_a_link_variable():
     loaded = load(STATED, environ=environ, config=None)
     assert loaded.ignored == ("OSTIARY_PORT",)
     assert loaded.source_of("lamp.name") == "OSTIARY_LAMP_NAME"
+
+
+# --- odd files --------------------------------------------------------------------------------------------------------
+
+
+def test_a_pipe_in_the_current_folder_does_not_block_the_start(folder):
+    os.mkfifo(folder / "ostiary.toml")
+    with pytest.raises(ConfigurationError, match="not a regular file"):
+        read_settings({}, config=ConfigFile.IF_PRESENT, environ={})
+
+
+@pytest.mark.parametrize("text", ['"sessions.limit" = 99', "[sessions]\nlimit = 3\n", "a = " + "[" * 5000])
+def test_a_setting_has_one_place_in_a_toml_file(toml, text):
+    """A quoted name was a second spelling, of which the last one counted. Deep nesting was a traceback."""
+    path = toml(text)
+    if text.startswith("[sessions]"):
+        assert read_settings({}, config=path, environ={}).settings.of(SessionSettings).limit == 3
+        return
+    with pytest.raises(ConfigurationError) as problem:
+        read_settings({}, config=path, environ={})
+    assert str(problem.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("secret", ["", " "])
+def test_an_empty_secret_is_refused_when_settings_are_read(folder, secret):
+    """It neither opens nor falls back to the file beside the database."""
+    (folder / "secret").write_text(secret + "\n")
+    for given in ({"top": {"secret": secret}}, {"environ": {"OSTIARY_SECRET_FILE": str(folder / "secret")}}):
+        with pytest.raises(ConfigurationError, match="secret must not be empty"):
+            _ = read_settings(given.get("top", {}), config=None, environ=given.get("environ", {})).settings

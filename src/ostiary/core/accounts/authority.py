@@ -7,7 +7,7 @@ from ostiary.core.accounts import queries
 from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
 from ostiary.core.plug import Actor, ActorKind, Ambient
-from ostiary.errors import Forbidden, InsufficientUserAuthentication
+from ostiary.errors import Forbidden, InsufficientUserAuthentication, TokenRevoked
 from ostiary.store.database import Reader, Transaction
 from ostiary.verifier import AAL1, AAL2
 
@@ -47,6 +47,7 @@ async def act(
     Raises:
         Forbidden: it does not hold it. Raised inside the transaction, so nothing else of it stays.
         InsufficientUserAuthentication: the sign-in is too weak or too old.
+        TokenRevoked: the actor's token was issued before its account's epoch was raised.
     """
     await check(ambient, tx, actor, permission, own=own, fresh=fresh)
     await record(ambient, tx, actor, event)
@@ -64,7 +65,12 @@ async def check(
     """The permission alone, for verbs that only read. Raises what `act` raises."""
     if actor.is_trusted:
         return
-    if not await _is_own(reader, actor, own) and not await _may(reader, actor, permission):
+    standing = await queries.standing(reader, actor.id) if actor.kind is ActorKind.ACCOUNT else None
+    if standing is not None and actor.epoch is not None and actor.epoch < standing.epoch:
+        # an application may have kept the principal, and a node may be a second behind
+        raise TokenRevoked(f"ver: account {actor.id} has signed out everywhere, or its roles have changed")
+    is_active = standing is not None and standing.active
+    if not (is_active and (_is_own(actor, own) or await _may(reader, actor, permission))):
         raise Forbidden(f"{actor.kind} {actor.id} has no permission {permission}")
     if fresh is not None and actor.kind is ActorKind.ACCOUNT:
         _check_freshness(actor, fresh, now=ambient.seconds())
@@ -77,17 +83,11 @@ def _check_freshness(actor: Actor, fresh: Freshness, *, now: int) -> None:
         )
 
 
-async def _is_own(reader: Reader, actor: Actor, account_id: str | None) -> bool:
+def _is_own(actor: Actor, account_id: str | None) -> bool:
     # a token with a scope was issued for that scope, and not for everything that its owner may do
-    if account_id is None or actor.scope is not None or not actor.is_account(account_id):
-        return False
-    standing = await queries.standing(reader, account_id)
-    return standing is not None and standing.active
+    return account_id is not None and actor.scope is None and actor.is_account(account_id)
 
 
 async def _may(reader: Reader, actor: Actor, permission: str) -> bool:
-    if actor.kind is not ActorKind.ACCOUNT or not (actor.scope is None or permission in actor.scope):
-        return False
-    # on another node a token may be valid for a second after its account was disabled: it must not undo that
-    standing = await queries.standing(reader, actor.id)
-    return standing is not None and standing.active and permission in await queries.permissions(reader, actor.id)
+    is_within_scope = actor.scope is None or permission in actor.scope
+    return is_within_scope and permission in await queries.permissions(reader, actor.id)

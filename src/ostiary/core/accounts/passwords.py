@@ -51,6 +51,8 @@ def check_password(password: str, *, known: Sequence[str]) -> None:
     Raises:
         PasswordRejected: with all reasons, as text for the user.
     """
+    if not password.isascii() and any("\ud800" <= char <= "\udfff" for char in password):
+        raise PasswordRejected(("It has characters that are not valid Unicode.",))
     if reasons := _length_reasons(password) or _guessing_reasons(password, known):
         raise PasswordRejected(tuple(reasons))
 

@@ -67,6 +67,9 @@ class Actor:
     auth_time: int = 0
     """When the person signed in, in seconds since the epoch."""
 
+    epoch: int | None = None
+    """The account's epoch in the token. None where no token was shown."""
+
     @property
     def is_trusted(self) -> bool:
         """Whether the actor needs no permission. Code that runs next to the master secret can do everything anyway."""
@@ -91,6 +94,7 @@ class Actor:
             scope=principal.scope if is_bounded else None,
             acr=principal.acr,
             auth_time=principal.auth_time,
+            epoch=principal.token.ver,
         )
 
     @classmethod

@@ -38,6 +38,8 @@ def _check_prefix(prefix: str, _: "Settings") -> str | None:
 
 
 def _check_secret(secret: Secret | None, settings: "Settings") -> str | None:
+    if secret is not None and not secret.reveal().strip():
+        return f"must not be empty. This prints a new one: {NEW_SECRET}"
     needed = settings.production and secret is None
     return f"must be set in production. This prints a new one: {NEW_SECRET}" if needed else None
 

@@ -116,7 +116,8 @@ def from_toml(config: Config) -> dict[str, Given]:
     is_named = not isinstance(config, ConfigFile)
     path = _TOML if isinstance(config, ConfigFile) else Path(config)
     try:
-        with path.open("rb") as file:
+        # without blocking: somebody may have put a pipe of this name into a shared folder
+        with os.fdopen(os.open(path, os.O_RDONLY | (0 if is_named else os.O_NONBLOCK)), "rb") as file:
             _refuse_foreign(path, os.fstat(file.fileno()), named=is_named)
             members = tomllib.load(file)
     except FileNotFoundError as problem:
@@ -129,7 +130,11 @@ def from_toml(config: Config) -> dict[str, Given]:
         raise ConfigurationError(f"{path} is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as problem:
         raise ConfigurationError(f"{path}: {problem}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: it is nested too deeply") from None
     found = {}
+    if dotted := next((name for name in members if "." in name), None):
+        raise ConfigurationError(f"{path}: write {dotted!r} below [{dotted.partition('.')[0]}], without quotes")
     for name, member in members.items():
         inner = {f"{name}.{field}": value for field, value in member.items()} if isinstance(member, dict) else None
         for dotted, value in ({name: member} if inner is None else inner).items():
@@ -139,6 +144,8 @@ def from_toml(config: Config) -> dict[str, Given]:
 
 def _refuse_foreign(path: Path, state: os.stat_result, *, named: bool) -> None:
     """Who can write the configuration decides which database and secret count."""
+    if not named and not stat.S_ISREG(state.st_mode):
+        raise ConfigurationError(f"{path}: it is not a regular file. Name it with --config to use it anyway")
     if state.st_mode & stat.S_IWOTH:
         raise ConfigurationError(f"{path}: everybody can write it. Run: chmod o-w {path}")
     if not named and state.st_uid not in {os.geteuid(), _ROOT}:
