@@ -1,7 +1,7 @@
 """The command line: ``ostiary serve``, ``ostiary users create`` and so on.
 
-Owns what is printed, exit codes, and how server processes are started. Decides nothing about accounts or tokens: each
-command assembles an `ostiary.app.Ostiary` and uses its API in the operator's name.
+Owns the output, exit codes, and the start of server processes. Decides nothing about accounts or tokens: each command
+assembles an `ostiary.app.Ostiary` and uses its API as the operator.
 """
 
 import inspect
@@ -22,7 +22,7 @@ from ostiary.cli.refusal import refusal
 from ostiary.cli.restored import restored
 from ostiary.cli.serve import serve
 
-_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+_INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
 
 
 def main() -> None:
@@ -37,12 +37,12 @@ def run(arguments: Sequence[str]) -> int:
         code = _command_line()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except BrokenPipeError:
-        # the reader of our output has closed it; Python would complain when it closes stdout at exit
+        # the reader of our output has closed the pipe: without this, Python reports an error when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except Exception as problem:  # noqa: BLE001 - a traceback helps nobody at a terminal
+    except Exception as problem:  # noqa: BLE001 - users get one line instead of a traceback
         refused = refusal(problem)
         print(refused.told(json="--json" in arguments), file=sys.stderr)
         return refused.code
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _never_fail_to_print() -> None:
-    """If the terminal cannot show a character, its number is printed."""
+    """Makes both streams print the number of a character that they cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -80,6 +80,7 @@ def _group(name: str, text: str, commands: Mapping[str, Callable[..., Any]]) -> 
 
 
 def _description(function: Callable[..., Any]) -> str:
-    """What the docstring says before its sections, each paragraph on one line: the terminal's width wraps it."""
+    """The docstring up to its sections, with each paragraph on one line, so that it is wrapped at the terminal's
+    width."""
     text = (inspect.getdoc(function) or "").partition("\nArgs:\n")[0]
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))

@@ -1,7 +1,7 @@
-"""The application log: one line for each event, in ASCII, whatever a value holds. JSON, or readable on a terminal.
+"""The application log: one line of ASCII for each event, as JSON, or in a readable form on a terminal.
 
-A user agent with line breaks, a terminal escape or U+2028 can neither begin a line of its own nor change the terminal
-(N4), and no line grows without bound.
+Control characters are escaped. A user agent with line breaks, a terminal escape or U+2028 can neither start a new line
+nor change the terminal (N4). The length of a value is limited.
 """
 
 import json
@@ -14,19 +14,20 @@ from typing import Any, Final
 from ostiary.trace import trace
 
 LONGEST: Final = 2048
-"""Characters of one value. What is cut off ends in ``…``."""
+"""Characters of one value. A longer value is cut and ends in ``…``."""
 
 _OWN: Final = frozenset(vars(logging.makeLogRecord({})))
-"""What every record has: all else came as ``extra``."""
+"""The attributes of every record. All other attributes came as ``extra``."""
 
 _CARRIES_FOREIGN_WORDS: Final = "asyncio"
-"""Its messages go on with the repr of a future, which quotes the exception's text."""
+"""A logger whose messages continue with the repr of a future, which quotes the text of an exception."""
 
 
 class JsonLines(logging.Formatter):
-    """``time``, ``level``, ``logger`` and ``event`` first, then the ``extra`` fields, such as ``request_id``.
+    """Each line starts with ``time``, ``level``, ``logger`` and ``event``. The ``extra`` fields follow, such as
+    ``request_id``.
 
-    Of an exception only types and places are written, because a driver's message may quote a password.
+    For exceptions, only types and places are written, because a driver's message may quote a password.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -49,7 +50,7 @@ class JsonLines(logging.Formatter):
 
 class ReadableLines(JsonLines):
     """For a terminal: ``12:00:00 INFO request.refused status=401 reason=token_expired``. A value that is not a plain
-    word is written as JSON, so that it cannot forge a field or reach the terminal."""
+    word is written as JSON, so it cannot forge a field or change the terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = self.fields(record)
@@ -61,16 +62,16 @@ class ReadableLines(JsonLines):
 
 
 def guard() -> None:
-    """Keeps other code from writing to stderr without `JsonLines`: warnings, and lines that logging cannot write."""
+    """Keeps other code from writing to stderr without a formatter: warnings, and records that logging cannot format."""
     logging.captureWarnings(capture=True)
-    logging.raiseExceptions = False  # it would print the parts of such a line as they are
+    logging.raiseExceptions = False  # otherwise logging prints the parts of such a record unescaped
 
 
 def configuration(*, level: str, readable: bool) -> dict[str, Any]:
-    """For ``logging.config.dictConfig``: our own events from ``level`` up, others' from WARNING up, on stderr.
+    """For ``logging.config.dictConfig``. Logs to stderr: our own events from ``level`` up, all others from WARNING up.
 
     Args:
-        readable: lines for people at a terminal, instead of JSON.
+        readable: whether to write readable lines instead of JSON.
     """
     return {
         "version": 1,
@@ -83,7 +84,7 @@ def configuration(*, level: str, readable: bool) -> dict[str, Any]:
 
 
 def _message(record: logging.LogRecord) -> str:
-    # a mistaken format must not reach logging's own error handler, which prints the arguments as they are
+    # a wrong format must not reach logging's own error handler, which prints the arguments unescaped
     try:
         message = record.getMessage()
     except Exception:  # noqa: BLE001 - whatever formatting raises
@@ -101,7 +102,7 @@ def _word(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """Numbers and truth values unchanged, mappings with plain values, everything else as text."""
+    """Integers and booleans unchanged, mappings with plain values, and everything else as text."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What a command prints: tables and lines for people, JSON for programs. Neither can carry a terminal escape."""
+"""Prints the output of commands: tables and lines for people, JSON for programs. Terminal escapes are made visible."""
 
 import json
 import re
@@ -13,11 +13,11 @@ from rich.text import Text
 
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/@:]*):.*@", re.DOTALL)
 _PASSWORD_IN_QUERY: Final = re.compile(r"([?&][^=&]*pass[^=&]*=)[^&]*", re.IGNORECASE)
-_WIDTH_IN_A_PIPE: Final = 200  # columns: what reads a pipe does not fold lines
+_WIDTH_IN_A_PIPE: Final = 200  # columns: programs that read a pipe do not wrap lines
 
 
 def print_json(value: Any) -> None:
-    """``value`` as one line of ASCII."""
+    """Prints ``value`` as one line of ASCII."""
     sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
 
 
@@ -26,13 +26,13 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
-    """A name and a value on each line."""
+    """Prints a name and a value on each line."""
     width = max(map(len, fields))
     print_lines(f"{name:<{width}}  {in_words(value)}" for name, value in fields.items())
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table without frames. Cells are wrapped at the terminal's width, never cut."""
+    """Prints a table without frames. Cells are wrapped at the terminal's width, never cut."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -52,7 +52,7 @@ def in_words(value: Any) -> str:
 
 
 def visible(text: str) -> str:
-    """``text`` with everything that does not print (controls, escapes, direction overrides) escaped, as ``\\x1b``."""
+    """``text`` with unprintable characters (controls, escapes, direction overrides) written as ``\\x1b``."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 

@@ -1,4 +1,4 @@
-"""Reads a password, but never from the command line: the process list and shell histories would show it."""
+"""Reads a password, but never from the arguments: the process list and shell histories would show it."""
 
 import getpass
 import signal
@@ -9,14 +9,14 @@ from typing import Final
 
 from ostiary.errors import ConfigurationError
 
-_LONGEST_LINE: Final = 64 * 1024  # bytes; the policy decides what is too long for a password
+_LONGEST_LINE: Final = 64 * 1024  # bytes; the password policy has its own, much smaller limit
 
 
 def read_password(*, from_stdin: bool) -> str:
-    """The first line of stdin, or what is typed twice at a terminal.
+    """The first line of stdin, or a password that is typed twice at a terminal.
 
     Raises:
-        ConfigurationError: there is no terminal, the two differ, or stdin is not UTF-8.
+        ConfigurationError: there is no terminal, the two passwords differ, or stdin is not UTF-8.
     """
     return _from_stdin() if from_stdin else _from_terminal()
 

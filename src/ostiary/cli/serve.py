@@ -54,4 +54,4 @@ def _announce(ready: Readiness, *, json: bool) -> None:
         print_json(facts(ready))
     else:
         print_lines(screen(ready))
-    flush()  # before workers are forked: they would print what is left in the buffer once more
+    flush()  # before the workers are forked: each would print the rest of the buffer again

@@ -1,4 +1,4 @@
-"""Granian's workers: one process each, and each with its own installation."""
+"""Granian's workers. Each is a process with its own installation."""
 
 import asyncio
 import logging
@@ -29,24 +29,26 @@ from ostiary.errors import ConfigurationError
 _LOG: Final = logging.getLogger("ostiary.serve")
 
 PATIENCE: Final = 8
-"""Seconds that workers have for what is under way when they are asked to end; container engines kill after ten."""
+"""Seconds that workers have to finish running requests when they are asked to stop. Container engines kill a process
+after ten seconds."""
 
 _HEADER_SECONDS: Final = 10
-"""How long a caller may take for the headers: slower ones hold a connection for nothing (slowloris)."""
+"""How long a caller may take to send the headers. Slower callers would occupy a connection (slowloris)."""
 
 _HEADER_BYTES: Final = 64 * 1024
 
 _CONNECTIONS: Final = 4096
-"""Open connections for each worker, and as many more that wait in the kernel. Granian's default is 1024 over all
-workers, which one caller fills with silent ones (ten seconds each: `_HEADER_SECONDS`) and so shuts the others out."""
+"""Open connections per worker. As many more can wait in the kernel. Granian's default is 1024 for all workers
+together. A single caller could occupy all of them with silent connections (`_HEADER_SECONDS` each) and lock the others
+out."""
 
 _OTHER_FILES: Final = 256
-"""Files that a worker has open beside its callers' connections: the database's, libraries, pipes."""
+"""Files that a worker has open in addition to connections of callers: the database, libraries, pipes."""
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 
 _SETTLING: Final = 0.2
-"""Seconds between a worker's start being complete and Granian surely listening for signals."""
+"""Seconds after which Granian certainly listens for signals, counted from the complete start of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def run(launch: Launch, address: Address, *, workers: int, announce: Callable[[]
         address.port,
         interface=Interfaces.ASGI,
         workers=workers,
-        # HTTP/1.1 alone: what speaks HTTP/2 and TLS stands in front, and brings its limits along
+        # only HTTP/1.1: a proxy in front speaks HTTP/2 and TLS, and has its own limits
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=_HEADER_BYTES),
         websockets=False,
@@ -82,23 +84,23 @@ def run(launch: Launch, address: Address, *, workers: int, announce: Callable[[]
     guard()
     os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_go)
     hangup = signal.SIG_IGN if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else server.signal_handler_interrupt
-    # Granian would begin anew at SIGHUP and outlive its terminal. Under nohup it is meant to.
+    # Granian would restart at SIGHUP and outlive its terminal. Under nohup, outliving it is intended.
     server.on_startup(partial(signal.signal, signal.SIGHUP, hangup))
     server.on_startup(announce)
     server.on_startup(partial(_LOG.info, "server.started", extra={"address": str(address), "workers": workers}))
     server.on_shutdown(partial(_LOG.info, "server.stopped"))
     try:
-        # the loader instead of a target's name: Granian would put the current folder first on the import path
+        # a loader and no target name, for which Granian would put the current folder first on the import path
         server.serve(target_loader=partial(load, launch), wrap_loader=False)
     except SystemExit:
-        # Ctrl-C reaches the workers as well; one that was faster than the parent is no failure
+        # Ctrl-C reaches the workers as well. A worker that exits before the parent is not a failure.
         return 0 if server.interrupt_signal else REFUSED
     return 0
 
 
 def _connections() -> int:
-    """How many connections a worker takes. Raises the process's own limit of open files for that, where it may: a
-    worker without any left could not reach its database."""
+    """How many connections a worker accepts. Raises the process's limit of open files for them, if it may. A worker
+    without free file descriptors could not reach its database."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return _CONNECTIONS
@@ -109,24 +111,24 @@ def _connections() -> int:
 
 
 def load(launch: Launch) -> ASGIApp:
-    """The ASGI app, made in the worker's process."""
+    """Creates the ASGI app in the worker's process."""
     _hold_signals()
     guard()
     threading.Thread(target=_end_with_parent, name="ostiary-parent", daemon=True).start()
     try:
         auth = launch.installation()
         return _Started(auth.asgi, ending=auth.stop_waiting)
-    except ConfigurationError as problem:  # changed since the parent looked
+    except ConfigurationError as problem:  # the configuration changed after the parent's check
         _LOG.error("server.not_started", extra={"reason": str(problem)})
         sys.exit(REFUSED)
 
 
 class _Started:
-    """Lets the signals through once the worker serves.
+    """Unblocks the signals once the worker serves.
 
-    One that comes earlier would be lost, to the handlers that a forked worker has from its parent, or to Granian, which
-    listens for it only then; the worker would have to be killed. So it would be for a request that waits for something
-    to happen: Granian waits for it, and tells the app only then. ``ending`` is therefore called by the signal itself.
+    An earlier signal would be lost: a forked worker inherits its parent's handlers, and Granian does not listen yet.
+    The worker would then have to be killed. The same would happen while a request waits for news: Granian waits for
+    such a request before it informs the app. The signal handler therefore calls ``ending`` itself.
     """
 
     def __init__(self, app: ASGIApp, *, ending: Callable[[], None]) -> None:
@@ -148,7 +150,7 @@ class _Started:
     def _let_go(self) -> None:
         loop = asyncio.get_running_loop()
         for number in _ENDING:
-            # beside Granian's handler: that one is the loop's, which a file descriptor wakes and not this
+            # this does not replace Granian's handler, which belongs to the event loop and is woken by a file descriptor
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._ending))
             signal.siginterrupt(number, False)  # noqa: FBT003 — its only spelling
         _let_signals_go()
@@ -163,7 +165,7 @@ def _let_signals_go() -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would keep the port, and nobody could stop it."""
+    """Stops the worker when its parent is killed. Otherwise it would keep the port."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,4 @@
-"""A service that follows the feed over HTTP, and looks at every message as a verifier does."""
+"""A service that follows the feed over HTTP and verifies every message."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -23,12 +23,12 @@ class Service:
         self.secret = made.secret
 
     async def ask(self, query: str = "", *, client_id: str | None = None, secret: str | None = None) -> httpx.Response:
-        """``query`` as it stands after the question mark."""
+        """Sends one request. ``query`` is the text after the question mark."""
         basic = base64.b64encode(f"{client_id or self.id}:{secret or self.secret}".encode()).decode()
         return await self.house.get(f"/feed?{query}", headers={"authorization": f"Basic {basic}"})
 
     async def told(self, after: FeedMessage | None = None, *, wait: int = 0) -> FeedMessage:
-        """The message that follows another one."""
+        """Returns the message that follows another one, or the first one."""
         position = "" if after is None else f"after={after.generation}.{after.current}&"
         answer = await self.ask(f"{position}wait={wait}")
         assert answer.status_code == 200, answer.text
@@ -41,7 +41,7 @@ class Service:
         return verify_feed_message(answer.text, keys, issuer=ISSUER, client_id=self.id)
 
     def at(self, house: Installation) -> "Service":
-        """The same service, asking another server."""
+        """Returns the same service, but it asks another server."""
         there = Service.__new__(Service)
         there.house, there.id, there.secret = house, self.id, self.secret
         return there
@@ -61,7 +61,7 @@ async def two(database_url: str, **settings: Any) -> AsyncIterator[tuple[Install
 
 
 async def happen(house: Installation, *keys: str, kind: str = "session") -> None:
-    """Entries of the change feed, one transaction for all."""
+    """Writes entries to the change feed in one transaction."""
     until = house.ambient.now() + 3_600_000_000
     entries = [Entry(kind, key, 0, until) for key in keys]
     await house.ambient.database.transaction(lambda tx: append(tx, entries))

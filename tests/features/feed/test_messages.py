@@ -1,4 +1,4 @@
-"""What a service is told: everything that was revoked, in order, without a gap, signed for it alone."""
+"""The messages of the feed: every revocation in order, without gaps, signed for one client."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ from tests.features.feed.service import OPERATOR, happen, keys_of, service_of, t
 
 
 async def test_the_feed_reports_everything_that_revokes_tokens(database_url):
-    """I7: to who asks for the first time, and to who has followed."""
+    """I7: both in a snapshot and in the message after a position."""
     async with installation(database_url) as house:
         service, ambient = await service_of(house), house.ambient
         person = await house.person()
@@ -77,7 +77,7 @@ async def test_without_news_the_message_has_no_entries(database_url):
 
 
 async def test_a_long_feed_is_split_into_messages(database_url):
-    """Each at most a thousand entries, also where what comes in between is for nobody."""
+    """Each message has at most a thousand entries. Entries that are left out do not end the feed early."""
     async with installation(database_url) as house:
         service = await service_of(house)
         start = await service.told()
@@ -98,7 +98,7 @@ async def test_a_long_feed_is_split_into_messages(database_url):
 
 @pytest.mark.parametrize("after", ["{g}.{beyond}", "{other}.{s}", "0.0", "999999999999999999.999999999999999999"])
 async def test_an_unknown_position_gets_a_snapshot(database_url, after):
-    """A position beyond the end, or of another generation: what was followed there counts for nothing."""
+    """A position beyond the end or of another generation does not exist in this feed."""
     async with installation(database_url) as house:
         service = await service_of(house)
         await happen(house, "early")
@@ -124,12 +124,12 @@ async def test_after_a_restore_the_client_gets_a_snapshot(sqlite_url):
 
 
 async def test_an_answer_contains_everything_that_happened_before_the_request(database_url):
-    """This server has not heard yet of what another one did; the service has asked after it was done."""
+    """Another server wrote the entry before the request, and this server has not read it yet."""
     async with two(database_url) as (house, other):
         service = (await service_of(house)).at(other)
         for wait in (0, 1):
             before = await service.told()
-            async with other.auth._assembly._follower._reading:  # it reads nothing meanwhile
+            async with other.auth._assembly._follower._reading:  # the server cannot read the feed
                 await happen(house, f"news {wait}")
                 assert keys_of(await service.told(before, wait=wait)) == [f"news {wait}"]
 
@@ -146,7 +146,7 @@ async def test_a_client_can_switch_between_servers(database_url):
 
 
 async def test_a_message_has_its_own_type_and_is_for_one_client(sqlite_url):
-    """Its signature alone makes it nothing: neither an access token, nor what another client was told (J21, J26)."""
+    """A valid signature is not enough: it is not an access token, and other clients refuse it (J21, J26)."""
     async with installation(sqlite_url) as house:
         service, other = await service_of(house), await service_of(house, "billing")
         answer = await service.ask()
@@ -161,7 +161,7 @@ async def test_a_message_has_its_own_type_and_is_for_one_client(sqlite_url):
 
 
 async def test_only_an_authenticated_client_gets_the_feed(sqlite_url):
-    """L9, O07: with its own secret, in the header, and as long as it exists."""
+    """L9, O07: the client must exist and send its own current secret in the header."""
     async with installation(sqlite_url) as house:
         service, other = await service_of(house), await service_of(house, "billing")
         admin = await house.session(await house.person("ada@example.com", "admin"))
@@ -197,7 +197,7 @@ async def test_an_invalid_query_gets_400(sqlite_url, query):
 
 
 async def test_a_stale_server_returns_503(sqlite_url):
-    """503: that nothing has happened is a promise too, and it cannot make it."""
+    """A message without entries would say that nothing was revoked, and a stale server cannot know that."""
     async with installation(sqlite_url) as house:
         service = await service_of(house)
         now = await service.told()
@@ -215,11 +215,11 @@ async def test_a_server_that_becomes_stale_while_a_client_waits_returns_503(data
         database = house.ambient.database
 
         async def fails(_sql, *_args):
-            raise StoreUnavailable("the line is cut")
+            raise StoreUnavailable("the connection is lost")
 
         find = database.all
         waiting = asyncio.create_task(service.ask(f"after={now.generation}.{now.current}&wait=3"))
-        await asyncio.sleep(0.5)  # it reads once more, after the question
+        await asyncio.sleep(0.5)  # the server reads the feed once more after the request
         database.all = lambda sql, *args: (fails if "feed_head" in sql else find)(sql, *args)
         try:
             answer = await waiting
@@ -229,7 +229,7 @@ async def test_a_server_that_becomes_stale_while_a_client_waits_returns_503(data
 
 
 async def test_verifiers_accept_the_longest_message(sqlite_url):
-    """A thousand entries with the longest ids and numbers that we make."""
+    """It has a thousand entries with the longest ids and numbers that Ostiary creates."""
     async with installation(sqlite_url) as house:
         service = await service_of(house)
         now = await service.told()

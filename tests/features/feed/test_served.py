@@ -1,4 +1,4 @@
-"""The feed of `ostiary serve` with two workers: a service meets now the one and now the other."""
+"""The feed of `ostiary serve` with two workers. Each request may reach either of them."""
 
 import base64
 import contextlib
@@ -34,7 +34,7 @@ def made(server, tmp_path):
 
 @pytest.fixture
 def asked(server, made):
-    """Sends a question on a connection of its own, which either worker may get."""
+    """Sends each request on a new connection, which either worker may get."""
     basic = base64.b64encode(f"{made['id']}:{made['secret']}".encode()).decode()
     with contextlib.ExitStack() as stack:
 
@@ -52,10 +52,10 @@ def seconds_until_refused(verifier, token):
     while time.monotonic() < began + PATIENCE:
         try:
             verifier.verify(token)
-        except TokenRevoked:  # and nothing else: what is revoked is never unknown
+        except TokenRevoked:  # no other error is expected: revocations are never unknown
             return time.monotonic() - began
         time.sleep(0.01)
-    raise AssertionError("it is still let in")
+    raise AssertionError("the token is still accepted")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -69,8 +69,8 @@ def test_a_server_that_stops_answers_waiting_clients_and_stops_at_once(server, a
     took = time.monotonic() - began
     assert [question.getresponse().status for question in waiting] == [200] * 16
     assert took < PATIENCE
-    # on a busy machine Granian also logs that it kills a worker which has ended, but is not reaped yet
-    assert took < workers.PATIENCE or "Killing" not in server.err, "it did not end by itself"
+    # on a busy machine, Granian also logs that it kills a worker that has exited but is not reaped yet
+    assert took < workers.PATIENCE or "Killing" not in server.err, "it had to be killed"
 
 
 def test_a_service_gets_every_revocation_from_either_worker(server, made):

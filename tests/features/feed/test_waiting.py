@@ -1,4 +1,4 @@
-"""Who waits: costs nothing, hears at once, and holds nobody up."""
+"""Waiting for news costs nothing, ends as soon as there is news, and blocks nothing else."""
 
 import asyncio
 import base64
@@ -13,10 +13,10 @@ from tests.core.installation import installation, opened, ostiary, prepare
 from tests.features.feed.service import happen, keys_of, service_of, two
 
 LONG = 30
-"""Seconds of waiting that a test never sees the end of."""
+"""A wait in seconds that is longer than any test."""
 
 SOON = 10
-"""Seconds that even a busy machine does not need."""
+"""A generous deadline in seconds for things that happen at once."""
 
 
 async def all_wait(house, count):
@@ -27,7 +27,7 @@ async def all_wait(house, count):
 
 @asynccontextmanager
 async def asking(service, after, count=1):
-    """So many questions that wait."""
+    """Runs ``count`` requests that wait for news."""
     tasks = [asyncio.create_task(service.told(after, wait=LONG)) for _ in range(count)]
     try:
         await all_wait(service.house, count)
@@ -58,7 +58,7 @@ async def test_two_hundred_waiting_clients_all_get_the_news(database_url):
 
 
 async def test_waiting_runs_no_statement(database_url):
-    """Not even the answer that nothing has happened does."""
+    """Neither does the answer without entries at the end of the wait."""
     async with installation(database_url) as house:
         service = await service_of(house)
         now = await service.told()
@@ -132,7 +132,7 @@ def test_stop_waiting_does_nothing_before_ostiary_is_open(sqlite_url):
     ostiary(sqlite_url).stop_waiting()
 
 
-@pytest.mark.parametrize("body", [b"", b"somebody sends a body"])
+@pytest.mark.parametrize("body", [b"", b"an unexpected body"])
 async def test_waiting_ends_when_the_caller_disconnects(sqlite_url, body):
     async with installation(sqlite_url) as house:
         service = await service_of(house)

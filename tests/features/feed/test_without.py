@@ -1,4 +1,4 @@
-"""The slice is optional: an installation without it tells nobody of a feed, and does all the rest."""
+"""The slice is optional: an installation without it has no feed, and everything else works."""
 
 from ostiary.app import slices
 from tests.core.installation import installation

@@ -1,4 +1,4 @@
-"""Introspection (RFC 7662): a client learns of good tokens for its own resources, and of everything else nothing."""
+"""Introspection (RFC 7662): a client learns about valid tokens for its own resources, and about no others."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ INACTIVE = b'{"active":false}'
 
 
 class Service:
-    """A client with the resources orders and stock, asking over HTTP."""
+    """A client with the resources orders and stock. It asks over HTTP."""
 
     def __init__(self, house, made):
         self.house = house
@@ -46,7 +46,7 @@ class Service:
         return answer
 
     async def is_told(self, token, **parameters):
-        """Whether the token is active; of one that is not, nothing else is told."""
+        """Whether the token is active. If it is not, the answer must contain nothing else."""
         answer = await self.ask(token, **parameters)
         active = answer.json()["active"]
         assert active is True or answer.content == INACTIVE
@@ -63,13 +63,13 @@ async def token_for(house, resource=ORDERS, email="ada@example.com"):
 
 
 def altered(house, tokens, *, key=None, typ=ACCESS_TOKEN_TYPE, **claims):
-    """The same token with other claims, signed by the installation's own key unless told otherwise."""
+    """The same token with other claims, signed with ``key`` or else with the installation's own key."""
     text = tokens.access.split(".")[1]
     token = decode_access_token(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     return sign(encode_access_token(structs.replace(token, **claims)), key or house.ambient.keys.current, typ=typ)
 
 
-# --- what is told -------------------------------------------------------------------------------------------------
+# --- active tokens ------------------------------------------------------------------------------------------------
 
 
 async def test_a_client_gets_the_claims_of_a_token_for_its_resource(database_url):
@@ -112,7 +112,7 @@ async def test_the_token_type_hint_is_only_a_hint(sqlite_url, hint):
 
 
 async def test_l22_the_key_of_a_bound_token_is_passed_on_and_not_checked(sqlite_url):
-    """RFC 9449 §6.2: the proof is made to whoever asks here."""
+    """RFC 9449 §6.2: the service that asks checks the proof of possession."""
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         bound = altered(house, tokens, cnf=Confirmation(jkt="0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"))
@@ -130,11 +130,11 @@ async def test_a_client_can_send_its_secret_in_the_body_and_use_json(sqlite_url)
             assert (answer.status_code, answer.json()["active"]) == (200, True)
 
 
-# --- what is not --------------------------------------------------------------------------------------------------
+# --- inactive tokens and refusals ---------------------------------------------------------------------------------
 
 
 async def test_o14_every_other_token_gets_the_same_empty_answer(database_url):
-    """Keycloak CVE-2026-18208: neither status, headers nor a member of the body says why."""
+    """Keycloak CVE-2026-18208: neither the status nor the headers nor the body reveal the reason."""
     async with installation(database_url) as house:
         service, (person, tokens) = await service_of(house), await token_for(house)
         other_key = SigningKey.generate("ES256", kid=house.ambient.keys.current.kid)
@@ -211,7 +211,7 @@ async def test_o14_for_a_client_without_the_resource_the_token_is_inactive(sqlit
         assert await service.is_told(tokens.access)
         assert not await foreign.is_told(tokens.access)
         assert not await without.is_told(tokens.access)
-        assert await service.is_told(tokens.access)  # nothing was remembered of the others
+        assert await service.is_told(tokens.access)  # the answers to the others are not cached
 
 
 async def test_o14_tokens_of_the_issuer_itself_are_inactive_for_a_client_created_under_another_issuer(sqlite_url):
@@ -225,7 +225,7 @@ async def test_o14_tokens_of_the_issuer_itself_are_inactive_for_a_client_created
 
 
 async def test_a_token_for_a_resource_is_not_accepted_by_the_issuer(sqlite_url):
-    """Having been asked about is no way around the audience: nothing is remembered of it."""
+    """Introspection caches nothing that would let the token pass the audience check."""
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         assert await service.is_told(tokens.access)
@@ -243,7 +243,7 @@ async def test_o14_only_a_client_may_ask(sqlite_url, headers):
 
 
 async def test_o14_an_access_token_does_not_authenticate_a_client(sqlite_url):
-    """Neither the one that is asked about nor the one of an admin."""
+    """This is true for the introspected token and for the token of an admin."""
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         admin = await house.session(await house.person("admin@example.com", "admin"))
@@ -287,7 +287,7 @@ async def test_s13_a_token_in_the_url_is_not_read(sqlite_url):
 
 
 async def test_while_revocations_are_unknown_the_answer_is_503(sqlite_url, monkeypatch):
-    """503, never an answer: neither that it is active, which nobody knows, nor that it is not."""
+    """Neither "active" nor "inactive" would be known to be true."""
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         monkeypatch.setattr(house.ambient.revocations, "_fresh", lambda: False)
@@ -298,7 +298,7 @@ async def test_while_revocations_are_unknown_the_answer_is_503(sqlite_url, monke
 
 
 async def test_introspection_and_local_verification_agree(sqlite_url):
-    """The other way to know: with the published keys, without asking."""
+    """Local verification uses the published keys and sends no request."""
     async with installation(sqlite_url) as house:
         service, (_, tokens) = await service_of(house), await token_for(house)
         verifier = Verifier(

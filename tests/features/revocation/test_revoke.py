@@ -1,4 +1,4 @@
-"""POST /auth/revoke (RFC 7009): what a token stands for ends; what is no token of ours ends nothing."""
+"""POST /auth/revoke (RFC 7009): revokes our own tokens. Other texts change nothing."""
 
 import urllib.parse
 
@@ -21,7 +21,7 @@ async def revoke(house, token, *, form=True, **more):
 
 @pytest.mark.parametrize("form", [True, False], ids=["form", "json"])
 async def test_revoking_a_refresh_token_ends_its_family_and_its_access_tokens(database_url, form):
-    """L21. Spent ones too; another session of the account goes on."""
+    """L21. A spent refresh token does this too. Other sessions of the account continue."""
     async with installation(database_url) as house:
         person = await house.person()
         first, other = await house.session(person), await house.session(person)
@@ -39,7 +39,7 @@ async def test_revoking_a_refresh_token_ends_its_family_and_its_access_tokens(da
 
 
 async def test_revoking_an_access_token_ends_only_that_token(database_url):
-    """At once here, and in another process as soon as it has read the feed."""
+    """It takes effect at once here, and in another process as soon as that process has read the feed."""
     async with installation(database_url) as house:
         tokens = await house.session(await house.person())
         renewed = tokens_of(await house.refresh(tokens.refresh))
@@ -57,7 +57,7 @@ async def test_revoking_an_access_token_ends_only_that_token(database_url):
 
 
 async def test_after_an_access_token_is_revoked_its_session_gets_another_bit_in_the_status_list(sqlite_url):
-    """The list cannot name one token: its bit is set, and what is issued from then on has another."""
+    """The list cannot name a single token. The bit is set, and tokens issued afterwards have another one."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         entry = tokens.claims["status"]["status_list"]
@@ -90,8 +90,9 @@ async def test_revoking_the_same_token_again_writes_nothing(sqlite_url):
 
 
 async def test_refreshing_and_revoking_in_turn_fills_neither_the_feed_nor_the_status_lists(sqlite_url):
-    """Every process and every client that follows the feed keeps each revocation for a day, and a bit for each is taken
-    as long as the session lasts: by one account of one's own. Another session, and the end of this one, are free."""
+    """Every process and every client of the feed stores each revocation for a day, and each takes a bit until the
+    session ends. One account must not be able to fill them. Another session can still revoke, and this session can
+    still be ended."""
     async with installation(sqlite_url) as house:
         person = await house.person()
         tokens, other = await house.session(person), await house.session(person)
@@ -111,7 +112,7 @@ async def test_refreshing_and_revoking_in_turn_fills_neither_the_feed_nor_the_st
 
 
 async def test_every_other_text_gets_the_same_answer(sqlite_url):
-    """O14, L21: unknown, malformed, of other purposes, signed by another key: 200 and nothing more."""
+    """O14, L21: unknown and malformed tokens, and tokens of other purposes or other keys, get a bare 200."""
     async with installation(sqlite_url) as house:
         tokens = await house.session(await house.person())
         head, payload, signature = tokens.access.split(".")

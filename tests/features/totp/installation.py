@@ -1,4 +1,4 @@
-"""An installation to test against: its HTTP interface, a real database, and a clock that stands still."""
+"""An installation for tests: its HTTP interface, a real database, and a clock that only moves when it is advanced."""
 
 import asyncio
 import base64
@@ -26,7 +26,7 @@ _addresses = itertools.count(1)
 
 
 class AuthenticatorApp:
-    """What the owner's telephone does (RFC 6238 §4), written down a second time."""
+    """An authenticator app (RFC 6238 §4), implemented independently of the code under test."""
 
     def __init__(self, secret: str, clock: FrozenClock) -> None:
         self._secret = base64.b32decode(secret)
@@ -40,7 +40,7 @@ class AuthenticatorApp:
         return f"{number % 1_000_000:06}"
 
     def wrong_code(self, number: int = 0) -> str:
-        """A code that is right at no step nearby; another one for another ``number``."""
+        """A code that is wrong for every step nearby. Each ``number`` has a different one."""
         near = {self.code(steps=steps) for steps in range(-3, 4)}
         wrong = (f"{candidate:06}" for candidate in itertools.count() if f"{candidate:06}" not in near)
         return next(itertools.islice(wrong, number, None))
@@ -63,7 +63,7 @@ class Installation:
         headers: dict[str, str] | None = None,
         source: str | None = None,
     ) -> httpx.Response:
-        """One request. Without a ``source`` each has an address of its own: no limit per source is in the way."""
+        """Sends one request. Without a ``source`` each request has its own address, so no limit per source applies."""
         number = next(_addresses)
         address = source or f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         sent = {"authorization": f"Bearer {token}"} if token else {}
@@ -76,8 +76,8 @@ class Installation:
         return list(await self.auth.ambient.database.all(sql, *args))
 
     async def subjects(self, count: int) -> list[str]:
-        """The subjects of all mails but those about devices, once at least ``count`` were sent: that happens after the
-        answers."""
+        """The subjects of all mails except those about devices. Waits until at least ``count`` were sent, because they
+        are sent after the answers."""
         for _ in range(200):
             if len(self.mails) >= count:
                 break
@@ -89,14 +89,14 @@ class Installation:
         return [mail for mail in self.outbox.mails if not mail.subject.startswith("New device")]
 
     async def events(self, prefix: str = "totp.") -> list[str]:
-        """The types of the audit events, in the order of their time."""
+        """The types of the audit events, in order of time."""
         types = [row[0] for row in await self.rows("select type from audit_events order by at, type")]
         return [name for name in types if name.startswith(prefix)]
 
 
 @dataclass
 class Person:
-    """Somebody with an account, and what they have been given."""
+    """A person with an account, and the secrets that they received."""
 
     world: Installation
     email: str
@@ -120,12 +120,12 @@ class Person:
         self.token = answer.json()["access_token"]
 
     async def finish(self, factor: str, code: Any, *, attempt: str | None = None) -> httpx.Response:
-        """The second step, of a new attempt unless one is given."""
+        """The second step of the given attempt, or of a new one."""
         named = await self.attempt() if attempt is None else attempt
         return await self.world.ask("POST", f"/login/{factor}", {"attempt": named, "code": code})
 
     async def sign_in_with_code(self) -> None:
-        """Signs in with both factors, with a code that was not used before."""
+        """Signs in with both factors and an unused code."""
         assert self.app
         self.world.clock.advance(STEP)
         answer = await self.finish("totp", self.app.code())
@@ -171,7 +171,7 @@ async def installation(database_url: str) -> AsyncIterator[Installation]:
 
 
 async def registered(world: Installation, email: str = "ada@example.com") -> Person:
-    """Somebody who has just signed in with the password, which is all they have."""
+    """A person who has just signed in with the password and has no second factor."""
     answer = await world.ask("POST", "/register", {"email": email, "password": PASSWORD})
     assert answer.status_code == 202, answer.text
     person = Person(world, email)
@@ -180,7 +180,7 @@ async def registered(world: Installation, email: str = "ada@example.com") -> Per
 
 
 async def enrolled(world: Installation, email: str = "ada@example.com") -> Person:
-    """Somebody who has TOTP, and is signed in from before that."""
+    """A person with TOTP, whose session is older than the enrolment."""
     person = await registered(world, email)
     await person.enrol()
     return person

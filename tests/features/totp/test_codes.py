@@ -1,4 +1,4 @@
-"""The codes themselves, without a database: RFC 6238, the window, and what is not a code."""
+"""The codes, without a database: RFC 6238, the accepted window, and texts that are not codes."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ def test_the_codes_of_rfc_6238_are_accepted_for_their_step(vector):
 
 @pytest.mark.parametrize("vector", SHA1[1:], ids=[str(vector["time"]) for vector in SHA1[1:]])
 def test_a_code_is_accepted_one_step_early_and_late_and_no_further(vector):
-    """All but the first, before which there was no time."""
+    """This uses all vectors except the first: there are no steps before time zero."""
     start, code = vector["step"] * 30, vector["otp6"]
     assert {matching_step(SECRET, code, at=at) for at in (start - 30, start, start + 29, start + 59)} == {
         vector["step"]
@@ -35,14 +35,14 @@ def test_a_code_is_accepted_one_step_early_and_late_and_no_further(vector):
 
 
 def test_if_two_steps_have_the_same_code_the_later_one_is_spent():
-    """Otherwise the code that was just used would be good once more, for the later step."""
+    """Otherwise the code that was just used would be accepted again, for the later step."""
     earlier, later, code = 50_897_033, 50_897_035, "407517"  # found by search
     assert matching_step(SECRET, code, at=(earlier - 1) * 30) == earlier
     assert matching_step(SECRET, code, at=(earlier + 1) * 30) == later
 
 
 def in_digits_from(zero):
-    """287082 in the digits of another script."""
+    """Returns 287082 in the digits of another script."""
     return "".join(chr(zero + int(digit)) for digit in "287082")
 
 
@@ -70,7 +70,7 @@ ARABIC_INDIC, FULL_WIDTH, BOLD = 0x0660, 0xFF10, 0x1D7CE
     ],
 )
 def test_only_six_ascii_digits_are_a_code(code):
-    """int() and isdigit() take many of these for 287082, which is right at this time."""
+    """int() and isdigit() accept many of these as 287082, which is the correct code at this time."""
     assert matching_step(SECRET, "287082", at=59) == 1
     assert matching_step(SECRET, code, at=59) is None
 
@@ -108,7 +108,7 @@ def modules_of(qr):
 
 
 def modules_drawn(svg):
-    """The dark squares: the path that is stroked moves (m, M) and draws to the right (h), line by line."""
+    """The dark squares. The stroked path moves (m, M) and draws to the right (h), line by line."""
     (path,) = [element for element in svg.iter() if element.get("stroke")]
     x, y, found = 0.0, 0.0, set()
     for command, numbers in re.findall(r"([Mmh])([-0-9. ]+)", path.attrib["d"]):

@@ -1,4 +1,4 @@
-"""From no second factor to one: only its owner can do it, and only with a code."""
+"""Setting up a second factor: only the owner can do it, and only with a code."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ async def test_enrolling_shows_the_secret_and_confirming_shows_the_recovery_code
 
 
 async def test_the_owner_gets_the_mail_if_the_commit_of_the_confirmation_may_have_failed(database_url, monkeypatch):
-    """TOTP may be active, with recovery codes that nobody saw: here it is."""
+    """TOTP may be active with recovery codes that nobody has seen. In this test it is."""
     async with installation(database_url) as world:
         ada = await registered(world)
         app = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)
@@ -41,7 +41,7 @@ async def test_the_owner_gets_the_mail_if_the_commit_of_the_confirmation_may_hav
 def losing_its_answer(transaction):
     async def committed_but_lost(body, **options):
         result = await transaction(body, **options)
-        if body.__module__ == service.__name__:  # not the counters'
+        if body.__module__ == service.__name__:  # not the transactions of the counters
             raise OutcomeUnknown("the connection failed during the commit")
         return result
 
@@ -78,7 +78,7 @@ async def test_starting_again_replaces_an_unconfirmed_secret(database_url):
 
 
 async def test_a_secret_that_was_replaced_in_the_meantime_is_not_confirmed(database_url):
-    """The code was right for the secret that was read, which is no longer the one that would become the factor."""
+    """The code was correct for the secret that was read, but another secret is stored now."""
     async with installation(database_url) as world:
         ada = await registered(world)
         await ada.start()
@@ -92,7 +92,7 @@ async def test_a_secret_that_was_replaced_in_the_meantime_is_not_confirmed(datab
 
 
 async def test_an_active_secret_cannot_be_replaced_or_confirmed_again(database_url):
-    """G6: whoever has the session must not put their own device in the place of the owner's."""
+    """G6: an attacker with the session must not be able to replace the owner's device with another."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         assert (await ada.start()).status_code == 409
@@ -119,7 +119,7 @@ async def test_an_enrolment_expires_after_15_minutes(database_url):
         now = world.clock.now()
         await world.auth.ambient.database.transaction(lambda tx: sweep(tx, now))
         left = await world.rows("select a.email from totp_secrets s join accounts a on a.id = s.account_id")
-        assert [row[0] for row in left] == [eve.email], "what is confirmed stays"
+        assert [row[0] for row in left] == [eve.email], "a confirmed secret stays"
 
 
 async def test_only_one_of_twenty_parallel_confirmations_gets_recovery_codes(database_url):
@@ -170,7 +170,7 @@ async def test_another_site_cannot_enrol_or_remove_with_the_cookies(database_url
 
 
 async def test_a_session_that_was_ended_on_another_node_cannot_change_anything(database_url):
-    """The token still verifies here, because the news has not come; the row is asked inside the transaction."""
+    """The token still verifies, because this node has not read the revocation yet. The transaction checks the row."""
     async with installation(database_url) as world:
         ada, eve = await registered(world), await enrolled(world, "eve@example.com")
         app = AuthenticatorApp((await ada.start()).json()["secret"], world.clock)

@@ -1,4 +1,4 @@
-"""Guessing: one count for an account, whatever the guesses come in (M02, E3, E5, E9, G5)."""
+"""Guessing codes: there is one count per account, across attempts and sources (M02, E3, E5, E9, G5)."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ COMES_BACK = 24 * 3600 // BURST
 
 
 async def use_up(person):
-    """Wrong codes, five to an attempt, each from a new address, until no more are taken."""
+    """Sends wrong codes, five per attempt and each from a new address, until the limit is reached."""
     statuses = []
     for number in range(BURST):
         if number % 5 == 0:
@@ -22,7 +22,7 @@ async def test_after_twenty_wrong_codes_even_the_right_code_is_rate_limited(data
     """A new attempt, a new address and the right password reset nothing."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
-        world.clock.advance(COMES_BACK)  # confirming has taken one
+        world.clock.advance(COMES_BACK)  # confirming used one attempt
         await use_up(ada)
         refused = await ada.finish("totp", ada.app.code())
         assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
@@ -34,7 +34,7 @@ async def test_after_twenty_wrong_codes_even_the_right_code_is_rate_limited(data
 
 
 async def test_guessing_codes_does_not_block_recovery_codes(database_url):
-    """And signing in with one does not open the way for more guesses."""
+    """A sign-in with a recovery code does not allow more guesses of codes."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         world.clock.advance(COMES_BACK)
@@ -54,7 +54,7 @@ async def test_parallel_guesses_are_counted_too(database_url):
 
 
 async def test_an_attacker_with_the_password_cannot_lock_the_owner_out(database_url):
-    """With TOTP's tries used up and a hundred wrong recovery codes, a right one signs in (E5)."""
+    """After the TOTP attempts are used up and a hundred wrong recovery codes, a correct one still signs in (E5)."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         world.clock.advance(COMES_BACK)
@@ -67,7 +67,7 @@ async def test_an_attacker_with_the_password_cannot_lock_the_owner_out(database_
 
 
 async def test_recovery_codes_are_limited_per_source(database_url):
-    """That count is the core's, of later steps; it bounds the work."""
+    """This is the core's limit for later steps. It bounds the work."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         attempts = [await ada.attempt() for _ in range(3)]
@@ -92,7 +92,7 @@ async def test_correct_codes_do_not_count_against_the_limit(database_url):
 
 
 async def use_up_less_one(person):
-    """Confirming took one, and right codes none."""
+    """Confirming used one attempt, and correct codes used none."""
     for number in range(BURST - 1):
         if number % 5 == 0:
             attempt = await person.attempt()
@@ -110,7 +110,7 @@ async def test_confirming_is_limited_by_the_same_count(database_url):
 
 
 async def test_confirming_without_an_enrolment_does_not_use_up_attempts(database_url):
-    """Confirming what is not under way is refused before it is counted."""
+    """The refusal comes before the count."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         for _ in range(BURST + 1):

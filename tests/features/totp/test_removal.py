@@ -1,4 +1,4 @@
-"""Taking the second factor away: only with a second factor."""
+"""Removing the second factor requires a second factor."""
 
 from tests.features.totp.installation import enrolled, installation
 
@@ -8,7 +8,7 @@ async def test_a_session_with_both_factors_can_remove_the_second(database_url):
         ada = await enrolled(world)
         await ada.sign_in_with_code()
         assert (await ada.remove()).status_code == 204
-        assert (await ada.begin()).status_code == 200, "the password suffices again"
+        assert (await ada.begin()).status_code == 200, "the password alone signs in again"
         assert await world.rows("select count(*) from totp_recovery_codes") == [(0,)]
         assert (await world.events())[-1] == "totp.removed"
         assert (await world.subjects(2))[-1] == "Two-step sign-in is now off at auth.example.com"
@@ -16,7 +16,7 @@ async def test_a_session_with_both_factors_can_remove_the_second(database_url):
 
 
 async def test_a_password_alone_cannot_remove_the_second_factor(database_url):
-    """M06: this session has shown the password only, a moment ago, before there was a second factor."""
+    """M06: this session was signed in with the password only, a moment before the second factor was set up."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         refused = await ada.remove()
@@ -36,7 +36,7 @@ async def test_an_old_session_cannot_remove_the_second_factor(database_url):
 
 
 async def test_a_recovery_code_is_enough_to_move_to_another_device(database_url):
-    """And the codes of the lost device's set are worth nothing after (R11)."""
+    """The codes of the lost device and its recovery codes are refused afterwards (R11)."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         lost, first, *old = ada.app, *ada.recovery_codes

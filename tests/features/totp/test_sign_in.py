@@ -1,4 +1,4 @@
-"""Signing in with two steps, and every way around the second that has been tried elsewhere."""
+"""Signing in with two steps, and the known attacks on the second step of other systems."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ async def test_after_the_password_the_code_is_required_before_a_session_is_issue
 
 
 async def test_a_code_signs_in_only_once(database_url):
-    """M01: the code that confirmed, the one that was just used, and those of steps before it are spent."""
+    """M01: the code that confirmed, the code that was just used, and the codes of earlier steps are spent."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         assert (await ada.finish("totp", ada.app.code())).json()["code"] == "invalid_code"
@@ -39,14 +39,14 @@ async def test_a_code_signs_in_only_once(database_url):
         for spent in (ahead, ada.app.code(), ada.app.code(steps=-1)):
             assert (await ada.finish("totp", spent)).status_code == 401
         world.clock.advance(2 * STEP)
-        assert (await ada.finish("totp", ahead)).status_code == 401, "still inside the window, as the step before"
+        assert (await ada.finish("totp", ahead)).status_code == 401, "still inside the window, as the previous step"
         assert (await ada.finish("totp", ada.app.code())).status_code == 200
 
 
 async def test_only_one_of_twenty_parallel_uses_of_a_code_gets_a_session(database_url):
     async with installation(database_url) as world:
         ada = await enrolled(world)
-        world.clock.advance(2 * 3600)  # until the try that confirming took has come back
+        world.clock.advance(2 * 3600)  # until the attempt that confirming used is available again
         attempts = [await ada.attempt() for _ in range(20)]
         code = ada.app.code()
         answers = await asyncio.gather(*(ada.finish("totp", code, attempt=attempt) for attempt in attempts))
@@ -95,7 +95,7 @@ async def test_recovery_codes_are_offered_until_all_are_used(database_url):
 
 @pytest.mark.parametrize("factor", ["totp", "recovery-code"])
 async def test_other_texts_and_types_are_refused_as_codes(database_url, factor):
-    """G4: not even where Python would make the right number of it."""
+    """G4: even if Python would convert the text to the correct number."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         world.clock.advance(STEP)
@@ -107,12 +107,12 @@ async def test_other_texts_and_types_are_refused_as_codes(database_url, factor):
         for other in (int(right), float(right), [right], {"code": right}, None, True):
             assert (await ada.finish(factor, other, attempt=attempt)).status_code == 422
         assert (await ada.finish("totp", right, attempt=attempt)).status_code == 200, (
-            "the fifth try: what is no text was not counted"
+            "it is the fifth attempt: values that are not strings were not counted"
         )
 
 
 async def test_an_attempt_is_not_a_token(database_url):
-    """M03 and M05: between the steps nothing can be read, refreshed, enrolled or claimed."""
+    """M03 and M05: between the steps nothing can be read, refreshed or enrolled, and no factor can be claimed."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         world.clock.advance(STEP)
@@ -140,7 +140,7 @@ async def test_a_code_is_valid_only_for_its_own_account(database_url):
 
 
 async def test_a_spent_code_is_handled_like_a_wrong_code(database_url):
-    """Neither is a proof, so that what follows takes the same time."""
+    """Neither results in a proof, so the rest of the request takes the same time."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         account_id = (await world.rows("select id from accounts"))[0][0]
@@ -149,7 +149,7 @@ async def test_a_spent_code_is_handled_like_a_wrong_code(database_url):
 
 
 async def test_a_code_of_a_removed_secret_is_not_accepted_for_the_next_one(database_url):
-    """The proof was made before the secret was replaced, and is used after."""
+    """The proof is created before the secret is replaced, and used afterwards."""
     async with installation(database_url) as world:
         ada = await enrolled(world)
         await ada.sign_in_with_code()
@@ -165,7 +165,7 @@ async def test_a_code_of_a_removed_secret_is_not_accepted_for_the_next_one(datab
 
 
 async def test_the_database_contains_neither_the_secret_nor_the_recovery_codes(database_url):
-    """G1, F9: sealed, and bound to the row; hashed."""
+    """G1, F9: the secret is sealed and bound to its row, and the recovery codes are hashed."""
     async with installation(database_url) as world:
         ada = await registered(world)
         secret = (await ada.start()).json()["secret"]
@@ -186,5 +186,5 @@ async def test_the_database_contains_neither_the_secret_nor_the_recovery_codes(d
         )
         world.clock.advance(STEP)
         moved = await ada.finish("totp", eve.app.code())
-        assert moved.status_code == 500, "a secret in another account's row does not open"
+        assert moved.status_code == 500, "a sealed secret cannot be opened in another account's row"
         assert (await eve.finish("totp", eve.app.code())).status_code == 200

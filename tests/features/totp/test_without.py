@@ -1,4 +1,4 @@
-"""The slice is optional: an installation without it signs in, and has none of its routes, tables or fields."""
+"""The slice is optional: without it sign-in works, and its routes, tables and fields do not exist."""
 
 import pytest
 
