@@ -187,3 +187,30 @@ async def test_what_one_listener_changes_another_does_not_see(sqlite_url):
         await house.auth.accounts.create(email=EMAIL, password=PASSWORD)
         assert dict((await heard.one()).detail) == {"roles": ("user",)}
         assert len(errors) == 2
+
+
+def test_listeners_of_a_loop_that_is_gone_do_not_delay_the_next_closing():
+    """A loop that is closed without cancelling its tasks leaves them behind, and they never end."""
+    listeners = listeners_module.Listeners()
+
+    async def never(_event: int) -> None:
+        await asyncio.Event().wait()
+
+    async def tell() -> None:
+        listeners.tell("sign_in.failed", 1)
+        await asyncio.sleep(0)
+
+    listeners.add("sign_in.failed", never)
+    gone = asyncio.new_event_loop()
+    gone.run_until_complete(tell())
+    (left,) = listeners._tasks
+    gone.close()
+
+    async def close() -> float:
+        began = asyncio.get_running_loop().time()
+        await listeners.close()
+        return asyncio.get_running_loop().time() - began
+
+    assert asyncio.run(close()) < listeners_module._PATIENCE / 2
+    assert listeners._tasks == set()
+    left._log_destroy_pending = False  # as intended: nobody can end it any more
