@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ READ = {"0", "63"}
 """The number of the system call, on x86-64 and on ARM."""
 
 
-def typed(folder, *lines):
-    """Runs `users create` at a terminal, types ``lines``, and returns the exit code and everything displayed."""
+@contextmanager
+def at_a_terminal(folder):
+    """Runs `users create` at a terminal. Yields the process, and our and its side of the terminal."""
     ours, theirs = pty.openpty()
     try:
         process = subprocess.Popen(
@@ -29,18 +31,29 @@ def typed(folder, *lines):
             stderr=theirs,
             start_new_session=True,
         )
-        seen = ""
-        for prompt, line in zip(("Password: ", "The same again: "), lines, strict=True):
-            while not seen.endswith(prompt):
-                seen += os.read(ours, 1000).decode()
-            os.write(ours, f"{line}\n".encode())
-        code = process.wait(PATIENCE)
-        os.write(theirs, b"END")
-        while not seen.endswith("END"):
-            seen += os.read(ours, 1000).decode()
+        yield process, ours, theirs
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+def read_until(ours, end):
+    seen = ""
+    while not seen.endswith(end):
+        seen += os.read(ours, 1000).decode()
+    return seen
+
+
+def typed(folder, *lines):
+    """Types ``lines``, and returns the exit code and everything displayed."""
+    seen = ""
+    with at_a_terminal(folder) as (process, ours, theirs):
+        for prompt, line in zip(("Password: ", "The same again: "), lines, strict=True):
+            seen += read_until(ours, prompt)
+            os.write(ours, f"{line}\n".encode())
+        code = process.wait(PATIENCE)
+        os.write(theirs, b"END")
+        seen += read_until(ours, "END")
     return code, seen
 
 
@@ -79,25 +92,10 @@ def test_without_a_terminal_the_password_is_read_from_stdin_only(tmp_path, argum
 
 def test_one_ctrl_c_at_the_prompt_stops_the_command_and_nothing_is_written(tmp_path):
     assert call("migrate", folder=tmp_path).returncode == 0
-    ours, theirs = pty.openpty()
-    try:
-        process = subprocess.Popen(
-            [PROGRAM, "users", "create", "ada@example.com"],
-            cwd=tmp_path,
-            env=environment(),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
-        seen = ""
-        while not seen.endswith("Password: "):
-            seen += os.read(ours, 1000).decode()
+    with at_a_terminal(tmp_path) as (process, ours, _):
+        read_until(ours, "Password: ")
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
-    finally:
-        os.close(ours)
-        os.close(theirs)
     assert json.loads(call("users", "list", "--json", folder=tmp_path).stdout)["users"] == []
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic
 
-from ostiary.api.door import Door, P, Page, check_id, check_text, checked_limit, moment
+from ostiary.api.door import Door, P, Page, check_id, check_text, checked_limit
 from ostiary.core.accounts import model, queries, registration, service
 from ostiary.core.accounts.authority import USERS_READ, USERS_WRITE, check
 from ostiary.core.accounts.stored_profile import read_profile
+from ostiary.core.clock import exact_moment
 from ostiary.core.sessions.service import set_disabled
 from ostiary.errors import InvalidBody, NotFound
 
@@ -202,7 +203,7 @@ class Accounts(Door, Generic[P]):
             email_verified=found.verified_at is not None,
             disabled=found.disabled_at is not None,
             roles=roles,
-            created_at=moment(found.created_at),
+            created_at=exact_moment(found.created_at),
             version=found.version,
             profile=profile,
             profile_problem=problem,

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ostiary.api.door import Door, check_id, moment
+from ostiary.api.door import Door, check_id
 from ostiary.core.accounts.authority import check
 from ostiary.core.clients import queries, service
 from ostiary.core.clients.service import CLIENTS_WRITE
+from ostiary.core.clock import exact_moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Clients(Door):
                 id=each.client.id,
                 name=each.client.name,
                 resources=tuple(sorted(each.client.resources)),
-                created_at=moment(each.created_at),
+                created_at=exact_moment(each.created_at),
             )
             for each in await queries.every(ambient.database)
         )

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from ostiary.api.door import Door, check_id, moment
+from ostiary.api.door import Door, check_id
 from ostiary.core.accounts.authority import USERS_READ, check
+from ostiary.core.clock import exact_moment
 from ostiary.core.devices import queries, service
 
 
@@ -40,8 +41,8 @@ class Devices(Door):
                 name=each.name,
                 ip=each.source,
                 user_agent=each.user_agent,
-                first_seen_at=moment(each.first_seen_at),
-                last_seen_at=moment(each.last_seen_at),
+                first_seen_at=exact_moment(each.first_seen_at),
+                last_seen_at=exact_moment(each.last_seen_at),
             )
             for each in await queries.of_account(ambient.database, account_id)
         )

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from ostiary.core.clock import MICROSECONDS
 from ostiary.core.plug import Actor, Ambient
 from ostiary.errors import InvalidBody, NotFound
+from ostiary.store.values import checked
 
 T = TypeVar("T")
 
@@ -57,8 +56,11 @@ def check_text(name: str, text: str) -> None:
 
 
 def _is_storable(text: str) -> bool:
-    """Whether both engines can hold it: no NUL, no lone surrogate."""
-    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+    try:
+        checked((text,))
+    except ValueError:
+        return False
+    return True
 
 
 def checked_limit(limit: int) -> int:
@@ -66,8 +68,3 @@ def checked_limit(limit: int) -> int:
     if not 1 <= limit <= MOST_LISTED:
         raise ValueError(f"limit must be between 1 and {MOST_LISTED}, not {limit}")
     return limit
-
-
-def moment(microseconds: int) -> datetime:
-    """A stored time, in UTC."""
-    return datetime.fromtimestamp(microseconds / MICROSECONDS, UTC)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ostiary.api.door import Door, check_id, moment
+from ostiary.api.door import Door, check_id
 from ostiary.core.accounts.authority import check
+from ostiary.core.clock import exact_moment
 from ostiary.core.tokens.keys import queries, service
 from ostiary.core.tokens.keys.service import KEYS_WRITE
 
@@ -55,8 +56,8 @@ class Keys(Door):
                 kid=key.kid,
                 alg=key.alg,
                 state=str(key.state),
-                since=None if key.since is None else moment(key.since),
-                created_at=moment(key.created_at),
+                since=None if key.since is None else exact_moment(key.since),
+                created_at=exact_moment(key.created_at),
             )
             for key in await queries.every(ambient.database)
         )
@@ -69,7 +70,7 @@ class Keys(Door):
             Forbidden: the actor lacks ``keys:write``.
         """
         upcoming = await service.rotate(self._ambient, self._actor)
-        return UpcomingKey(upcoming.kid, upcoming.alg, moment(upcoming.signs_from))
+        return UpcomingKey(upcoming.kid, upcoming.alg, exact_moment(upcoming.signs_from))
 
     async def revoke(self, kid: str) -> RevokedKeys:
         """Revokes a key at once. Its tokens are refused, and a new key signs in the place of the current one.

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from ostiary.api.door import Door, check_id, moment
+from ostiary.api.door import Door, check_id
 from ostiary.core.accounts.authority import USERS_READ, check
+from ostiary.core.clock import exact_moment
 from ostiary.core.sessions import queries, service
 
 
@@ -50,9 +51,9 @@ class Sessions(Door):
                 ip=each.source,
                 user_agent=each.user_agent,
                 amr=each.session.amr,
-                created_at=moment(each.session.created_at),
-                last_seen_at=moment(each.last_seen_at),
-                ends_at=moment(each.session.ends_at),
+                created_at=exact_moment(each.session.created_at),
+                last_seen_at=exact_moment(each.last_seen_at),
+                ends_at=exact_moment(each.session.ends_at),
             )
             for each in reversed(live)
         )

@@ -107,7 +107,6 @@ class Assembly:
         stack.push_async_callback(keeper.close)
         await keeper.open()
         await self._follow(ambient, keeper, stack)
-        stack.callback(ambient.feed.close)  # runs first: requests that wait for the feed get their answer
         return ambient
 
     def housekeeper(self, ambient: Ambient) -> Housekeeper:

@@ -3,9 +3,9 @@
 import asyncio
 import os
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final
 
 from ostiary.core.housekeeping import Housekeeper
 from ostiary.core.plug import Ambient
@@ -157,7 +157,7 @@ class Life:
 class _Run:
     """One time of being open."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, live: Callable[["_Run"], Awaitable[None]]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, live: Callable[["_Run"], Coroutine[Any, Any, None]]) -> None:
         self.loop: Final = loop
         self.ready: Final = loop.create_future()
         self.ready.add_done_callback(_look_at)
@@ -165,11 +165,7 @@ class _Run:
         self.holders = 0
         self.is_kept = False
         self.housekeeper: Housekeeper | None = None
-        self.task: Final = loop.create_task(_as_coroutine(live, self), name="ostiary-life")
-
-
-async def _as_coroutine(live: Callable[[_Run], Awaitable[None]], run: _Run) -> None:
-    await live(run)
+        self.task: Final = loop.create_task(live(self), name="ostiary-life")
 
 
 def _look_at(ready: "asyncio.Future[None]") -> None:

@@ -80,6 +80,8 @@ class Ostiary(Doors[P]):
     ) -> None:
         if isinstance(database, Section):
             raise ConfigurationError("the first argument is the database URL: pass None to take it from the settings")
+        if not name.isprintable() or not name:
+            raise ConfigurationError("name must be a text that can be shown, such as billing")
         top = {
             "database": database,
             "issuer": issuer,
@@ -103,8 +105,6 @@ class Ostiary(Doors[P]):
         self._life = Life(self._assembly.assemble, self._assembly.housekeeper, drain=self._listeners.close)
         self._thread: Final = LoopThread()
         self._alone: ASGIApp | None = None
-        if not name.isprintable() or not name:
-            raise ConfigurationError("name must be a text that can be shown, such as billing")
         super().__init__(self._life.need_here, Actor.application(name))
 
     @property
@@ -116,10 +116,6 @@ class Ostiary(Doors[P]):
     def findings(self) -> tuple[Finding, ...]:
         """Every setting, its value and where it came from."""
         return self._loaded.findings
-
-    @property
-    def version(self) -> str:
-        return __version__
 
     # -- the API -------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ostiary.core.clock import MICROSECONDS
+
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/@:]*):.*@", re.DOTALL)
 _PASSWORD_IN_QUERY: Final = re.compile(r"([?&][^=&]*pass[^=&]*=)[^&]*", re.IGNORECASE)
 _WIDTH_IN_A_PIPE: Final = 200  # columns: programs that read a pipe do not wrap lines
@@ -63,7 +65,7 @@ def without_password(url: str) -> str:
 
 def moment(microseconds: int) -> str:
     """A time in microseconds since the epoch as RFC 3339 in UTC."""
-    return rfc3339(datetime.fromtimestamp(microseconds // 1_000_000, UTC))
+    return rfc3339(datetime.fromtimestamp(microseconds // MICROSECONDS, UTC))
 
 
 def rfc3339(time: datetime) -> str:

@@ -22,6 +22,11 @@ class SystemClock:
         return time.time_ns() // 1000
 
 
+def exact_moment(microseconds: int) -> datetime:
+    """A time since the epoch, in UTC, to the microsecond: for programs."""
+    return datetime.fromtimestamp(microseconds / MICROSECONDS, tz=UTC)
+
+
 def moment(microseconds: int) -> datetime:
     """A time since the epoch as responses and mails show it: in UTC, in whole seconds."""
     return datetime.fromtimestamp(microseconds // MICROSECONDS, tz=UTC)

@@ -99,7 +99,12 @@ class Application:
             return self._refused(MethodNotAllowed("no such method"), request, allow=_allowed(request.found.methods))
         try:
             answer = await endpoint.answer(
-                scope, receive, ambient=self._ambient(), path=request.found.parameters, request_id=request.id
+                scope,
+                receive,
+                ambient=self._ambient(),
+                path=request.found.parameters,
+                source=request.source,
+                request_id=request.id,
             )
             return self._renderer.answer(answer, may_be_kept=endpoint.is_public, request_id=request.id)
         except (RequestError, Unavailable) as error:
@@ -133,7 +138,7 @@ class Application:
 class _Request:
     """What is known about a request before its endpoint is called. Writes the request's log line."""
 
-    __slots__ = ("found", "id", "is_logged", "method", "sent_method", "source", "speaks")
+    __slots__ = ("found", "id", "is_logged", "method", "sent_method", "source")
 
     def __init__(self, scope: Scope, table: Table[Endpoint], request_id: str, source: Source) -> None:
         self.id: Final = request_id
@@ -141,8 +146,12 @@ class _Request:
         self.sent_method: Final[str] = scope["method"]
         self.method: Final = "GET" if self.sent_method == "HEAD" else self.sent_method
         self.found: Final = table.find(path_of(scope))
-        self.speaks: Final = _spoken(self.found, self.method)
         self.is_logged = False
+
+    @property
+    def speaks(self) -> Speaks:
+        """The format of errors. For a method that the path does not have, the format of one of its other routes."""
+        return Speaks.JSON if self.found is None else _endpoint_of(self.found, self.method).route.speaks
 
     def log(self, level: int, event: str, **fields: Any) -> None:
         """Writes one line. The path is the path of the route: the path that was sent may contain ids and tokens."""
@@ -150,11 +159,6 @@ class _Request:
         path = None if self.found is None else _endpoint_of(self.found, self.method).route.path
         known = {"method": self.sent_method, "path": path, "source": self.source.address, "request_id": self.id}
         _LOG.log(level, event, extra={**fields, **known})
-
-
-def _spoken(found: Found[Endpoint] | None, method: str) -> Speaks:
-    """The format of errors. For a method that the path does not have, the format of one of its other routes."""
-    return Speaks.JSON if found is None else _endpoint_of(found, method).route.speaks
 
 
 def _endpoint_of(found: Found[Endpoint], method: str) -> Endpoint:

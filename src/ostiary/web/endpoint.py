@@ -29,7 +29,6 @@ from ostiary.web.clients import read_client
 from ostiary.web.credentials import READERS, Shown, read_device_token
 from ostiary.web.edge import Edge
 from ostiary.web.reading import Body, body_reader, query_reader
-from ostiary.web.source import source_of
 
 _LONGEST_USER_AGENT: Final = 256  # characters; it is stored with sessions and audit events, and shown
 
@@ -58,10 +57,16 @@ class Endpoint:
         return route.place is Place.ROOT or (route.method == "GET" and route.credential is Credential.NONE)
 
     async def answer(
-        self, scope: Scope, receive: Receive, *, ambient: Ambient, path: Mapping[str, str], request_id: str
+        self,
+        scope: Scope,
+        receive: Receive,
+        *,
+        ambient: Ambient,
+        path: Mapping[str, str],
+        source: Source,
+        request_id: str,
     ) -> Answer:
         """Returns the handler's answer. Errors of the steps and of the handler propagate."""
-        source = source_of(scope, proxies=self._edge.proxies)
         await self._count(ambient, source)
         query, body = self._read_query(scope), await self._read_body(scope, receive)
         headers = scope["headers"]

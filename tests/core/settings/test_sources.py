@@ -269,7 +269,7 @@ def test_a_pipe_in_the_current_folder_does_not_block_the_start(folder):
 
 @pytest.mark.parametrize("text", ['"sessions.limit" = 99', "[sessions]\nlimit = 3\n", "a = " + "[" * 5000])
 def test_a_setting_has_one_place_in_a_toml_file(toml, text):
-    """A quoted name was a second spelling, of which the last one counted. Deep nesting was a traceback."""
+    """A quoted name was a second way to set a setting, and the last one won. Deep nesting was a traceback."""
     path = toml(text)
     if text.startswith("[sessions]"):
         assert read_settings({}, config=path, environ={}).settings.of(SessionSettings).limit == 3

@@ -97,7 +97,7 @@ async def end(house, how, person, tokens):
 
 @pytest.mark.parametrize("how", ["logout", "reuse", "token", "roles", "disabled", "everywhere"])
 async def test_every_revocation_sets_the_bit_of_its_tokens_and_no_other(database_url, how):
-    """I7: fetched from two servers, one of which learns of it only through the feed."""
+    """I7: fetched from two servers. One of them learns about the revocation only through the feed."""
     async with two(database_url) as (house, other):
         person = await house.person()
         tokens, bystander = await house.session(person), await house.session(await house.person("bob@example.com"))

@@ -51,8 +51,10 @@ def check_password(password: str, *, known: Sequence[str]) -> None:
     Raises:
         PasswordRejected: with all reasons, as text for the user.
     """
-    if not password.isascii() and any("\ud800" <= char <= "\udfff" for char in password):
-        raise PasswordRejected(("It has characters that are not valid Unicode.",))
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        raise PasswordRejected(("It has characters that are not valid Unicode.",)) from None
     if reasons := _length_reasons(password) or _guessing_reasons(password, known):
         raise PasswordRejected(tuple(reasons))
 

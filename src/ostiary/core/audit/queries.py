@@ -1,12 +1,11 @@
 """All SQL statements on ``audit_events``."""
 
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
 from ostiary.core.audit.model import AuditEvent, Event, Outcome, frozen
-from ostiary.core.clock import MICROSECONDS
+from ostiary.core.clock import exact_moment
 from ostiary.core.plug import Actor
 from ostiary.store.database import Reader, Row, Transaction
 
@@ -69,7 +68,7 @@ def _event(row: Row) -> AuditEvent:
     event_id, at, type_ = before
     return AuditEvent(
         id=event_id,
-        at=datetime.fromtimestamp(at / MICROSECONDS, UTC),
+        at=exact_moment(at),
         type=type_,
         outcome=Outcome(outcome),
         account_id=account_id,

@@ -1,12 +1,10 @@
 """Recording audit events."""
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from ostiary.core.audit import queries
 from ostiary.core.audit.model import AuditEvent, Event, frozen
-from ostiary.core.clock import MICROSECONDS
+from ostiary.core.clock import exact_moment
 from ostiary.core.entropy import identifier
 from ostiary.core.listeners import announce
 from ostiary.core.plug import Actor, Ambient
@@ -24,7 +22,7 @@ async def record(ambient: Ambient, tx: Transaction, actor: Actor, event: Event) 
 def _recorded(event_id: str, at: int, event: Event, actor: Actor) -> AuditEvent:
     return AuditEvent(
         id=event_id,
-        at=datetime.fromtimestamp(at / MICROSECONDS, UTC),
+        at=exact_moment(at),
         type=event.type,
         outcome=event.outcome,
         account_id=event.account_id,

@@ -79,22 +79,23 @@ def load(
         TypeError: two settings have one name, or a name that cannot be used. A mistake of ours.
     """
     known = _known(stated)
+    settings = tuple(known.values())
     _check_sections(stated, sections)
     environ = {} if environ is None else environ
     given = {
         **sources.from_toml(config),
-        **sources.from_environment(environ, list(known.values())),
+        **sources.from_environment(environ, settings),
         **sources.from_arguments(arguments or {}, sections),
     }
     read = {name: _read(setting, given.get(name)) for name, setting in known.items()}
-    top = _top_level(read)
+    top = _top_level(settings, read)
     findings = [_checked(setting, read[name], top) for name, setting in known.items()]
     findings += [_unknown_name(name, one, known) for name, one in given.items() if name not in known]
-    findings += [_unknown_variable(name, known) for name in sources.unknown_variables(environ, list(known.values()))]
-    candidate = _assembled(stated, findings, top)
+    findings += [_unknown_variable(name, known) for name in sources.unknown_variables(environ, settings)]
+    candidate = _assembled(stated, settings, findings, top)
     if candidate is not None:
         findings = _ruled(findings, candidate, rules)
-    return Loaded(tuple(findings), tuple(sources.links(environ, list(known.values()))), candidate)
+    return Loaded(tuple(findings), tuple(sources.links(environ, settings)), candidate)
 
 
 def _known(stated: Sequence[type[Section]]) -> dict[str, Setting]:
@@ -132,9 +133,9 @@ def _read(setting: Setting, given: Given | None) -> Finding:
         return Finding(setting.name, None, given.source, line)
 
 
-def _top_level(read: Mapping[str, Finding]) -> Settings:
+def _top_level(settings: Sequence[Setting], read: Mapping[str, Finding]) -> Settings:
     """The installation's own settings, with the default where a value could not be read: enough for other checks."""
-    names = [setting.field for setting in Settings.settings()]
+    names = [setting.field for setting in settings if setting.section is Settings]
     return Settings(**{name: read[name].value for name in names if read[name].problem is None})
 
 
@@ -149,12 +150,17 @@ def _checked(setting: Setting, finding: Finding, top: Settings) -> Finding:
     return finding if problem is None else _with(finding, f"{setting.name} {problem}")
 
 
-def _assembled(stated: Sequence[type[Section]], findings: Sequence[Finding], top: Settings) -> Settings | None:
+def _assembled(
+    stated: Sequence[type[Section]], settings: Sequence[Setting], findings: Sequence[Finding], top: Settings
+) -> Settings | None:
     if any(finding.problem is not None for finding in findings):
         return None
     values = {finding.name: finding.value for finding in findings}
-    sections = {cls: cls(**{each.field: values[each.name] for each in cls.settings()}) for cls in stated}
-    return dataclasses.replace(top, sections=sections)
+    fields: dict[type[Section], dict[str, Any]] = {section: {} for section in stated}
+    for each in settings:
+        if each.section is not Settings:
+            fields[each.section][each.field] = values[each.name]
+    return dataclasses.replace(top, sections={section: section(**fields[section]) for section in stated})
 
 
 def _ruled(findings: Sequence[Finding], settings: Settings, rules: Iterable[Rule]) -> list[Finding]:

@@ -29,7 +29,7 @@ ROUTES: Final = (
         summary="Revoke an access token, or end the session of a refresh token",
         policy=Policy(
             speaks=Speaks.OAUTH,
-            # the tokens belong to the first-party client, which has no secret: whoever holds a token may revoke it
+            # the tokens belong to the first-party client, which has no secret: the holder of a token may revoke it
             credential=Credential.NONE,
             csrf=Csrf.SAME_ORIGIN,
             limit=InChecks(),  # counted per session: a request without one of our tokens does nothing
