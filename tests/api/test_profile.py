@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
 from ostiary import Ostiary
 from ostiary.api import WRITABLE
@@ -252,3 +252,23 @@ async def test_changes_of_the_own_profile_are_limited(sqlite_url):
         answers = [await house.ask("PATCH", "/auth/me", {"profile": {}}, token=token) for _ in range(5)]
         assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 2
         assert len(await house.events("accounts.profile_changed")) == 3
+
+
+class Unshowable(BaseModel):
+    nickname: Annotated[str, WRITABLE] = ""
+
+    @field_serializer("nickname")
+    def shown(self, value: str) -> str:
+        if value == "odd":
+            raise KeyError(value)
+        return value
+
+
+async def test_a_profile_that_can_be_read_and_not_shown_is_reported_like_any_other(sqlite_url, caplog):
+    async with installation(sqlite_url, profile=Unshowable) as house:
+        await register(house)
+        token = await signed_in(house)
+        await house.ambient.database.execute('update account_profiles set profile = \'{"nickname": "odd"}\'')
+        me = await house.get("/me", token=token)
+        assert (me.status_code, me.json()["account"]["profile"]) == (200, None)
+        assert "profile.unfit" in [record.getMessage() for record in caplog.records]

@@ -96,9 +96,13 @@ class Profile(Generic[P]):
             raise Unfit(str(problem)) from None
         return made
 
-    def plain(self, profile: P) -> dict[str, Any]:
-        """As JSON values."""
-        plain: dict[str, Any] = self._guarded(self._dump, profile)
+    def plain(self, stored: str | None) -> dict[str, Any]:
+        """The profile of an account as JSON values. Raises Unfit."""
+        profile = self.read(stored)
+        try:
+            plain: dict[str, Any] = self._guarded(self._dump, profile)
+        except _NotConvertible as problem:
+            raise Unfit(str(problem)) from None
         return plain
 
     def _guarded(self, step: Callable[[Any], Any], value: Any) -> Any:

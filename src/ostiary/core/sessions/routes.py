@@ -9,7 +9,7 @@ from ostiary.core.accounts import queries as accounts
 from ostiary.core.accounts.model import Account
 from ostiary.core.accounts.service import change_profile
 from ostiary.core.accounts.settings import AccountSettings
-from ostiary.core.accounts.stored_profile import read_profile
+from ostiary.core.accounts.stored_profile import show_profile
 from ostiary.core.clock import moment
 from ostiary.core.plug import (
     OWN_READ,
@@ -143,8 +143,7 @@ class _Shapes:
         if self._profile is None:
             return MyAccount(*plain)
         stored = await accounts.profile(ambient.database, account.id)
-        profile, _ = read_profile(self._profile, stored, account_id=account.id)
-        made: msgspec.Struct = self.account(*plain, None if profile is None else self._profile.plain(profile))
+        made: msgspec.Struct = self.account(*plain, show_profile(self._profile, stored, account_id=account.id))
         return made
 
 
