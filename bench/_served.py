@@ -4,12 +4,12 @@ import dataclasses
 from typing import Any
 
 from ostiary import Ostiary
-from ostiary.core.opaque import Purpose, new_token
 from ostiary.core.plug import Answer, Call, Mail
 from ostiary.core.tokens.model import Granted
+from ostiary.core.tokens.refresh_token import new_token
+from ostiary.core.tokens.rotation import refresh
 from ostiary.core.tokens.routes import ROUTES, Refresh, hand_out
-from ostiary.core.tokens.service import refresh
-from ostiary.settings import RegistrationSettings, SignInSettings
+from ostiary.settings import RegistrationSettings, SessionSettings, SignInSettings
 from ostiary.web import application
 
 
@@ -22,7 +22,13 @@ class Nowhere:
 
 UNLIMITED = "1000000/second"
 
-auth = Ostiary(None, SignInSettings(limit=UNLIMITED), RegistrationSettings(limit=UNLIMITED), mail=Nowhere())
+auth = Ostiary(
+    None,
+    SignInSettings(limit=UNLIMITED),
+    RegistrationSettings(limit=UNLIMITED),
+    SessionSettings(refresh_limit=UNLIMITED),
+    mail=Nowhere(),
+)
 _real = auth.asgi
 _granted: list[Granted] = []
 
@@ -31,8 +37,9 @@ async def _refresh_from_memory(call: Call[Refresh]) -> Answer:
     """Parses the request, creates an opaque token, signs an access token and responds. Only the rows are left out."""
     if not _granted:
         _granted.append(await _somebody(call))
-    fresh = new_token(Purpose.REFRESH, call.ambient.random).text
-    return hand_out(call.ambient, dataclasses.replace(_granted[0], refresh_token=fresh), transport=call.transport)
+    granted = _granted[0]
+    fresh = new_token(call.ambient.vault, granted.session.id, 1, call.ambient.random).text
+    return hand_out(call.ambient, dataclasses.replace(granted, refresh_token=fresh), transport=call.transport)
 
 
 async def _somebody(call: Call[Refresh]) -> Granted:

@@ -20,6 +20,7 @@ from ostiary.core.revocations import SERVE, RevocationSettings, apply
 from ostiary.core.secret import load_secrets
 from ostiary.core.settings import Settings
 from ostiary.core.sign_in.routes import route_for
+from ostiary.core.tokens.former import issued_until
 from ostiary.core.tokens.keys.held import SigningKeys
 from ostiary.core.tokens.keys.keeper import KeyKeeper
 from ostiary.core.tokens.keys.model import Timing
@@ -158,6 +159,7 @@ class Assembly:
             revocations=self._revocations,
             feed=progress,
             status_lists=PublishedLists(database, progress, keys=keys, settings=settings, clock=self.clock),
+            former_tokens_until=await issued_until(database),
             served=frozenset(route.path for route in self.routes if route.place is Place.PREFIX),
             factors=self._factors,
             checks=self._checks,

@@ -8,6 +8,10 @@ from typing import Final, Protocol
 MICROSECONDS: Final = 1_000_000
 """Microseconds per second."""
 
+TOLERANCE: Final = 2 * MICROSECONDS
+"""How far the clocks of two servers may differ. A server is ready only while it is at most a second off the clock of
+the database (`ostiary.store.database`)."""
+
 TO_THE_MINUTE: Final = "%Y-%m-%d %H:%M UTC"
 """The format of a `moment` in mails. It does not depend on the locale of the server."""
 
@@ -20,6 +24,15 @@ class Clock(Protocol):
 class SystemClock:
     def now(self) -> int:
         return time.time_ns() // 1000
+
+
+def is_recent(at: int, *, now: int, within: int) -> bool:
+    """Whether ``at`` was less than ``within`` microseconds ago.
+
+    A time in the future is not recent: after a clock was set back, everything that happened before would otherwise be
+    recent for as long as the clock was off.
+    """
+    return -TOLERANCE <= now - at < within
 
 
 def exact_moment(microseconds: int) -> datetime:

@@ -5,7 +5,7 @@ the id of the secret that sealed it, so that several secrets can be valid during
 purpose: if it is copied to another row, it does not open.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -17,7 +17,9 @@ from ostiary.core.entropy import Random
 from ostiary.errors import ConfigurationError
 
 _VERSION: Final = b"\x01"
-_ID_SIZE: Final = 8
+SECRET_ID_SIZE: Final = 8
+"""Bytes of the id of a master secret."""
+
 _NONCE_SIZE: Final = 12  # SP 800-38D §8.2.2: random nonces, far below 2^32 seals for one key
 
 
@@ -25,13 +27,21 @@ class Vault:
     """The master secrets, newest first. The newest one seals. All of them open."""
 
     def __init__(self, secrets: Sequence[bytes], *, random: Random) -> None:
-        self._secrets = {_derive(secret, "secret-id")[:_ID_SIZE]: secret for secret in secrets}
+        self._secrets = {_derive(secret, "secret-id")[:SECRET_ID_SIZE]: secret for secret in secrets}
         self._newest = next(iter(self._secrets))
         self._random = random
         self._salts: dict[tuple[bytes, str], bytes] = {}
+        self._keys: dict[str, Mapping[bytes, bytes]] = {}
 
     def __repr__(self) -> str:
         return f"Vault({len(self._secrets)} secrets)"
+
+    def keys(self, purpose: str) -> Mapping[bytes, bytes]:
+        """A key of 256 bits for ``purpose`` from each secret, by the id of the secret, the newest first."""
+        keys = self._keys.get(purpose)
+        if keys is None:
+            keys = self._keys[purpose] = {name: _derive(secret, purpose) for name, secret in self._secrets.items()}
+        return keys
 
     def seal(self, plaintext: bytes, *, purpose: str, row: str) -> bytes:
         """Seals ``plaintext``. The ciphertext opens only for the same ``purpose`` and ``row``."""
@@ -84,7 +94,7 @@ class Vault:
 
     def _parts(self, ciphertext: bytes) -> tuple[bytes, bytes, bytes]:
         version, rest = ciphertext[:1], ciphertext[1:]
-        identifier, rest = rest[:_ID_SIZE], rest[_ID_SIZE:]
+        identifier, rest = rest[:SECRET_ID_SIZE], rest[SECRET_ID_SIZE:]
         if version != _VERSION or identifier not in self._secrets:
             raise ConfigurationError(
                 "the database was sealed with another secret: restore that secret, or put it after the new one in "

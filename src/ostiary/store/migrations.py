@@ -122,6 +122,14 @@ async def status(database: Database, slices: Sequence[Migrations]) -> Status:
     return Status(tuple(lacking), tuple(unknown))
 
 
+async def applied_at(reader: Reader, slice_name: str, number: int) -> int | None:
+    """When a migration was applied, in microseconds since the epoch by the database's clock. None if it is pending."""
+    row = await reader.one(
+        "select applied_at from store_migration where slice = $1 and number = $2", slice_name, number
+    )
+    return None if row is None else int(row[0])
+
+
 async def pending(database: Database, slices: Sequence[Migrations]) -> tuple[Migration, ...]:
     """What `migrate` would apply."""
     return (await status(database, slices)).pending

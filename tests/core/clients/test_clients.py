@@ -117,10 +117,10 @@ async def test_a_deleted_client_and_its_resources_are_refused_at_once(database_u
         one, other = await made(house, "orders", ORDERS, "https://stock.example.com"), await made(house, "billing")
         await service.delete(house.ambient, OPERATOR, one.client.id)
         assert await house.ambient.clients.authenticate(one.client.id, one.secret) is None
-        assert await house.ambient.clients.have_resource(ORDERS), "another client has it too"
-        assert not await house.ambient.clients.have_resource("https://stock.example.com")
+        assert await house.ambient.clients.have_resource(house.ambient.database, ORDERS), "another client has it too"
+        assert not await house.ambient.clients.have_resource(house.ambient.database, "https://stock.example.com")
         await service.delete(house.ambient, OPERATOR, other.client.id)
-        assert not await house.ambient.clients.have_resource(ORDERS)
+        assert not await house.ambient.clients.have_resource(house.ambient.database, ORDERS)
         assert await house.rows("select * from client_resources") == []
 
 
@@ -130,13 +130,13 @@ async def test_a_deleted_client_and_its_resources_are_refused_at_once(database_u
 async def test_the_resources_are_those_of_all_clients(database_url):
     async with installation(database_url) as house:
         await service.create(house.ambient, OPERATOR, name="nobody", resources=())
-        assert not await house.ambient.clients.have_resource(ORDERS)
+        assert not await house.ambient.clients.have_resource(house.ambient.database, ORDERS)
         await made(house, "orders", ORDERS, "http://127.0.0.1:9000/api")
         await made(house, "billing", ORDERS)
         for resource in (ORDERS, "http://127.0.0.1:9000/api"):
-            assert await house.ambient.clients.have_resource(resource)
+            assert await house.ambient.clients.have_resource(house.ambient.database, resource)
         for other in (ORDERS + "/", ORDERS.upper(), "https://orders.example", "", "%", ISSUER):
-            assert not await house.ambient.clients.have_resource(other)
+            assert not await house.ambient.clients.have_resource(house.ambient.database, other)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ async def test_no_row_of_an_account_or_session_changes(database_url):
         ada = await house.person("ada@example.com", "admin")
         for _ in range(3):
             await house.session(ada)
-        tables = ("accounts", "sessions", "refresh_tokens")
+        tables = ("accounts", "sessions", "spent_refresh_tokens")
         before = [await house.rows(f"select * from {table}") for table in tables]
         await sign_out_everybody(house.ambient, by(ada))
         assert [await house.rows(f"select * from {table}") for table in tables] == before

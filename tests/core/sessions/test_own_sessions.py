@@ -100,7 +100,7 @@ async def test_resources_of_another_account_are_not_found(database_url):
         ada, bob = await house.person("ada@example.com"), await house.person("bob@example.com")
         mine, bobs, ended = await house.session(ada), await house.session(bob), await house.session(ada)
         await house.post("/logout", {"refresh_token": ended.refresh})
-        tables = ("sessions", "refresh_tokens", "audit_events", "feed")
+        tables = ("sessions", "spent_refresh_tokens", "audit_events", "feed")
         before = [await house.rows(f"select * from {table}") for table in tables]
         never = "ses_" + "a" * 26
         others = [bobs.session_id, never, ended.session_id, bob.id, "1", "0", "..", "%2e%2e", "'", bobs.session_id[:-1]]

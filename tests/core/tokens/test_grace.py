@@ -5,16 +5,20 @@ import asyncio
 import pytest
 
 from ostiary.core.accounts.service import set_roles
-from ostiary.core.opaque import Purpose, fingerprint
+from ostiary.core.entropy import SystemRandom
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.model import SessionOptions
 from ostiary.core.sessions.service import set_disabled
+from ostiary.core.tokens.refresh_token import read, successor_of
+from ostiary.core.vault import Vault
+from ostiary.errors import Unavailable
 from ostiary.settings import SessionSettings, TokenSettings
+from ostiary.store.hot import Rate
 from tests.core.installation import SAME_ORIGIN, SECRET, installation, opened, ostiary, tokens_of
 
 OPERATOR = Actor.operator("test")
 GRACE = 10
-SEALS = "select hash from refresh_tokens where sealed_successor is not null"
+SPENT = "select hash from spent_refresh_tokens"
 
 
 async def ended_by_reuse(house):
@@ -34,7 +38,7 @@ async def test_a_client_that_lost_the_response_gets_the_same_successor(database_
         assert again.access != lost.access
         assert again.claims["jti"] != lost.claims["jti"]
         assert await house.is_let_in(again.access)
-        assert len(await house.rows("select hash from refresh_tokens")) == 2, "no second child"
+        assert len(await house.rows(SPENT)) == 1, "no second child"
         following = tokens_of(await house.refresh(again.refresh))
         assert following.refresh != again.refresh
         (event,) = await house.events("tokens.refresh_repeated")
@@ -136,7 +140,7 @@ async def test_a_token_whose_grace_period_is_over_ends_the_chain(database_url):
 
 async def test_the_length_of_a_followed_chain_is_limited(sqlite_url):
     """Otherwise each request would be more expensive than the one before."""
-    async with installation(sqlite_url) as house:
+    async with installation(sqlite_url, SessionSettings(refresh_limit=Rate(1000, 60))) as house:
         tokens = await house.session(await house.person())
         chain = [tokens.refresh]
         for _ in range(65):
@@ -155,7 +159,7 @@ async def test_fifty_concurrent_refreshes_get_one_successor(database_url):
         ]
         assert len({answer.refresh for answer in answers}) == 1
         assert len({answer.claims["jti"] for answer in answers}) == 50
-        assert len(await house.rows("select hash from refresh_tokens")) == 2
+        assert len(await house.rows(SPENT)) == 1
         assert await ended_by_reuse(house) == 0
 
 
@@ -205,13 +209,13 @@ async def test_a_repeated_refresh_returns_the_current_roles(database_url):
 
 
 @pytest.mark.parametrize("ending", ["logout", "reuse", "disabled", "by its owner", "limit"])
-async def test_every_way_to_end_a_session_deletes_its_sealed_successors(database_url, ending):
+async def test_every_way_to_end_a_session_deletes_the_way_to_its_successors(database_url, ending):
     async with installation(database_url, SessionSettings(limit=1)) as house:
         person = await house.person()
         first = await house.session(person)
         second = tokens_of(await house.refresh(first.refresh))
         third = tokens_of(await house.refresh(second.refresh))
-        assert len(await house.rows(SEALS)) == 2
+        assert len(await house.rows(SPENT)) == 2
         if ending == "logout":
             await house.post("/logout", {"refresh_token": third.refresh})
         elif ending == "reuse":
@@ -224,43 +228,110 @@ async def test_every_way_to_end_a_session_deletes_its_sealed_successors(database
             assert answer.status_code == 204, answer.text
         else:
             await house.session(person)
-        assert await house.rows(SEALS) == []
+        assert await house.rows(SPENT) == []
         assert (await house.refresh(second.refresh)).status_code == 401
 
 
-async def test_sealed_successors_are_deleted_after_their_grace_period(database_url):
+async def test_spent_tokens_are_deleted_after_the_longest_grace_period(database_url):
     async with installation(database_url) as house:
         first = await house.session(await house.person())
         tokens_of(await house.refresh(first.refresh))
         await house.tidy()
-        assert len(await house.rows(SEALS)) == 1
-        house.clock.advance(61)
+        assert len(await house.rows(SPENT)) == 1
+        house.clock.advance(15 * 60 + 2)
         await house.tidy()
-        assert await house.rows(SEALS) == []
+        assert await house.rows(SPENT) == []
 
 
-async def test_neither_the_database_nor_the_server_alone_can_read_the_successor(sqlite_url, tmp_path):
-    """The key is derived from the spent token, which is not stored anywhere, and the master secret."""
+async def test_the_successor_takes_the_spent_token_the_master_secret_and_the_row_together(sqlite_url, tmp_path):
+    """Neither the database nor the server alone can make it: the spent token is not stored anywhere."""
     async with installation(sqlite_url) as house:
         first = await house.session(await house.person())
         lost = tokens_of(await house.refresh(first.refresh))
-        ((sealed,),) = await house.rows(
-            "select sealed_successor from refresh_tokens where sealed_successor is not null"
-        )
-        assert lost.refresh.encode() not in sealed
+        ((salt, spent_hash),) = await house.rows("select salt, hash from spent_refresh_tokens")
         written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-        assert lost.refresh.encode() not in written
-        assert first.refresh.encode() not in written
-        assert fingerprint(first.refresh, Purpose.REFRESH) in written, "so that the two lines above can fail"
-        vault, row = house.ambient.vault, f"{first.session_id}/1"
-        opened_text = vault.open_for(first.refresh.encode(), sealed, purpose="grace/1", row=row)
-        assert opened_text.decode() == lost.refresh
-        for bearer, place in ((lost.refresh, row), (first.refresh, f"{first.session_id}/2")):
-            with pytest.raises(Exception, match="damaged or was moved"):
-                vault.open_for(bearer.encode(), sealed, purpose="grace/1", row=place)
+        assert spent_hash in written, "so that the next lines can fail"
+        vault = house.ambient.vault
+        for text in (first.refresh, lost.refresh):
+            token = read(vault, text)
+            for part in (text.encode(), token.secret, token.secret.hex().encode()):
+                assert part not in written
+        spent = read(vault, first.refresh)
+        assert successor_of(vault, spent, salt).text == lost.refresh
+        assert successor_of(vault, spent, salt[:-1] + b"x").text != lost.refresh
+        assert successor_of(vault, spent._replace(secret=bytes(32)), salt).text != lost.refresh
+        with pytest.raises(Unavailable, match="master secret"):
+            successor_of(Vault([b"another secret"], random=SystemRandom()), spent, salt)
 
 
-async def test_a_server_without_the_sealing_secret_does_not_end_the_session(sqlite_url):
+async def test_repeats_of_one_token_leave_one_audit_event(database_url):
+    """A client that repeats a refresh as often as it can must not fill the audit log."""
+    async with installation(database_url) as house:
+        first = await house.session(await house.person())
+        second = tokens_of(await house.refresh(first.refresh))
+        for _ in range(5):
+            assert tokens_of(await house.refresh(first.refresh)).refresh == second.refresh
+        third = tokens_of(await house.refresh(second.refresh))
+        for _ in range(5):
+            assert tokens_of(await house.refresh(second.refresh)).refresh == third.refresh
+        assert len(await house.events("tokens.refresh_repeated")) == 2
+
+
+async def test_a_phone_that_slept_for_minutes_gets_its_successor_if_it_proves_its_device(database_url):
+    """It was suspended in the middle of a refresh. Nobody has used the successor, so nobody else holds it."""
+    async with installation(database_url) as house:
+        await house.person()
+        known = (await house.login()).json()["device_token"]
+        first = tokens_of(await house.login(device_token=known))
+        shown = {"refresh_token": first.refresh, "device_token": known}
+        lost = tokens_of(await house.post("/refresh", shown))
+        house.clock.advance(15 * 60 - 1)
+        assert tokens_of(await house.post("/refresh", shown)).refresh == lost.refresh
+        house.clock.advance(1)
+        assert (await house.post("/refresh", shown)).status_code == 401
+        assert await ended_by_reuse(house) == 1
+
+
+@pytest.mark.parametrize("case", ["the successor was used", "no device", "another device", "no grace period"])
+async def test_the_longer_grace_period_is_only_for_an_unused_successor_and_a_proved_device(database_url, case):
+    settings = TokenSettings(refresh_grace=0 if case == "no grace period" else GRACE)
+    async with installation(database_url, settings) as house:
+        await house.person()
+        known, other = [(await house.login()).json()["device_token"] for _ in range(2)]
+        first = tokens_of(await house.login(device_token=known))
+        lost = tokens_of(await house.post("/refresh", {"refresh_token": first.refresh, "device_token": known}))
+        if case == "the successor was used":
+            await house.post("/refresh", {"refresh_token": lost.refresh, "device_token": known})
+        house.clock.advance(GRACE)
+        device = {"no device": {}, "another device": {"device_token": other}}.get(case, {"device_token": known})
+        answer = await house.post("/refresh", {"refresh_token": first.refresh, **device})
+        assert answer.status_code == 401
+        assert await ended_by_reuse(house) == 1
+
+
+async def test_a_clock_that_was_set_back_does_not_bring_back_the_grace_period(database_url):
+    """Otherwise the oldest spent token would get the owner's newest one, for as long as the clock is off."""
+    async with installation(database_url, TokenSettings(refresh_grace=60)) as house:
+        first = await house.session(await house.person())
+        house.clock.advance(3600)
+        second = tokens_of(await house.refresh(first.refresh))
+        house.clock.advance(-3)
+        assert (await house.refresh(first.refresh)).status_code == 401
+        assert (await house.refresh(second.refresh)).status_code == 401
+        assert await ended_by_reuse(house) == 1
+
+
+async def test_servers_whose_clocks_differ_by_two_seconds_share_the_grace_period(database_url):
+    """Each may be a second off the clock of the database."""
+    async with installation(database_url) as house:
+        first = await house.session(await house.person())
+        house.clock.advance(3600)
+        lost = tokens_of(await house.refresh(first.refresh))
+        house.clock.advance(-2)
+        assert tokens_of(await house.refresh(first.refresh)).refresh == lost.refresh
+
+
+async def test_a_server_without_the_newest_master_secret_does_not_end_the_session(sqlite_url):
     """During a rotation of the master secret it returns 503. A server that has both secrets returns the successor."""
     other = "pQ3vX9mZ7tB5nK1cW8yL4rD6hJ2gF0sA-uE_iO5xT3k"
     async with installation(sqlite_url, secret=f"{other} {SECRET}") as house:

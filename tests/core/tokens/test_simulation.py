@@ -15,6 +15,7 @@ that loses a response is signed out.
 
 import asyncio
 import copy
+import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -36,7 +37,6 @@ from hypothesis.stateful import (
 from ostiary.core.accounts.model import MODERATOR, USER
 from ostiary.core.accounts.service import set_roles
 from ostiary.core.clock import MICROSECONDS
-from ostiary.core.opaque import Purpose, fingerprint
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.service import sign_out_everywhere
 from ostiary.errors import InvalidToken
@@ -206,10 +206,11 @@ class Simulation(RuleBasedStateMachine):
         self.watched = [owner for owner in self.watched if not owner.model.ended_by]
 
     def each_token_has_one_child_and_one_is_unspent(self, owner):
-        expected = {fingerprint(token, Purpose.REFRESH): at for token, at in owner.model.spent.items()}
-        expected[fingerprint(owner.model.newest, Purpose.REFRESH)] = None
-        found = self.rows("select hash, spent_at from refresh_tokens where session_id = $1", owner.session_id)
-        assert dict(found) == expected
+        newest = self.rows("select generation, refresh_hash from sessions where id = $1", owner.session_id)
+        assert newest == [(len(owner.model.spent) + 1, hashed(owner.model.newest))]
+        expected = {} if owner.model.ended_by or not self.grace else owner.model.spent
+        found = self.rows("select hash, spent_at from spent_refresh_tokens where session_id = $1", owner.session_id)
+        assert dict(found) == {hashed(token): at for token, at in expected.items()}
 
     def access_tokens_are_valid_as_long_as_session_and_epoch(self, owner):
         """Checks every token that was ever issued: to a tab, to the thief, or in a lost response."""
@@ -308,6 +309,10 @@ class Simulation(RuleBasedStateMachine):
 
     def rows(self, sql, *args):
         return self.run(self.house.rows(sql, *args))
+
+
+def hashed(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def explained(model: Model, happened: Sequence[Callable[[Model], bool]]) -> Model:

@@ -6,7 +6,8 @@ import pytest
 
 from ostiary.core.opaque import Purpose, new_token
 from ostiary.core.sessions.model import SessionOptions
-from ostiary.settings import TokenSettings
+from ostiary.settings import SessionSettings, TokenSettings
+from ostiary.store.hot import Rate
 from tests.core.installation import eventually, installation, opened, ostiary, tokens_of, told
 
 ORDERS = "https://orders.example.com"
@@ -93,7 +94,7 @@ async def test_refreshing_and_revoking_in_turn_fills_neither_the_feed_nor_the_st
     """Every process and every client of the feed stores each revocation for a day, and each takes a bit until the
     session ends. One account must not be able to fill them. Another session can still revoke, and this session can
     still be ended."""
-    async with installation(sqlite_url) as house:
+    async with installation(sqlite_url, SessionSettings(refresh_limit=Rate(100, 60))) as house:
         person = await house.person()
         tokens, other = await house.session(person), await house.session(person)
         for _ in range(60):

@@ -6,6 +6,7 @@ from typing import Final
 from ostiary.core.accounts import queries
 from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
+from ostiary.core.clock import MICROSECONDS, is_recent
 from ostiary.core.plug import Actor, ActorKind, Ambient
 from ostiary.errors import Forbidden, InsufficientUserAuthentication, TokenRevoked
 from ostiary.store.database import Reader, Transaction
@@ -73,11 +74,13 @@ async def check(
     if not (is_active and (_is_own(actor, own) or await _may(reader, actor, permission))):
         raise Forbidden(f"{actor.kind} {actor.id} has no permission {permission}")
     if fresh is not None and actor.kind is ActorKind.ACCOUNT:
-        _check_freshness(actor, fresh, now=ambient.seconds())
+        _check_freshness(actor, fresh, now=ambient.now())
 
 
 def _check_freshness(actor: Actor, fresh: Freshness, *, now: int) -> None:
-    if _LEVELS.get(actor.acr, 0) < fresh.aal or now - actor.auth_time > fresh.max_age:
+    # whole seconds: an age of max_age is not too old yet
+    is_fresh = is_recent(actor.auth_time * MICROSECONDS, now=now, within=(fresh.max_age + 1) * MICROSECONDS)
+    if _LEVELS.get(actor.acr, 0) < fresh.aal or not is_fresh:
         raise InsufficientUserAuthentication(
             "the sign-in is too weak or too old", max_age=fresh.max_age, acr_values=_ACR_OF[fresh.aal]
         )

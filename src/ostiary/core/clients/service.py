@@ -12,7 +12,7 @@ from ostiary.core.entropy import identifier
 from ostiary.core.opaque import Purpose, fingerprint, new_token
 from ostiary.core.plug import Actor, Ambient, Client
 from ostiary.errors import Conflict, NotFound
-from ostiary.store.database import Database, Transaction
+from ostiary.store.database import Database, Reader, Transaction
 from ostiary.verifier import CLIENT_PREFIX
 
 CLIENTS_WRITE: Final = "clients:write"
@@ -41,8 +41,8 @@ class StoredClients:
         is_its_own = hmac.compare_digest(stored.secret_hash if stored else _NOBODYS, shown)
         return stored.client if stored and is_its_own else None
 
-    async def have_resource(self, resource: str) -> bool:
-        return await queries.have_resource(self._database, resource)
+    async def have_resource(self, reader: Reader, resource: str) -> bool:
+        return await queries.have_resource(reader, resource)
 
 
 async def create(ambient: Ambient, actor: Actor, *, name: str, resources: Iterable[str]) -> NewClient:

@@ -71,6 +71,9 @@ class Ambient:
     revocations: KnownRevocations
     feed: Progress
     status_lists: StatusLists
+    former_tokens_until: int
+    """Until then, refresh tokens are issued in the format that the version before this one can read. Microseconds since
+    the epoch."""
     served: frozenset[str]
     """The paths under the prefix that the installed slices serve."""
     factors: "tuple[Factor[Ambient], ...]"

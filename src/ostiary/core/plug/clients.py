@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from ostiary.store.database import Reader
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -19,5 +21,5 @@ class Clients(Protocol):
         """The client with this id, if the secret is correct. Neither None nor the response time reveals whether the
         client exists. Raises StoreUnavailable."""
 
-    async def have_resource(self, resource: str) -> bool:
+    async def have_resource(self, reader: Reader, resource: str) -> bool:
         """Whether any client has ``resource``. If so, access tokens can be requested for it."""

@@ -37,6 +37,16 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest refresh token of a session. ``generation`` is 0 and ``hash`` None while its tokens have the former
+    format. ``next_at``: a refresh before is over the limit, in microseconds since the epoch."""
+
+    generation: int
+    hash: bytes | None
+    next_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """The bit for a session's access tokens of one epoch: the number of the status list and the index in it."""
 

@@ -1,15 +1,25 @@
 """All SQL statements on ``sessions``."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from ostiary.core.sessions.model import EndReason, Listed, Session, Slot
+from ostiary.core.clock import TOLERANCE
+from ostiary.core.sessions.model import EndReason, Listed, Newest, Session, Slot
 from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
+from ostiary.store.hot import Rate
 
 _COLUMNS: Final = (
     "id, account_id, client_id, created_at, expires_at, auth_time, acr, amr, device_name, device_id, device_bound,"
     " idle_at, resource, least, status_list, status_index, status_ver"
 )
 _ALIVE: Final = "ended_at is null and expires_at > $2 and idle_at > $2 and least = (select least from realm)"  # $2: now
+
+# A refresh, counted by GCRA in the session's own row. $2: now. $3: the idle end from now on. $4: the latest time that
+# still allows one more. $5: a later time was written by a wrong clock. $6: the time that each one costs.
+_COUNTED: Final = (
+    "last_seen_at = $2, idle_at = $3,"
+    " refresh_tat = case when refresh_tat > $2 and refresh_tat <= $5 then refresh_tat else $2 end + $6"
+)
+_ALLOWED: Final = "(refresh_tat <= $4 or refresh_tat > $5)"
 
 
 async def insert(tx: Transaction, session: Session, *, user_agent: str, source: str) -> None:
@@ -46,6 +56,73 @@ async def hold(tx: Transaction, session_id: str, *, now: int, idle_at: int) -> S
             now,
             idle_at,
         )
+    )
+
+
+class Counting(NamedTuple):
+    """When a session is refreshed (``now``), when it ends without a further refresh, and how often it may be. Times are
+    in microseconds since the epoch."""
+
+    now: int
+    idle_at: int
+    limit: Rate
+
+    @property
+    def parameters(self) -> tuple[int, ...]:
+        """From $2 to $6 (see `_COUNTED`)."""
+        full = self.limit.interval * self.limit.count
+        return self.now, self.idle_at, self.now + self.limit.tolerance, self.now + full + TOLERANCE, self.limit.interval
+
+
+async def spend(
+    tx: Transaction, session_id: str, newest: Newest, counting: Counting, *, successor: bytes
+) -> Session | None:
+    """Replaces the newest refresh token of a live session by ``successor``, and counts a refresh. None, without any
+    change, if the session has ended or began in the future, if its newest token is another one, or if the limit is
+    reached."""
+    return _session(
+        await tx.one(
+            f"update sessions set {_COUNTED}, generation = $7 + 1, refresh_hash = $8"  # noqa: S608 — constants
+            f" where id = $1 and {_ALIVE} and {_ALLOWED} and generation = $7 and refresh_hash = $9"
+            f" and created_at <= $2 + {TOLERANCE} returning {_COLUMNS}",
+            session_id,
+            *counting.parameters,
+            newest.generation,
+            successor,
+            newest.hash,
+        )
+    )
+
+
+async def count_refresh(tx: Transaction, session_id: str, counting: Counting) -> bool:
+    """Counts a refresh that does not spend the newest token. Returns False if the limit is reached."""
+    return (
+        await tx.execute(
+            f"update sessions set {_COUNTED} where id = $1 and {_ALLOWED}",  # noqa: S608 — constants
+            session_id,
+            *counting.parameters,
+        )
+        == 1
+    )
+
+
+async def lock(tx: Transaction, session_id: str, *, now: int, limit: Rate) -> tuple[Session, Newest] | None:
+    """Locks the row of a live session, and changes nothing."""
+    row = await tx.one(
+        "update sessions set last_seen_at = last_seen_at"  # noqa: S608 — constants
+        f" where id = $1 and {_ALIVE} returning {_COLUMNS}, generation, refresh_hash, refresh_tat",
+        session_id,
+        now,
+    )
+    if row is None:
+        return None
+    *of_session, generation, refresh_hash, tat = row
+    return _read(tuple(of_session)), Newest(generation, refresh_hash, next_at=tat - limit.tolerance)
+
+
+async def keep_newest(tx: Transaction, session_id: str, *, generation: int, refresh_hash: bytes) -> None:
+    await tx.execute(
+        "update sessions set generation = $2, refresh_hash = $3 where id = $1", session_id, generation, refresh_hash
     )
 
 

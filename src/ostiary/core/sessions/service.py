@@ -13,7 +13,7 @@ from ostiary.core.entropy import identifier
 from ostiary.core.plug import FIRST_PARTY, Actor, Ambient
 from ostiary.core.revocations import Revoking, session_ended, transact
 from ostiary.core.sessions import queries
-from ostiary.core.sessions.model import EndReason, Session, SessionOptions
+from ostiary.core.sessions.model import EndReason, Newest, Session, SessionOptions
 from ostiary.core.sessions.settings import REFUSE, SessionSettings
 from ostiary.errors import Forbidden, NotFound
 from ostiary.store.database import Transaction
@@ -69,6 +69,31 @@ async def hold(ambient: Ambient, tx: Transaction, session_id: str) -> Session | 
     return await queries.hold(
         tx, session_id, now=now, idle_at=now + ambient.settings.of(SessionSettings).idle * MICROSECONDS
     )
+
+
+async def lock(ambient: Ambient, tx: Transaction, session_id: str) -> tuple[Session, Newest] | None:
+    """Locks the row of a live session, and changes nothing."""
+    limit = ambient.settings.of(SessionSettings).refresh_limit
+    return await queries.lock(tx, session_id, now=ambient.now(), limit=limit)
+
+
+async def spend(
+    ambient: Ambient, tx: Transaction, session_id: str, newest: Newest, *, successor: bytes
+) -> Session | None:
+    """Replaces the newest refresh token of a live session, and extends its idle time. None, without any change, if the
+    newest token is another one, or if something else is wrong with the session: `lock` then tells what."""
+    return await queries.spend(tx, session_id, newest, _counting(ambient), successor=successor)
+
+
+async def count_refresh(ambient: Ambient, tx: Transaction, session_id: str) -> bool:
+    """Counts a refresh that does not spend the newest token, and extends the idle time. Returns False if there were too
+    many. The caller holds the lock on the session row."""
+    return await queries.count_refresh(tx, session_id, _counting(ambient))
+
+
+def _counting(ambient: Ambient) -> queries.Counting:
+    now, settings = ambient.now(), ambient.settings.of(SessionSettings)
+    return queries.Counting(now, now + settings.idle * MICROSECONDS, settings.refresh_limit)
 
 
 async def end(ambient: Ambient, tx: Transaction, actor: Actor, session_id: str, reason: EndReason) -> tuple[Entry, ...]:

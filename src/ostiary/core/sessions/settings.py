@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from ostiary.core.settings import Section, setting
+from ostiary.store.hot import Rate
 
 END_OLDEST: Final = "end-oldest"
 REFUSE: Final = "refuse"
@@ -28,3 +29,4 @@ class SessionSettings(Section):
         END_OLDEST,
         choices=(END_OLDEST, REFUSE),
     )
+    refresh_limit: Rate = setting("Refreshes per session.", Rate(60, 60))

@@ -56,7 +56,7 @@ async def begin(
     attempt = Attempt(PASSWORD, actor.source, actor.source, account.id if account else None)
     await _check_before(ambient, attempt)
     # counted first, because this refusal reveals which services exist
-    wanted = replace(wanted, resource=await audience(ambient, wanted.resource))
+    wanted = replace(wanted, resource=await audience(ambient, ambient.database, wanted.resource))
     proof = await prove(ambient, account, password)
     pending = Pending(
         account_id=account.id if account else _UNKNOWN,

@@ -1,6 +1,6 @@
 """Issuing: one pipeline for every way to get tokens, so that none of them can skip a phase.
 
-The audience is decided before anything is spent. A grant checks the account, the session and the slot in this order,
+A grant checks the account, the session and the slot in this order,
 inside the transaction of the caller, which records the reason. Signing happens after the commit, so that no token ever
 exists for a session that was rolled back.
 """
@@ -9,18 +9,19 @@ from typing import Final
 
 from ostiary.core.accounts import queries as accounts
 from ostiary.core.clock import MICROSECONDS
-from ostiary.core.opaque import Purpose, new_token
 from ostiary.core.plug import Ambient
+from ostiary.core.sessions import queries as sessions
 from ostiary.core.sessions.model import Session
 from ostiary.core.settings import Settings
-from ostiary.core.tokens import queries
+from ostiary.core.tokens import former
 from ostiary.core.tokens.model import Granted, NotAlive
+from ostiary.core.tokens.refresh_token import new_token
 from ostiary.core.tokens.settings import TokenSettings
 from ostiary.core.tokens.status.claim import claim
 from ostiary.core.tokens.status.service import slot_for
 from ostiary.errors import InvalidTarget, RevocationsUnknown
 from ostiary.jose import sign
-from ostiary.store.database import Transaction
+from ostiary.store.database import Reader, Transaction
 from ostiary.verifier import ACCESS_TOKEN_TYPE, AccessToken, encode_access_token
 
 _JTI_SIZE: Final = 16  # bytes; RFC 7519 §4.1.7: no two tokens may ever share one
@@ -45,7 +46,7 @@ def refuse_when_unable_to_sign(ambient: Ambient) -> None:
     _ = ambient.keys.current
 
 
-async def audience(ambient: Ambient, resource: str | None) -> str | None:
+async def audience(ambient: Ambient, reader: Reader, resource: str | None) -> str | None:
     """The ``resource`` for which an access token is requested (RFC 8707 §2), or None for the issuer itself.
 
     Raises:
@@ -53,9 +54,8 @@ async def audience(ambient: Ambient, resource: str | None) -> str | None:
     """
     if resource is None or resource == ambient.settings.issuer:
         return None
-    if resource not in ambient.settings.of(TokenSettings).resources and not await ambient.clients.have_resource(
-        resource
-    ):
+    stated = ambient.settings.of(TokenSettings).resources
+    if resource not in stated and not await ambient.clients.have_resource(reader, resource):
         raise InvalidTarget("the resource is neither in tokens.resources nor that of a service client")
     return resource
 
@@ -81,9 +81,17 @@ async def grant(
 
 async def first_grant(ambient: Ambient, tx: Transaction, session: Session) -> Granted | NotAlive:
     """The grant of a session that has just started, with the first refresh token of its family."""
-    token = new_token(Purpose.REFRESH, ambient.random)
-    await queries.insert(tx, token.fingerprint, session.id, generation=_FIRST, now=ambient.now())
-    return await grant(ambient, tx, session, resource=session.resource, refresh_token=token.text)
+    token = await new_refresh_token(ambient, tx, session.id, generation=_FIRST)
+    return await grant(ambient, tx, session, resource=session.resource, refresh_token=token)
+
+
+async def new_refresh_token(ambient: Ambient, tx: Transaction, session_id: str, *, generation: int) -> str:
+    """A refresh token that is not derived from another one. It is the newest of its session from now on."""
+    if ambient.now() < ambient.former_tokens_until:
+        return await former.issue(ambient, tx, session_id, generation=generation)
+    token = new_token(ambient.vault, session_id, generation, ambient.random)
+    await sessions.keep_newest(tx, session_id, generation=generation, refresh_hash=token.hash)
+    return token.text
 
 
 def sign_access_token(ambient: Ambient, granted: Granted) -> tuple[str, int]:
@@ -104,7 +112,8 @@ def sign_access_token(ambient: Ambient, granted: Granted) -> tuple[str, int]:
         ver=standing.epoch,
         roles=standing.roles,
         scope="",
-        auth_time=session.auth_time,
+        # a server whose clock is a little ahead may have started the session (OpenID Connect Core §2)
+        auth_time=min(session.auth_time, now),
         acr=session.acr,
         amr=session.amr,
         status=claim(settings, granted.slot),

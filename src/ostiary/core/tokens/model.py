@@ -52,6 +52,13 @@ class Reused:
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """The token is newer than what the database knows of its session."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotAlive:
     """The token is unknown, its session has ended, or its account may not sign in."""
 

@@ -1,27 +1,85 @@
-"""All SQL statements on ``refresh_tokens``. Signing keys and status lists have their own in ``keys`` and ``status``."""
+"""All SQL statements on ``spent_refresh_tokens``, and on ``refresh_tokens``, the tokens in the former format. Signing
+keys and status lists have their own in ``keys`` and ``status``."""
 
 from typing import NamedTuple
 
 from ostiary.store.database import SWEEP_ROWS, Reader, Transaction
 
 
-class Family(NamedTuple):
-    """The session and generation of a refresh token. They never change, so reading them needs no lock."""
-
-    session_id: str
-    generation: int
-    resource: str | None
-
-
 class Spent(NamedTuple):
-    """A refresh token that was used. ``at`` is in microseconds since the epoch."""
+    """A refresh token that was used a short time ago. ``at`` is in microseconds since the epoch."""
 
-    generation: int
+    hash: bytes
     at: int
-    sealed_successor: bytes | None
+    salt: bytes
 
 
-async def insert(tx: Transaction, token_hash: bytes, session_id: str, *, generation: int, now: int) -> None:
+async def keep_spent(tx: Transaction, session_id: str, generation: int, spent: Spent, *, until: int) -> None:
+    await tx.execute(
+        "insert into spent_refresh_tokens (session_id, generation, hash, spent_at, salt, until)"
+        " values ($1, $2, $3, $4, $5, $6)",
+        session_id,
+        generation,
+        spent.hash,
+        spent.at,
+        spent.salt,
+        until,
+    )
+
+
+async def spent(reader: Reader, session_id: str, generation: int) -> Spent | None:
+    row = await reader.one(
+        "select hash, spent_at, salt from spent_refresh_tokens where session_id = $1 and generation = $2",
+        session_id,
+        generation,
+    )
+    return None if row is None else Spent(*row)
+
+
+async def mark_repeated(tx: Transaction, session_id: str, generation: int) -> bool:
+    """Returns False if a second use of the token was recorded before."""
+    return (
+        await tx.execute(
+            "update spent_refresh_tokens set repeated = 1 where session_id = $1 and generation = $2 and repeated = 0",
+            session_id,
+            generation,
+        )
+        == 1
+    )
+
+
+async def forget_spent(tx: Transaction, session_id: str) -> None:
+    """Deletes what a session that has ended no longer needs: no token of it gets a successor again."""
+    await tx.execute("delete from spent_refresh_tokens where session_id = $1", session_id)
+    await tx.execute(
+        "update refresh_tokens set sealed_successor = null where session_id = $1 and sealed_successor is not null",
+        session_id,
+    )
+
+
+async def delete_spent(tx: Transaction, now: int) -> int:
+    """Deletes a batch of spent tokens that no longer get a successor. Returns how many."""
+    return await tx.execute(
+        "delete from spent_refresh_tokens where (session_id, generation) in"
+        " (select session_id, generation from spent_refresh_tokens where until <= $1 order by until limit $2)",
+        now,
+        SWEEP_ROWS,
+    )
+
+
+async def is_upgraded(reader: Reader) -> bool:
+    """Whether the database was in use before refresh tokens had the present format."""
+    row = await reader.one("select upgraded from refresh_format")
+    return row is not None and row[0] > 0
+
+
+async def former(reader: Reader, token_hash: bytes) -> tuple[str, int] | None:
+    """The session and generation of a token. They never change, so reading them needs no lock."""
+    row = await reader.one("select session_id, generation from refresh_tokens where hash = $1", token_hash)
+    return None if row is None else (row[0], row[1])
+
+
+async def insert_former(tx: Transaction, token_hash: bytes, session_id: str, *, generation: int, now: int) -> None:
     await tx.execute(
         "insert into refresh_tokens (hash, session_id, generation, issued_at) values ($1, $2, $3, $4)",
         token_hash,
@@ -31,17 +89,7 @@ async def insert(tx: Transaction, token_hash: bytes, session_id: str, *, generat
     )
 
 
-async def family_of(reader: Reader, token_hash: bytes) -> Family | None:
-    """The session that a refresh token belongs to, whether the token is spent or not."""
-    row = await reader.one(
-        "select s.id, t.generation, s.resource from refresh_tokens t join sessions s on s.id = t.session_id"
-        " where t.hash = $1",
-        token_hash,
-    )
-    return None if row is None else Family(*row)
-
-
-async def spend(tx: Transaction, token_hash: bytes, *, now: int, sealed_successor: bytes | None) -> bool:
+async def spend_former(tx: Transaction, token_hash: bytes, *, now: int, sealed_successor: bytes | None) -> bool:
     """Marks the token as spent. Returns False if it already was."""
     return (
         await tx.execute(
@@ -54,21 +102,12 @@ async def spend(tx: Transaction, token_hash: bytes, *, now: int, sealed_successo
     )
 
 
-async def spent(reader: Reader, token_hash: bytes) -> Spent | None:
-    """None if the token is not spent."""
+async def spent_former(reader: Reader, token_hash: bytes) -> tuple[int, bytes | None] | None:
+    """When the token was spent, and its sealed successor. None if it is not spent."""
     row = await reader.one(
-        "select generation, spent_at, sealed_successor from refresh_tokens where hash = $1 and spent_at is not null",
-        token_hash,
+        "select spent_at, sealed_successor from refresh_tokens where hash = $1 and spent_at is not null", token_hash
     )
-    return None if row is None else Spent(*row)
-
-
-async def forget_successors(tx: Transaction, session_id: str) -> None:
-    """Deletes the sealed successors of a session that has ended. They are no longer needed."""
-    await tx.execute(
-        "update refresh_tokens set sealed_successor = null where session_id = $1 and sealed_successor is not null",
-        session_id,
-    )
+    return None if row is None else (row[0], row[1])
 
 
 async def forget_old_successors(tx: Transaction, *, spent_before: int) -> int:

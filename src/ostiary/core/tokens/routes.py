@@ -27,11 +27,11 @@ from ostiary.core.plug import (
     Unlimited,
 )
 from ostiary.core.sessions.answers import signed_out
-from ostiary.core.tokens import service
+from ostiary.core.tokens import rotation, service
 from ostiary.core.tokens.issuing import refuse_when_stale, sign_access_token
 from ostiary.core.tokens.keys.model import JWKS_MAX_AGE
 from ostiary.core.tokens.model import Granted, TokenSet
-from ostiary.errors import InvalidTarget, InvalidToken, RevocationsUnknown
+from ostiary.errors import InvalidTarget, InvalidToken, RateLimited, RevocationsUnknown
 from ostiary.verifier import well_known_url
 
 # must-revalidate: caches must not serve a stale copy, which may still contain a revoked key (RFC 9111 §5.2.2.2)
@@ -113,7 +113,7 @@ def hand_out(ambient: Ambient, granted: Granted, *, transport: Transport, device
 
 
 async def refresh(call: Call[Refresh]) -> Answer:
-    granted = await service.refresh(
+    granted = await rotation.refresh(
         call.ambient,
         call.actor,
         call.refresh_token or "",
@@ -172,13 +172,13 @@ ROUTES: Final = (
             speaks=Speaks.JSON,
             credential=Credential.REFRESH,
             csrf=Csrf.SAME_ORIGIN,
-            limit=Unlimited(because="a refresh token has 256 random bits and a checksum; a wrong one costs a look-up"),
+            limit=Unlimited(because="a forged token costs no statement, and each session has a limit of its own"),
         ),
         handler=refresh,
         body=Refresh,
         query=Empty,
         answers={200: TokenSet},
-        errors=(InvalidToken, InvalidTarget),
+        errors=(InvalidToken, InvalidTarget, RateLimited),
     ),
     Route(
         method="POST",
