@@ -272,7 +272,10 @@ _EMPTY: Final = "; ".join(
         "status_lists",
     )
 )
-_AS_MADE: Final = "update realm set least = 0; insert into status_lists (number, created_at) values (1, 0)"
+_AS_MADE: Final = (
+    "update realm set least = 0; update refresh_format set upgraded = 0;"
+    " insert into status_lists (number, created_at) values (1, 0)"
+)
 _prepared: dict[tuple[str, ...], bytes] = {}
 
 

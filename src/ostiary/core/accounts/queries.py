@@ -172,6 +172,11 @@ async def hold(tx: Transaction, account_id: str, *, epoch: int) -> bool:
     )
 
 
+async def lock(tx: Transaction, account_id: str) -> bool:
+    """Locks the account row. Returns False if there is no such account."""
+    return await tx.execute("update accounts set epoch = epoch where id = $1", account_id) == 1
+
+
 async def raise_epoch(tx: Transaction, account_id: str) -> int | None:
     row = await tx.one(
         f"update accounts set epoch = epoch + 1 where id = $1 returning {_EPOCH}",  # noqa: S608 — a constant

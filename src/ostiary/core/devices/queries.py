@@ -89,6 +89,11 @@ async def hold(tx: Transaction, device_id: str, *, account_id: str) -> bool:
     )
 
 
+async def owner_by_disown_token(reader: Reader, disown_hash: bytes) -> str | None:
+    row = await reader.one("select account_id from devices where disown_hash = $1", disown_hash)
+    return None if row is None else str(row[0])
+
+
 async def use_disown_token(tx: Transaction, disown_hash: bytes, *, now: int) -> Disowned | None:
     """Spends the token and locks the row of its device. None if the token is unknown, spent or too old."""
     row = await tx.one(

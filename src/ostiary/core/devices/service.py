@@ -1,5 +1,6 @@
 """Recognising and forgetting devices."""
 
+from ostiary.core.accounts import queries as accounts
 from ostiary.core.accounts.authority import USERS_WRITE, act
 from ostiary.core.audit.model import Event
 from ostiary.core.audit.service import record
@@ -58,6 +59,7 @@ async def forget(ambient: Ambient, actor: Actor, account_id: str, device_id: str
 
     async def body(tx: Transaction) -> Revoking[None]:
         await act(ambient, tx, actor, USERS_WRITE, event, own=account_id)
+        await accounts.lock(tx, account_id)
         if not await queries.hold(tx, device_id, account_id=account_id):
             raise NotFound(f"account {account_id} has no device {device_id}")
         return Revoking(None, await _remove(ambient, tx, actor, device_id))
@@ -92,6 +94,9 @@ async def disown(ambient: Ambient, actor: Actor, *, token: str) -> None:
         raise InvalidToken("the text does not have the form of a token that disowns a device")
 
     async def body(tx: Transaction) -> Revoking[bool]:
+        owner = await queries.owner_by_disown_token(tx, disown_hash)
+        if owner is not None:
+            await accounts.lock(tx, owner)
         found = await queries.use_disown_token(tx, disown_hash, now=ambient.now())
         if found is None:
             return Revoking(result=False)

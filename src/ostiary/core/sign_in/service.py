@@ -141,10 +141,10 @@ async def _advance(
     actor = taker.actor
     if (
         proof is None
-        or not await _consume(ambient, tx, actor, pending.account_id, proof)
         # Roles and state have not changed since the attempt began, and cannot change until the session exists. Signing
-        # everybody out waits for this row and then finds the session.
+        # everybody out waits for this row and then finds the session. Factors, devices and sessions are locked later.
         or not await accounts.hold(tx, pending.account_id, epoch=pending.epoch)
+        or not await _consume(ambient, tx, actor, pending.account_id, proof)
     ):
         return Revoking(await _refuse(ambient, tx, actor, pending, taker.factor))
     proved = (*pending.amr, *proof.amr)

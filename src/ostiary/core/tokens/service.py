@@ -41,18 +41,13 @@ async def logout(
     named = {issued.sid} if issued and issued.aud == ambient.settings.issuer else set[str]()
     if refresh_token and (session_id := await _session_of(ambient, refresh_token)):
         named.add(session_id)
-    if not named:
-        return
+    for session_id in named:
+        # a transaction that does not lock the account locks one session at most
+        await transact(ambient, partial(_end, ambient, actor, session_id, reason))
 
-    async def body(tx: Transaction) -> Revoking[None]:
-        entries = [
-            entry
-            for session_id in sorted(named)  # one order for all, so that two callers cannot block each other
-            for entry in await end(ambient, tx, actor, session_id, reason)
-        ]
-        return Revoking(None, tuple(entries))
 
-    await transact(ambient, body)
+async def _end(ambient: Ambient, actor: Actor, session_id: str, reason: EndReason, tx: Transaction) -> Revoking[None]:
+    return Revoking(None, await end(ambient, tx, actor, session_id, reason))
 
 
 async def revoke(ambient: Ambient, actor: Actor, token: str) -> None:

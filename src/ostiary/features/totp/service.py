@@ -134,7 +134,9 @@ async def remove(ambient: Ambient, actor: Actor, me: Principal) -> None:
 
 
 async def _hold(ambient: Ambient, tx: Transaction, me: Principal) -> Account:
-    """Locks the caller's session and returns the account. Raises TokenRevoked if either is no longer usable."""
+    """Locks the account and the caller's session, in this order, and returns the account. Raises TokenRevoked if either
+    is no longer usable."""
+    await accounts.lock(tx, me.account_id)
     session = await hold(ambient, tx, me.session_id)
     account = await accounts.by_id(tx, me.account_id)
     if session is None or account is None or account.disabled_at is not None:
