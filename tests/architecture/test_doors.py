@@ -55,6 +55,7 @@ VERBS = {
     "keys.revoke_all": (NO_ADMIN_ROUTES, "keys revoke"),
     "keys.jwks": ("GET /.well-known/jwks.json", "keys jwks"),
     "audit.events": (NO_ADMIN_ROUTES, No("not built yet")),
+    "move_to_issuer": (No("operators move an installation"), "migrate"),
     "finish_restore": (No("operators restore backups"), "restored"),
     "rewrap": (No("operators rotate the master secret"), "keys rewrap"),
     "migrate": (No("operators migrate"), "migrate"),
@@ -62,7 +63,7 @@ VERBS = {
     "openapi": ("GET /openapi.json", "openapi"),
 }
 
-OF_THE_OBJECT = {"finish_restore", "rewrap", "migrate", "pending", "openapi"}
+OF_THE_OBJECT = {"move_to_issuer", "finish_restore", "rewrap", "migrate", "pending", "openapi"}
 """Verbs of `Ostiary` itself."""
 
 ONLY_HTTP = {

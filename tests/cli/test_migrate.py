@@ -36,3 +36,21 @@ def test_postgres_must_be_migrated_before_it_serves(tmp_path, postgres_url):
         password = postgres_url.split(":")[2].split("@")[0]
         assert password not in server.out + server.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_moves_to_a_new_issuer_only_when_told_to(tmp_path):
+    """A mistyped issuer, or a development database behind another address, must not continue the sessions of the old
+    one."""
+    old, new = {"OSTIARY_ISSUER": "https://old.example.com"}, {"OSTIARY_ISSUER": "https://new.example.com"}
+    assert call("users", "list", folder=tmp_path, environ=old).returncode == 2, "there is no database yet"
+    assert call("migrate", folder=tmp_path).returncode == 0
+    assert call("users", "list", folder=tmp_path, environ=old).returncode == 0
+    refused = run("serve", "--port", free_port(), folder=tmp_path, environ=new)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "belongs to the issuer https://old.example.com" in refused.stderr
+    assert "ostiary migrate --new-issuer" in refused.stderr
+    assert call("keys", "list", folder=tmp_path).returncode == 0, "a command without an issuer looks at any database"
+    moved = call("migrate", "--new-issuer", folder=tmp_path, environ=new)
+    assert "the issuer is https://new.example.com; everybody is signed out" in moved.stdout
+    assert call("users", "list", folder=tmp_path, environ=new).returncode == 0
+    assert call("users", "list", folder=tmp_path, environ=old).returncode == 2

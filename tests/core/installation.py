@@ -273,7 +273,7 @@ _EMPTY: Final = "; ".join(
     )
 )
 _AS_MADE: Final = (
-    "update realm set least = 0; update refresh_format set upgraded = 0;"
+    "update realm set least = 0, issuer = null; update refresh_format set upgraded = 0;"
     " insert into status_lists (number, created_at) values (1, 0)"
 )
 _prepared: dict[tuple[str, ...], bytes] = {}

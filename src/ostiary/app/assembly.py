@@ -13,6 +13,7 @@ from ostiary.core.clock import MICROSECONDS, Clock
 from ostiary.core.entropy import Random
 from ostiary.core.hashing import Hashing, HashingSettings
 from ostiary.core.housekeeping import Housekeeper
+from ostiary.core.issuer import claim, refuse_another
 from ostiary.core.listeners import Listeners, listened
 from ostiary.core.mail import MailQueue, MailSettings, Transport, transport_from
 from ostiary.core.plug import Ambient, Feature, Place, Profile, Route
@@ -62,6 +63,8 @@ class Assembly:
         self.clock = clock
         self.transport: Transport = transport or transport_from(settings.of(MailSettings))
         self.profile: Final = profile
+        self.compares_issuer = True
+        """Whether opening refuses a database of another issuer."""
         self._listeners = listeners
         self._random = random
         self._ignored = ignored
@@ -107,6 +110,8 @@ class Assembly:
         keeper = KeyKeeper(ambient)
         stack.push_async_callback(keeper.close)
         await keeper.open()
+        if self.compares_issuer:  # after the keys: a start that is refused for its secret writes nothing
+            await claim(ambient.database, self.settings.issuer)
         await self._follow(ambient, keeper, stack)
         return ambient
 
@@ -134,6 +139,8 @@ class Assembly:
         vault = Vault(secrets, random=self._random)
         database = listened(await stack.enter_async_context(running(named)), self._listeners)
         await self._bring_up_to_date(database)
+        if self.compares_issuer:
+            await refuse_another(database, settings.issuer)
         hot = await stack.enter_async_context(running(_hot(settings.hot, database)))
         self.role_map.clear()
         self.role_map.update(await role_map(database))

@@ -24,6 +24,7 @@ from ostiary.core.audit import model as audit
 from ostiary.core.audit.service import record
 from ostiary.core.clock import Clock, SystemClock
 from ostiary.core.entropy import Random, SystemRandom
+from ostiary.core.issuer import move
 from ostiary.core.listeners import Listener, Listeners
 from ostiary.core.mail import Transport
 from ostiary.core.plug import Actor, Ambient, Profile, Route, Source
@@ -288,6 +289,16 @@ class Ostiary(Doors[P]):
         """Ends what a restored backup would bring back: every session, access token, pending sign-in, registration link
         and signing key. Call it once after a restore, before anybody is served. While open."""
         return await finish_restore(self.ambient, actor or Actor.application())
+
+    async def move_to_issuer(self, actor: Actor | None = None) -> None:
+        """Moves the database to the issuer of the settings, and ends all sessions and access tokens. Call it while no
+        server runs. While open, after `with_any_issuer`."""
+        await move(self.ambient, actor or Actor.application())
+
+    def with_any_issuer(self) -> Self:
+        """For commands that issue no tokens: opens a database of any issuer, and records none."""
+        self._assembly.compares_issuer = False
+        return self
 
     async def rewrap(self, actor: Actor | None = None) -> dict[str, int]:
         """Seals with the newest master secret everything that an older one sealed, and returns how many values of each

@@ -13,6 +13,7 @@ from ostiary.app import Ostiary
 from ostiary.app.slices import read_settings
 from ostiary.cli.operator import operator
 from ostiary.core.settings import ConfigFile, Loaded
+from ostiary.core.settings.load import DEFAULT
 from ostiary.errors import ConfigurationError
 from ostiary.store.open import sqlite_path
 
@@ -46,7 +47,9 @@ class Options:
 
     def installation(self, **settings: Any) -> Ostiary:
         """The installation that these options, the environment and the file describe. Raises ConfigurationError."""
-        return Ostiary(self.database, config=self._config(), **settings)
+        installation = Ostiary(self.database, config=self._config(), **settings)
+        has_default = any(each.name == "issuer" and each.source == DEFAULT for each in installation.findings)
+        return installation.with_any_issuer() if has_default else installation
 
     def loaded(self) -> Loaded:
         """The settings, valid or not. Raises ConfigurationError if a source cannot be read."""

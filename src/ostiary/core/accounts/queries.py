@@ -203,6 +203,24 @@ async def raise_least(tx: Transaction, *, at_least: int, step: int) -> int:
     return int(row[0])
 
 
+async def issuer(reader: Reader) -> str | None:
+    """The issuer that the database belongs to."""
+    row = await reader.one("select issuer from realm")
+    return None if row is None or row[0] is None else str(row[0])
+
+
+async def claim_issuer(tx: Transaction, issuer: str) -> str:
+    """Records the issuer if there is none yet. Returns the one that is recorded then."""
+    row = await tx.one("update realm set issuer = coalesce(issuer, $1) returning issuer", issuer)
+    if row is None:
+        raise LookupError("realm has no row")
+    return str(row[0])
+
+
+async def replace_issuer(tx: Transaction, issuer: str) -> None:
+    await tx.execute("update realm set issuer = $1", issuer)
+
+
 async def set_disabled(tx: Transaction, account_id: str, disabled_at: int | None) -> bool:
     """Returns False if nothing changed: the account was already in that state, or does not exist."""
     return (

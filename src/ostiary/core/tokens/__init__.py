@@ -29,6 +29,7 @@ feature = Feature(
         "keys.all_revoked",
         "keys.rewrapped",
         "installation.restored",
+        "installation.issuer_changed",
     ),
     settings=(TokenSettings, KeySettings),
     routes=(*routes.ROUTES, *status_routes.ROUTES),
