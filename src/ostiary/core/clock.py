@@ -5,12 +5,13 @@ import time
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+from ostiary.store.hot import CLOCK_TOLERANCE
+
 MICROSECONDS: Final = 1_000_000
 """Microseconds per second."""
 
-TOLERANCE: Final = 2 * MICROSECONDS
-"""How far the clocks of two servers may differ. A server is ready only while it is at most a second off the clock of
-the database (`ostiary.store.database`)."""
+TOLERANCE: Final = CLOCK_TOLERANCE
+"""Microseconds by which the clocks of two servers may differ."""
 
 TO_THE_MINUTE: Final = "%Y-%m-%d %H:%M UTC"
 """The format of a `moment` in mails. It does not depend on the locale of the server."""

@@ -6,6 +6,10 @@ from typing import Final, Protocol
 
 MICROSECONDS: Final = 1_000_000
 
+CLOCK_TOLERANCE: Final = 2 * MICROSECONDS
+"""How far the clocks of two servers may differ. A server is ready only while it is at most a second off the clock of
+the database."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -27,6 +31,10 @@ class Rate:
     def tolerance(self) -> int:
         """Microseconds that a counter may be ahead of now and still allow a take: a full burst minus one interval."""
         return self.interval * (self.count - 1)
+
+    def latest(self, now: int) -> int:
+        """The latest time that a counter can have, if the clocks of all servers are right."""
+        return now + self.interval * self.count + CLOCK_TOLERANCE
 
 
 class Hot(Protocol):

@@ -6,11 +6,12 @@ from ostiary.store.database import SWEEP_ROWS, Database, Transaction
 from ostiary.store.hot import Rate, hashed
 
 # GCRA: each take moves full_at one interval into the future, starting from now if it lies in the past. $1 key, $2 now,
-# $3 interval, $4 the latest full_at that still allows a take, $5 the new value of a fresh counter.
+# $3 interval, $4 the latest full_at that still allows a take, $5 the new value of a fresh counter. $6: a later full_at
+# was written by a clock that was ahead. It would refuse everybody until the clock gets there, so it starts anew.
 _TAKE: Final = (
     "insert into hot_rate (key, full_at) values ($1, $5) on conflict (key) do update"
-    " set full_at = case when hot_rate.full_at > $2 then hot_rate.full_at + $3 else $5 end"
-    " where hot_rate.full_at <= $4 returning full_at"
+    " set full_at = case when hot_rate.full_at > $2 and hot_rate.full_at <= $6 then hot_rate.full_at + $3 else $5 end"
+    " where hot_rate.full_at <= $4 or hot_rate.full_at > $6 returning full_at"
 )
 
 _GIVE_BACK: Final = (
@@ -43,7 +44,7 @@ class SqlHot:
         latest = now + rate.tolerance
 
         async def body(tx: Transaction) -> int:
-            if await tx.one(_TAKE, name, now, rate.interval, latest, now + rate.interval):
+            if await tx.one(_TAKE, name, now, rate.interval, latest, now + rate.interval, rate.latest(now)):
                 return 0
             row = await tx.one("select full_at from hot_rate where key = $1", name)
             # the refused upsert has locked the row, so it exists

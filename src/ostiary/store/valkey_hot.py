@@ -45,10 +45,11 @@ class _Script:
 
 
 # Numbers are doubles in Lua: exact up to 2^53, which is the year 2255 in microseconds.
-# KEYS: counter. ARGV: now, interval, the latest full_at that still allows a take, slack.
+# KEYS: counter. ARGV: now, interval, the latest full_at that still allows a take, slack, the latest right full_at.
 _TAKE: Final = _Script("""
 local now, interval, latest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local full_at = tonumber(redis.call('GET', KEYS[1]) or ARGV[1])
+if full_at > tonumber(ARGV[5]) then full_at = now end
 if full_at > latest then return full_at - latest end
 full_at = math.max(full_at, now) + interval
 local keep = math.ceil((full_at - now) / 1000) + tonumber(ARGV[4])
@@ -117,7 +118,7 @@ class ValkeyHot:
 
     async def take(self, key: str, rate: Rate, *, now: int) -> int:
         latest = now + rate.tolerance
-        return await self._run(_TAKE, [_rate_key(key)], now, rate.interval, latest, EXPIRY_SLACK)
+        return await self._run(_TAKE, [_rate_key(key)], now, rate.interval, latest, EXPIRY_SLACK, rate.latest(now))
 
     async def give_back(self, key: str, rate: Rate, *, now: int) -> None:
         await self._run(_GIVE_BACK, [_rate_key(key)], now, rate.interval)

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from ostiary.core.audit.model import AuditEvent, Event, Outcome, frozen
-from ostiary.core.clock import exact_moment
+from ostiary.core.clock import TOLERANCE, exact_moment
 from ostiary.core.plug import Actor
 from ostiary.store.database import Reader, Row, Transaction
 
@@ -34,13 +34,15 @@ async def insert(tx: Transaction, event_id: str, at: int, event: Event, actor: A
     )
 
 
-async def count(reader: Reader, account_id: str, type_: str, *, since: int, most: int) -> int:
-    """The number of events of this type for the account after ``since``, up to ``most``."""
+async def count_recent(reader: Reader, account_id: str, type_: str, *, now: int, within: int, most: int) -> int:
+    """The number of events of this type for the account within the last ``within`` microseconds, up to ``most``."""
     row = await reader.one(
-        "select count(*) from (select id from audit_events where account_id = $1 and type = $2 and at > $3 limit $4) e",
+        "select count(*) from (select id from audit_events where account_id = $1 and type = $2 and at > $3"
+        " and at <= $4 limit $5) e",
         account_id,
         type_,
-        since,
+        now - within,
+        now + TOLERANCE,  # events in the future are not recent (see ostiary.core.clock.is_recent)
         most,
     )
     return 0 if row is None else int(row[0])

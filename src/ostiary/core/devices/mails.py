@@ -3,7 +3,7 @@
 from typing import Final
 
 from ostiary.core.accounts import queries as accounts
-from ostiary.core.audit.queries import count
+from ostiary.core.audit.queries import count_recent
 from ostiary.core.clock import MICROSECONDS, TO_THE_MINUTE, moment
 from ostiary.core.devices.model import ADDED, ANNOUNCED, DISOWNABLE, Recognised
 from ostiary.core.mail import plain_words, render_mail
@@ -24,8 +24,8 @@ async def new_device(
     if device.disown is None:
         return None
     # counted in the audit log, because devices may have been added and forgotten again
-    since = ambient.now() - _HOUR * MICROSECONDS
-    added = await count(tx, account_id, ADDED, since=since, most=ANNOUNCED + 1)
+    now, hour = ambient.now(), _HOUR * MICROSECONDS
+    added = await count_recent(tx, account_id, ADDED, now=now, within=hour, most=ANNOUNCED + 1)
     account = await accounts.by_id(tx, account_id)
     if account is None or added > ANNOUNCED:
         return None

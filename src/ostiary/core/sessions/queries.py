@@ -70,8 +70,8 @@ class Counting(NamedTuple):
     @property
     def parameters(self) -> tuple[int, ...]:
         """From $2 to $6 (see `_COUNTED`)."""
-        full = self.limit.interval * self.limit.count
-        return self.now, self.idle_at, self.now + self.limit.tolerance, self.now + full + TOLERANCE, self.limit.interval
+        now, limit = self.now, self.limit
+        return now, self.idle_at, now + limit.tolerance, limit.latest(now), limit.interval
 
 
 async def spend(

@@ -23,7 +23,7 @@ from typing import Final, TypeAlias
 
 from ostiary.core.accounts import queries as accounts
 from ostiary.core.audit.model import Event, Outcome
-from ostiary.core.audit.queries import count as events_of
+from ostiary.core.audit.queries import count_recent
 from ostiary.core.audit.service import record
 from ostiary.core.clock import MICROSECONDS, is_recent
 from ostiary.core.devices import queries as devices
@@ -219,5 +219,5 @@ async def _mail_about_reuse(ambient: Ambient, asked: _Asked, tx: Transaction, se
 
 async def _is_new_within_the_hour(ambient: Ambient, tx: Transaction, session: Session, type_: str) -> bool:
     """Whether fewer than ten events of this type were recorded for the account within the last hour."""
-    since = ambient.now() - _HOUR * MICROSECONDS
-    return await events_of(tx, session.account_id, type_, since=since, most=_TOLD) < _TOLD
+    now, hour = ambient.now(), _HOUR * MICROSECONDS
+    return await count_recent(tx, session.account_id, type_, now=now, within=hour, most=_TOLD) < _TOLD

@@ -57,6 +57,14 @@ async def a_take_that_is_given_back_is_available_again(opened: OpenHot) -> None:
             assert [await hot.take(key, FIVE_A_MINUTE, now=NOW) for _ in range(6)] == [0, 0, 0, 0, 0, INTERVAL]
 
 
+async def a_counter_of_a_clock_that_was_ahead_does_not_refuse_everybody(opened: OpenHot) -> None:
+    """After the clock was set back, the counter would otherwise stay full until the clock gets there again."""
+    async with opened() as hot:
+        for _ in range(6):
+            await hot.take("key", FIVE_A_MINUTE, now=NOW + 60 * MINUTE)
+        assert [await hot.take("key", FIVE_A_MINUTE, now=NOW) for _ in range(6)] == [0, 0, 0, 0, 0, INTERVAL]
+
+
 async def keys_are_independent(opened: OpenHot) -> None:
     """This holds for similar, long and unusual keys, and for a counter and a reservation with the same name."""
     keys = ("a", "A", "a ", "", "ä", "a\n", "x" * 10_000, "x" * 10_001, "a:b", "a\0b", "{a}", "*")
@@ -115,6 +123,7 @@ HOT_CHECKS: Final[tuple[HotCheck, ...]] = (
     a_counter_refills_one_by_one,
     a_rate_is_never_exceeded_by_rounding,
     a_take_that_is_given_back_is_available_again,
+    a_counter_of_a_clock_that_was_ahead_does_not_refuse_everybody,
     keys_are_independent,
     only_one_concurrent_caller_reserves_a_key,
     a_reservation_expires,

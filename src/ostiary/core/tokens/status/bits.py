@@ -9,7 +9,7 @@ and once its slot is free, another session may get it.
 import asyncio
 from typing import Final
 
-from ostiary.core.clock import MICROSECONDS, Clock
+from ostiary.core.clock import MICROSECONDS, Clock, is_recent
 from ostiary.core.tokens.status import queries
 from ostiary.store.database import Database
 from ostiary.store.feed import Position, Progress, head
@@ -68,7 +68,7 @@ class StatusBits:
 
     def _is_older_than(self, seconds: int, now: int) -> bool:
         is_of_this_feed = self._read.generation == self._feed.position.generation
-        return not is_of_this_feed or now - self._rebuilt_at >= seconds * MICROSECONDS
+        return not is_of_this_feed or not is_recent(self._rebuilt_at, now=now, within=seconds * MICROSECONDS)
 
     async def _rebuild(self, now: int) -> None:
         if self._rebuilding.locked() and not self._is_older_than(USED_FOR, now):

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from ostiary.core.clock import MICROSECONDS, Clock
+from ostiary.core.clock import MICROSECONDS, Clock, is_recent
 from ostiary.core.plug import Keys
 from ostiary.core.settings import Settings
 from ostiary.core.tokens.status import queries
@@ -141,4 +141,4 @@ class PublishedLists:
         return _Copy(text, bits, lst, key.kid, signed_at=now, seen_at=now)
 
     def _is_within(self, seconds: int, moment: int) -> bool:
-        return 0 <= self._clock.now() - moment < seconds * MICROSECONDS  # renewed as well if the clock was set back
+        return is_recent(moment, now=self._clock.now(), within=seconds * MICROSECONDS)
