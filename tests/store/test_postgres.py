@@ -13,6 +13,7 @@ from ostiary.store.open import database_from_url
 from ostiary.store.postgres import connections, driver
 from ostiary.testing.conformance import DATABASE_CHECKS, name_of
 from ostiary.testing.conformance.feed import FEED_CHECKS, a_follower_is_updated_soon
+from ostiary.testing.conformance.marks import MARK_CHECKS
 from tests.store.proxies import Line, Pooler, listening
 
 SECRET = "hunter2"
@@ -222,7 +223,7 @@ async def pooled(url):
 
 
 THROUGH_A_PROXY = [
-    check for check in DATABASE_CHECKS if check not in FEED_CHECKS or check is a_follower_is_updated_soon
+    check for check in DATABASE_CHECKS if check not in FEED_CHECKS + MARK_CHECKS or check is a_follower_is_updated_soon
 ]
 """Only the feed's polling is checked here. The rest of the feed uses what the other checks cover."""
 
