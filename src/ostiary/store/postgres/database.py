@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import urllib.parse
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
-from ostiary.errors import ConfigurationError, StatementRefused
+from ostiary.errors import StatementRefused
 from ostiary.store.bodies import refuse_inside_body
 from ostiary.store.database import Body, Row, Value
 from ostiary.store.postgres.connections import Connections, give_up
@@ -15,19 +14,22 @@ from ostiary.store.postgres.failures import READ_ONLY_TRANSACTION, driver_errors
 from ostiary.store.postgres.job import Job
 from ostiary.store.postgres.listener import Listener
 from ostiary.store.postgres.transaction import as_row
+from ostiary.store.postgres.url import parse
 from ostiary.store.values import checked
 
 T = TypeVar("T")
 
 
 class PostgresDatabase:
-    """Belongs to the event loop that opened it. ``pooler``: the URL points to a proxy that pools transactions, such as
-    PgBouncer. Then no statement is cached, and changes in other processes are found only by polling."""
+    """Belongs to the event loop that opened it. With ``pooler=true`` in the URL, it points to a proxy that pools
+    transactions, such as PgBouncer. Then no statement is cached, and changes in other processes are found only by
+    polling."""
 
-    def __init__(self, dsn: str, *, pooler: bool = False) -> None:
+    def __init__(self, url: str) -> None:
         asyncpg()
-        self._pooler = pooler
-        self._connections = Connections(dsn, place=place(dsn), pooler=pooler)
+        target = parse(url)
+        self._pooler = target.pooler
+        self._connections = Connections(target)
         self._listener = Listener(self._connections.connect)
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -44,7 +46,7 @@ class PostgresDatabase:
 
     async def transaction(self, body: Body[T], *, patience: float | None = None) -> T:
         refuse_inside_body()
-        job = Job(self._connections, body, patience=patience, announced=self._listener.wake)
+        job = Job(self._connections, body, patience=patience, announced=self._listener.announce)
         task = asyncio.create_task(job.run(), name="ostiary-transaction")
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -102,12 +104,3 @@ class PostgresDatabase:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # marks it as retrieved, because the caller may have been cancelled
-
-
-def place(dsn: str) -> str:
-    """Host, port and database of a URL, without user and password, so that it can be printed."""
-    try:
-        parts = urllib.parse.urlsplit(dsn)
-        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
-    except ValueError:
-        raise ConfigurationError("the host or port in the database URL is not valid") from None
