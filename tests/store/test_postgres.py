@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from ostiary.errors import ConfigurationError, OutcomeUnknown, StatementRefused, StoreUnavailable
+from ostiary.store.migrations import migrate
 from ostiary.store.open import database_from_url
 from ostiary.store.postgres import driver
 from ostiary.testing.conformance import DATABASE_CHECKS, name_of
@@ -263,3 +264,20 @@ async def test_behind_a_pooling_proxy_the_defaults_fail(postgres_url):
         questions = (database.one("select cast($1 as bigint)", n) for n in range(50))
         answers = await asyncio.gather(*questions, return_exceptions=True)
         assert {type(answer) for answer in answers} & {StatementRefused, StoreUnavailable}
+
+
+async def test_after_a_failed_write_the_server_is_ready_only_when_a_write_works(postgres_url, monkeypatch):
+    monkeypatch.setattr("ostiary.store.writes.PROBE_SECONDS", 0)
+    line = Line()
+    async with listening(postgres_url, line.serve) as url, counted(postgres_url) as direct, opened(url) as database:
+        await migrate(direct, [])
+        await database.check_writes()
+        line.break_at = b"begin isolation"
+        with pytest.raises(StoreUnavailable):
+            await database.transaction(increment)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                await database.check_writes()
+        line.break_at = None
+        await until_it_works(database.check_writes)
+        assert await direct.one("select count(*) from store_lease") == (1,)

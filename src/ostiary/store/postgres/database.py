@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, TypeVar
 
-from ostiary.errors import StatementRefused
+from ostiary.errors import StatementRefused, StoreUnavailable
 from ostiary.store.bodies import refuse_inside_body
 from ostiary.store.database import Body, Row, Value
 from ostiary.store.postgres.connections import Connections, give_up
@@ -16,6 +17,7 @@ from ostiary.store.postgres.listener import Listener
 from ostiary.store.postgres.transaction import as_row
 from ostiary.store.postgres.url import parse
 from ostiary.store.values import checked
+from ostiary.store.writes import PROBE_PATIENCE, WriteHealth
 
 T = TypeVar("T")
 
@@ -31,6 +33,7 @@ class PostgresDatabase:
         self._pooler = target.pooler
         self._connections = Connections(target)
         self._listener = Listener(self._connections.connect)
+        self._writes = WriteHealth()
         self._running: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -55,7 +58,11 @@ class PostgresDatabase:
         except BaseException:
             job.abandon()
             raise
-        return task.result()
+        try:
+            return task.result()
+        except StoreUnavailable as failure:
+            self._writes.failed(failure)
+            raise
 
     async def execute(self, sql: str, *args: Value) -> int:
         return await self.transaction(lambda tx: tx.execute(sql, *args))
@@ -73,6 +80,9 @@ class PostgresDatabase:
     async def wait_for_change(self, timeout: float) -> None:
         """Behind a pooling proxy, only this process's own changes end the wait early."""
         await self._listener.wait(timeout)
+
+    async def check_writes(self) -> None:
+        await self._writes.check(partial(self.transaction, patience=PROBE_PATIENCE))
 
     async def now(self) -> int:
         ((now,),) = await self.all("select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)")
