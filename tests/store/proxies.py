@@ -69,14 +69,18 @@ class Line:
     def __init__(self):
         self.break_at = None
         self.obey = False
+        self.sent = []
+        """What each connection has sent to the server."""
 
     async def serve(self, reader, writer, address):
+        self.sent.append(sent := [])
         server_reader, server_writer = await asyncio.open_connection(*address)
         server_writer.write(await read_startup(reader, writer))
         answers = asyncio.create_task(pump(server_reader, writer))
         try:
             while True:
                 kind, message = await read_message(reader)
+                sent.append(message)
                 if self.break_at is not None and self.break_at in message:
                     answers.cancel()
                     await asyncio.wait([answers])

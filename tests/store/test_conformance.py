@@ -15,6 +15,7 @@ from ostiary.testing.conformance import (
     bodies,
     feed,
     hot,
+    marks,
     migrations,
     name_of,
     racing,
@@ -68,7 +69,7 @@ async def test_counters_in_valkey(check, valkey_url):
     await check(partial(opened_valkey_hot, valkey_url))
 
 
-@pytest.mark.parametrize("module", [bodies, feed, hot, migrations, racing, rows], ids=name_of)
+@pytest.mark.parametrize("module", [bodies, feed, hot, marks, migrations, racing, rows], ids=name_of)
 def test_every_check_is_listed(module):
     """A check that is written but not listed would never run."""
     written = {

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 import threading
 import urllib.parse
 
@@ -22,6 +23,7 @@ class Feed:
         self.now = NOW
         self.generation, self.head = 1, 0
         self.entries = []
+        self.marks = {}
         self.limit = 1000
         self.patience = 0.1  # seconds; it may answer before the time that the client asked it to wait
         self.key, self.typ, self.media = KEY, "ostiary-feed+jwt", "application/jwt"
@@ -40,6 +42,7 @@ class Feed:
     def tell(self, kind, key="", value=0, until=FAR):
         with self.told:
             self.head += 1
+            self.marks[self.head] = secrets.randbelow(2**53)
             self.entries.append((self.head, [kind, key, value, until]))
             self.told.notify_all()
 
@@ -50,6 +53,12 @@ class Feed:
             del self.entries[1:]
             self.told.notify_all()
 
+    def lose(self, count):
+        """Loses the newest entries, as a failover can. Their numbers are assigned again."""
+        with self.told:
+            self.head -= count
+            del self.entries[-count:]
+
     def answer(self, query, headers):
         asked = dict(urllib.parse.parse_qsl(query))
         with self.told:
@@ -58,14 +67,16 @@ class Feed:
             return 401, {"www-authenticate": "Basic"}, b""
         return 200, {"content-type": self.media}, self.message(asked).encode()
 
+    def position(self, number):
+        return f"{self.generation}.{number}.{self.marks.get(number, 0)}"
+
     def message(self, asked):
         with self.told:
             after = asked.get("after", "")
-            if after == f"{self.generation}.{self.head}":
+            if after == self.position(self.head):
                 self.told.wait(min(float(asked["wait"]), self.patience))
-            generation, _, number = after.partition(".")
-            continues = after and int(generation) == self.generation and int(number) <= self.head
-            previous = int(number) if continues else 0
+            number = int(after.split(".")[1]) if after else 0
+            previous = number if after == self.position(number) and number <= self.head else 0
             some = [entry for entry in self.entries if entry[0] > previous][: self.limit]
             current = some[-1][0] if len(some) == self.limit else self.head
             claims = {
@@ -75,9 +86,12 @@ class Feed:
                 "generation": self.generation,
                 "previous": previous,
                 "current": current,
+                "mark": self.marks.get(current, 0),
                 "more": current < self.head,
                 "entries": [entry for _, entry in some],
             }
+            if previous:
+                claims["previous_mark"] = self.marks[previous]
         forged = self.forge(claims)
         return sign(json.dumps(forged).encode(), self.key, typ=self.typ, longest=2**20)
 

@@ -114,7 +114,7 @@ def test_a_payload_that_is_not_a_strict_json_object_is_refused(payload):
 # -- order of messages -------------------------------------------------------------------------------------------------
 
 
-def message(previous, current, *, generation=1, iat=NOW, more=False):
+def message(previous, current, *, generation=1, iat=NOW, more=False, mark=None, previous_mark=None):
     return FeedMessage(
         iss=ISSUER,
         aud=CLIENT,
@@ -124,6 +124,8 @@ def message(previous, current, *, generation=1, iat=NOW, more=False):
         current=current,
         more=more,
         entries=(),
+        mark=mark,
+        previous_mark=previous_mark,
     )
 
 
@@ -153,6 +155,23 @@ def test_a_message_continues_where_the_last_one_ended():
     for gap in (message(10, 12), message(8, 12), message(1, 12), message(9, 12, generation=2)):
         assert not follows(progress, gap)
     assert follows(progress, message(9, 12))
+
+
+def test_a_message_of_another_history_does_not_continue_even_with_the_right_number():
+    """The issuer's database lost entries in a failover, and other entries got their numbers."""
+    progress = follow(FeedProgress(leeway=LEEWAY), message(0, 5, mark=7))
+    assert progress.position == Position(1, 5, 7)
+    assert str(progress.position) == "1.5.7"
+    for other in (8, 0, None):
+        assert not follows(progress, message(5, 6, mark=9, previous_mark=other))
+    assert follows(progress, message(5, 6, mark=9, previous_mark=7))
+    assert follows(progress, message(0, 6, mark=9))
+
+
+def test_an_issuer_of_a_version_without_marks_is_followed():
+    progress = follow(FeedProgress(leeway=LEEWAY), message(0, 5), message(5, 6))
+    assert str(progress.position) == "1.6"
+    assert follows(progress, message(6, 7))
 
 
 def test_a_message_that_was_checked_but_not_applied_is_expected_again():

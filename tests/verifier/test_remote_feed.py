@@ -213,7 +213,8 @@ def test_s19_tokens_are_refused_until_the_snapshot_is_complete(setting):
     let_go.set()
     waiting.join(10)
     assert found == [True]
-    assert [asked.get("after") for asked in setting.feed.asked[:3]] == [None, "1.10", "1.20"]
+    positions = [None, setting.feed.position(10), setting.feed.position(20)]
+    assert [asked.get("after") for asked in setting.feed.asked[:3]] == positions
     assert setting.is_revoked(sid="session-0")
 
 
@@ -384,7 +385,7 @@ def test_s19_a_forged_message_is_not_applied_and_tokens_are_refused_until_a_new_
     assert setting.is_unknown(sid="s")
     assert "after" not in setting.feed.asked[-1]
     honest = Feed(setting.issuer)
-    honest.head, honest.entries = setting.feed.head, setting.feed.entries
+    honest.head, honest.entries, honest.marks = setting.feed.head, setting.feed.entries, setting.feed.marks
     setting.comes_true(lambda: setting.is_good(sid="s"))
     assert setting.is_revoked(sid="session-2")
     assert setting.verify(sid="x").sub == "acc_1"
@@ -410,6 +411,37 @@ def test_the_feed_recovers_after_garbage(setting, body):
     setting.speaks_again()
     setting.feed.tell("session", "session-1")
     setting.comes_true(setting.is_revoked)
+
+
+def test_a_failover_of_the_issuer_that_lost_entries_hides_no_revocation(setting):
+    """The entries that it lost and the new ones have the same numbers."""
+    for number in (1, 2, 3):
+        setting.feed.tell("session", f"session-{number}")
+    assert setting.is_revoked(sid="session-3")
+    with setting.feed.told:
+        setting.feed.lose(1)
+        setting.feed.tell("session", "new-3")
+    setting.comes_true(lambda: setting.is_revoked(sid="new-3"))
+    with setting.feed.told:
+        setting.feed.lose(2)
+        for number in (2, 3, 4):
+            setting.feed.tell("session", f"newer-{number}")
+    setting.comes_true(lambda: setting.is_revoked(sid="newer-4"))
+    assert {setting.state(sid=f"newer-{number}") for number in (2, 3)} == {"revoked"}
+    assert {setting.state(sid=f"session-{number}") for number in (1, 2, 3)} == {"revoked"}
+    assert setting.is_good(sid="s")
+
+
+def test_an_older_server_of_the_issuer_that_refuses_marks_is_asked_for_a_snapshot(setting):
+    """While servers are replaced, one that knows no marks may get the request."""
+    setting.feed.tell("session", "session-1")
+    assert setting.is_revoked(sid="session-1")
+    answer = setting.issuer.answers[FEED]
+    setting.issuer.answers[FEED] = lambda query, headers: (
+        (400, {"content-type": "application/problem+json"}, b"{}") if query.count(".") > 1 else answer(query, headers)
+    )
+    setting.feed.tell("session", "session-2")
+    setting.comes_true(lambda: setting.is_revoked(sid="session-2"))
 
 
 def test_a_restored_backup_is_a_new_generation_and_undoes_no_revocation(setting):

@@ -283,6 +283,7 @@ async def test_liveness_does_not_depend_on_the_database():
     ("change", "part"),
     [
         (lambda world: setattr(world.database, "is_away", True), "database"),
+        (lambda world: setattr(world.database, "is_full", True), "database"),
         (lambda world: setattr(world.database, "ahead", 1_000_001), "clock"),
         (lambda world: setattr(world.database, "ahead", -1_000_001), "clock"),
         (lambda world: setattr(world, "fresh", False), "revocations"),

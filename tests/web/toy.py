@@ -73,11 +73,16 @@ class Counters:
 
 
 class Rows:
-    """A database that can be unreachable, or whose clock can be wrong."""
+    """A database that can be unreachable or full, or whose clock can be wrong."""
 
     def __init__(self) -> None:
         self.is_away = False
+        self.is_full = False
         self.ahead = 0
+
+    async def check_writes(self) -> None:
+        if self.is_full:
+            raise StoreUnavailable("no space on 10.0.0.7")
 
     async def now(self) -> int:
         if self.is_away:

@@ -55,7 +55,7 @@ async def transact(ambient: Ambient, body: Callable[[Transaction], Awaitable[Rev
     async def with_feed(tx: Transaction) -> Revoking[T]:
         revoking = await body(tx)
         if revoking.entries:
-            await append(tx, revoking.entries)
+            await append(tx, revoking.entries, random=ambient.random)
         return revoking
 
     revoking = await ambient.database.transaction(with_feed)

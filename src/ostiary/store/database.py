@@ -85,5 +85,9 @@ class Database(Reader, Protocol):
         """Returns when another commit that called `Transaction.announce` may have happened (``NOTIFY``,
         ``PRAGMA data_version``), or after ``timeout`` seconds at the latest. It is only a hint: callers must poll."""
 
+    async def check_writes(self) -> None:
+        """Raises StoreUnavailable if writes fail. It may be called often: it writes only after a transaction of this
+        process has failed, and then at most once a second."""
+
     async def now(self) -> int:
         """The database's clock, in microseconds since the epoch."""

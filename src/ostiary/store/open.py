@@ -15,11 +15,9 @@ EXPECTED: Final = (
     "the database URL must be like sqlite:///file.db, sqlite:////folder/file.db or postgresql://user@host/name"
 )
 
-_YES_OR_NO: Final = {"true": True, "false": False}
-
 
 def database_from_url(url: str) -> Database:
-    """The database, not yet opened. ``?pooler=true`` after a PostgreSQL URL means that it points to a pooling proxy.
+    """The database, not yet opened.
 
     Raises:
         ConfigurationError: says what the URL must be like. It never quotes the URL, which may contain a password.
@@ -27,7 +25,7 @@ def database_from_url(url: str) -> Database:
     if path := sqlite_path(url):
         return SqliteDatabase(path)
     if url.partition("://")[0] in {"postgresql", "postgres"}:
-        return _postgres(url)
+        return PostgresDatabase(url)
     raise ConfigurationError(EXPECTED)
 
 
@@ -47,13 +45,3 @@ def sqlite_path(url: str) -> Path | None:
     if ":memory:" in path:
         raise ConfigurationError("SQLite in memory is not durable, and workers would not share it: use a file")
     return Path(path)
-
-
-def _postgres(url: str) -> Database:
-    base, _, query = url.partition("?")
-    fields = urllib.parse.parse_qsl(query, keep_blank_values=True)
-    pooler = [value for name, value in fields if name == "pooler"]
-    if len(pooler) > 1 or any(value not in _YES_OR_NO for value in pooler):
-        raise ConfigurationError("pooler in the database URL must be true or false")
-    rest = urllib.parse.urlencode([field for field in fields if field[0] != "pooler"])
-    return PostgresDatabase(f"{base}?{rest}" if rest else base, pooler=pooler == ["true"])

@@ -44,6 +44,9 @@ class FeedEntry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
 class FeedMessage(Struct, frozen=True, kw_only=True):
     """The revocations after the number ``previous`` and up to ``current``. A message from 0 on is a snapshot.
 
+    ``mark`` and ``previous_mark`` are the marks of ``current`` and ``previous``. After a failover of the issuer's
+    database that lost entries, the same numbers have other marks. An older issuer sends none.
+
     If ``more`` is true, the issuer already has further entries. Request them immediately.
     """
 
@@ -55,6 +58,8 @@ class FeedMessage(Struct, frozen=True, kw_only=True):
     current: _Number
     more: bool
     entries: tuple[FeedEntry, ...]
+    mark: _Number | None = None
+    previous_mark: _Number | None = None
 
 
 def verify_feed_message(token: str, keys: KeySet, *, issuer: str, client_id: str) -> FeedMessage:
@@ -80,6 +85,11 @@ class Position(NamedTuple):
 
     generation: int
     number: int
+    mark: int | None = None
+
+    def __str__(self) -> str:
+        """As the issuer expects it in a request."""
+        return ".".join(str(part) for part in self if part is not None)
 
 
 class FeedProgress:
@@ -108,16 +118,17 @@ class FeedProgress:
             raise ClaimRejected("iat: the feed message was not issued between the request and now: check the clocks")
         if message.iat < self._latest - NODES_DIFFER:
             raise ClaimRejected("iat: the feed message is older than the last one")
-        if message.previous != 0 and self.position != (message.generation, message.previous):
+        start = Position(message.generation, message.previous, message.previous_mark)
+        if message.previous != 0 and self.position != start:
             raise ClaimRejected("previous: the feed message does not continue the last one")
-        reached = Position(message.generation, message.current)
-        if not message.more and reached.generation == self._furthest.generation and reached < self._furthest:
+        furthest = self._furthest
+        if not message.more and message.generation == furthest.generation and message.current < furthest.number:
             raise ClaimRejected("current: the feed went backwards")
 
     def advance(self, message: FeedMessage) -> None:
         """Records that a checked message was applied. Call it after applying, so that no message is lost in between."""
         self._latest = max(message.iat, self._latest)
-        self.position = Position(message.generation, message.current)
+        self.position = Position(message.generation, message.current, message.mark)
         if not message.more:
             self._furthest = self.position
 

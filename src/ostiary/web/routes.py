@@ -70,6 +70,7 @@ async def ready(call: Call[Empty]) -> Answer:
     ambient = call.ambient
     try:
         ahead = await ambient.database.now() - ambient.now()
+        await ambient.database.check_writes()
     except StoreUnavailable as problem:
         raise NotReady("database") from problem
     if abs(ahead) > _LARGEST_CLOCK_ERROR:
@@ -98,12 +99,12 @@ PROBES: Final = (
         method="GET",
         place=Place.ROOT,
         path="/readyz",
-        summary="Whether the process can serve: database reachable, clock right, revocations known",
+        summary="Whether the process can serve: database reachable and writable, clock right, revocations known",
         policy=Policy(
             speaks=Speaks.JSON,
             credential=Credential.NONE,
             csrf=Csrf.SAFE,
-            limit=Unlimited(because="it reads from no table, and load balancers call it often"),
+            limit=Unlimited(because="it costs one small read, and load balancers call it often"),
         ),
         handler=ready,
         body=Empty,

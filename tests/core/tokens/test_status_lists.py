@@ -413,7 +413,7 @@ async def test_more_entries_than_one_statement_processes_are_all_applied(databas
                         until,
                     )
                     entries.append(await refuse_slot(tx, 1, index, now=ambient.now()))
-                await append(tx, entries)
+                await append(tx, entries, random=ambient.random)
 
             await ambient.database.transaction(body)
         assert await bits_set(house) == set(range(count))

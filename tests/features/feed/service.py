@@ -29,7 +29,7 @@ class Service:
 
     async def told(self, after: FeedMessage | None = None, *, wait: int = 0) -> FeedMessage:
         """Returns the message that follows another one, or the first one."""
-        position = "" if after is None else f"after={after.generation}.{after.current}&"
+        position = "" if after is None else f"after={after.generation}.{after.current}.{after.mark}&"
         answer = await self.ask(f"{position}wait={wait}")
         assert answer.status_code == 200, answer.text
         assert answer.headers["content-type"] == "application/jwt"
@@ -64,7 +64,7 @@ async def happen(house: Installation, *keys: str, kind: str = "session") -> None
     """Writes entries to the change feed in one transaction."""
     until = house.ambient.now() + 3_600_000_000
     entries = [Entry(kind, key, 0, until) for key in keys]
-    await house.ambient.database.transaction(lambda tx: append(tx, entries))
+    await house.ambient.database.transaction(lambda tx: append(tx, entries, random=house.ambient.random))
 
 
 def keys_of(message: FeedMessage) -> list[str]:

@@ -111,6 +111,42 @@ async def test_an_unknown_position_gets_a_snapshot(database_url, after):
             assert "early" in keys_of(message)
 
 
+async def test_after_a_failover_that_lost_entries_the_client_gets_a_snapshot(database_url):
+    """Other entries have the numbers that the client has read. It must not skip them."""
+    async with installation(database_url) as house:
+        service, database = await service_of(house), house.ambient.database
+        await happen(house, "kept")
+        kept = await service.told()
+        await happen(house, "lost")
+        for before in (await service.told(kept), await service.told()):
+            assert keys_of(before)[-1] == "lost"
+        await database.execute("delete from feed where key = 'lost'")
+        await database.execute("update feed_head set seq = $1", kept.current)
+        await happen(house, "new")
+        for wait in (0, 20):
+            message = await service.told(before, wait=wait)
+            assert (message.previous, message.previous_mark, message.current) == (0, None, before.current)
+            assert keys_of(message)[-2:] == ["kept", "new"]
+        assert keys_of(await service.told(kept)) == ["new"]
+
+
+async def test_a_client_of_a_version_without_marks_is_served_as_before(database_url):
+    """Its position is a generation and a number. It waits for news, and gets them without a snapshot."""
+    async with installation(database_url) as house:
+        service = await service_of(house)
+        first = await service.told()
+        await happen(house, "news")
+        for wait in (0, 1):
+            message = service.read(await service.ask(f"after={first.generation}.{first.current}&wait={wait}"))
+            assert (message.previous, message.previous_mark, keys_of(message)) == (first.current, None, ["news"])
+        position = f"{message.generation}.{message.current}"
+        asking = asyncio.create_task(service.ask(f"after={position}&wait=20"))
+        await asyncio.sleep(0.5)
+        assert not asking.done()
+        await happen(house, "more")
+        assert keys_of(service.read(await asking)) == ["more"]
+
+
 async def test_after_a_restore_the_client_gets_a_snapshot(sqlite_url):
     async with installation(sqlite_url) as house:
         service = await service_of(house)
@@ -186,7 +222,8 @@ async def test_only_an_authenticated_client_gets_the_feed(sqlite_url):
 
 @pytest.mark.parametrize(
     "query",
-    ["after=", "after=1", "after=1.", "after=.1", "after=1.2.3", "after=-1.2", "after=1.-2", "after=1.2e1", "after=x.y",
+    ["after=", "after=1", "after=1.", "after=.1", "after=1.2.3.4", "after=1.2.",
+     "after=-1.2", "after=1.-2", "after=1.2e1", "after=x.y",
      "after=1.1234567890123456789", "after=%D9%A1.1", "after=1.1&after=1.1", "wait=31", "wait=-1", "wait=1.5", "wait=",
      "wait=x", "before=1.1", "after=1.1%00"],
 )  # fmt: skip

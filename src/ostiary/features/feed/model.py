@@ -23,21 +23,22 @@ them."""
 
 
 def position(text: str) -> Position:
-    """Parses ``generation.number`` from a query."""
-    generation, _, number = text.partition(".")
-    return Position(int(generation), int(number))
+    """Parses ``generation.number.mark`` from a query. The mark may be absent: older clients do not know it."""
+    return Position(*map(int, text.split(".")))
 
 
-def message(portion: Portion, *, previous: int, issuer: str, client_id: str, now: int) -> FeedMessage:
+def message(portion: Portion, *, issuer: str, client_id: str, now: int) -> FeedMessage:
     """The message for a part of the feed. ``now`` is in seconds."""
     return FeedMessage(
         iss=issuer,
         aud=client_id,
         iat=now,
         generation=portion.end.generation,
-        previous=previous,
-        current=portion.last,
-        more=portion.last < portion.end.seq,
+        previous=portion.start.seq if portion.start else 0,
+        previous_mark=portion.start.mark if portion.start else None,
+        current=portion.last.seq,
+        mark=portion.last.mark,
+        more=portion.last.seq < portion.end.seq,
         entries=tuple(_told(entry) for entry in portion.entries if entry.kind in TOLD),
     )
 

@@ -13,12 +13,12 @@ from ostiary.verifier.feed_message import FEED_MEDIA_TYPE
 
 _MOST_SECONDS: Final = 30
 
-Position = Annotated[str, Meta(pattern=r"^[0-9]{1,18}\.[0-9]{1,18}$")]  # each fits into an int64
+Position = Annotated[str, Meta(pattern=r"^[0-9]{1,18}\.[0-9]{1,18}(\.[0-9]{1,18})?$")]  # each fits into an int64
 
 
 class Following(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``after`` is ``generation.current`` of the last message. ``wait`` is the number of seconds that the answer may be
-    delayed while there is nothing new."""
+    """``after`` is ``generation.current.mark`` of the last message. ``wait`` is the number of seconds that the answer
+    may be delayed while there is nothing new."""
 
     after: Position | None = None
     wait: Annotated[int, Meta(ge=0, le=_MOST_SECONDS)] = 0

@@ -41,27 +41,18 @@ async def tell(
         await _first_of(_news(ambient, after, wait), gone())
         refuse_when_stale(ambient)
     # skips its own read only if this process has read the feed since the request: an answer is never older than that
-    if after == ambient.feed.position and ambient.feed.asked_at >= asked_at:
-        portion = Portion(after, last=after.seq, entries=[])
+    here = ambient.feed.position
+    if after is not None and here.is_same(after) and ambient.feed.asked_at >= asked_at:
+        portion = Portion(after, here, here, [])
     else:
-        portion, after = await _read(ambient, after)
+        portion = await read_after(ambient.database, after, limit=MOST_ENTRIES)
     told = message(
         portion,
-        previous=0 if after is None else after.seq,
         issuer=ambient.settings.issuer,
         client_id=client.id,
         now=ambient.seconds(),
     )
     return sign(msgspec.json.encode(told), ambient.keys.current, typ=FEED_TYPE, longest=MAX_FEED_MESSAGE)
-
-
-async def _read(ambient: Ambient, after: Position | None) -> tuple[Portion, Position | None]:
-    """The entries after a position, and the position itself, or None for a snapshot."""
-    if after is not None:
-        portion = await read_after(ambient.database, after.seq, limit=MOST_ENTRIES)
-        if after.generation == portion.end.generation and after.seq <= portion.end.seq:
-            return portion, after
-    return await read_after(ambient.database, 0, limit=MOST_ENTRIES), None
 
 
 async def _news(ambient: Ambient, after: Position, wait: int) -> None:

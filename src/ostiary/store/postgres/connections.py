@@ -2,36 +2,33 @@
 
 import asyncio
 import contextlib
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from ostiary.errors import ConfigurationError, StoreUnavailable
 from ostiary.store.postgres.driver import asyncpg
 from ostiary.store.postgres.failures import driver_errors, explained, sqlstate
-
-MOST_CONNECTIONS: Final = 10
-CONNECT_SECONDS: Final = 5.0
-LEND_SECONDS: Final = 5.0
-"""How long to wait while all connections are in use."""
-
-STATEMENT_SECONDS: Final = 10.0
-"""How long one statement may take, including waiting for locks."""
+from ostiary.store.postgres.url import Host, Target
 
 CLOSE_SECONDS: Final = 5.0
 
-# SQLSTATEs of a server that will never accept this URL: wrong password or user, no such database
-_WRONG_URL: Final = {"28000", "28P01", "3D000"}
+# SQLSTATEs of a server that will never accept this URL: wrong password or user, no such database, an unknown or invalid
+# session setting
+_WRONG_URL: Final = {"28000", "28P01", "3D000", "42704", "22023", "42601"}
+
+_PROTOCOL_VIOLATION: Final = "08P01"  # also of a pooling proxy that does not pass a session setting on
 
 
 class Connections:
     """Connections that may only read, unless a transaction says otherwise. Behind a pooling proxy the server's
     connection changes with each transaction, so it cannot keep anything: no statement, no setting."""
 
-    def __init__(self, dsn: str, *, place: str, pooler: bool) -> None:
-        self._dsn = dsn
-        self._place = place
-        self._pooler = pooler
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._pool: Any = None
+        self._first = 0  # the index of the host to ask first: the last one that was writable, or the one after it
 
     async def open(self) -> None:
         """Makes one connection to check the server. The pool makes its connections when they are needed."""
@@ -46,13 +43,50 @@ class Connections:
         except driver_errors() as error:
             raise self._unusable(error) from None
         self._pool = asyncpg().create_pool(
-            self._dsn, min_size=0, max_size=MOST_CONNECTIONS, reset=_leave_as_it_is, **self._settings()
+            min_size=0,
+            max_size=self._target.most_connections,
+            connect=self.connect,
+            reset=_leave_as_it_is,
         )
         await self._pool
 
-    async def connect(self) -> Any:
-        """A separate connection, outside the pool."""
-        return await asyncpg().connect(self._dsn, **self._settings())
+    async def connect(self, *_: None, **given: Any) -> Any:
+        """A connection to the host that accepts writes. The arguments come from the pool."""
+        hosts, first = self._target.hosts, self._first
+        failure: BaseException | None = None
+        for index in (*range(first, len(hosts)), *range(first)):
+            try:
+                connection = await self._connect_to(hosts[index], **given)
+            except BaseException as error:
+                if self._first == index:
+                    self._first = (index + 1) % len(hosts)  # also if the pool has cancelled this attempt
+                if not isinstance(error, driver_errors()):
+                    raise
+                failure = _telling(failure, error)
+            else:
+                self._first = index
+                return connection
+        raise failure or asyncpg().InterfaceError("there is no host")
+
+    async def _connect_to(self, host: Host, **given: Any) -> Any:
+        target = self._target
+        connection = await asyncpg().connect(
+            target.url,
+            host=host.name,
+            port=host.port,
+            user=target.user,
+            password=target.password,
+            database=target.database,
+            ssl=target.tls,
+            server_settings=dict(target.session),
+            target_session_attrs="primary",  # a standby refuses writes
+            timeout=target.connect_seconds,
+            command_timeout=target.statement_seconds,
+            **({} if target.cached_statements is None else {"statement_cache_size": target.cached_statements}),
+            **given,
+        )
+        _set_options(connection, target.keepalive)
+        return connection
 
     async def close(self) -> None:
         if self._pool is None:
@@ -71,7 +105,7 @@ class Connections:
         if pool is None:
             raise StoreUnavailable("the database is not open")
         try:
-            connection = await pool.acquire(timeout=LEND_SECONDS)
+            connection = await pool.acquire(timeout=self._target.lend_seconds)
         except driver_errors() as error:
             raise StoreUnavailable(explained(error).detail) from None
         try:
@@ -80,21 +114,41 @@ class Connections:
             with contextlib.suppress(*driver_errors()):
                 await pool.release(connection, timeout=CLOSE_SECONDS)
 
-    def _settings(self) -> dict[str, Any]:
-        settings = {"application_name": "ostiary"}
-        limits = {"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS}
-        if self._pooler:
-            return {**limits, "server_settings": settings, "statement_cache_size": 0}
-        return {**limits, "server_settings": {**settings, "default_transaction_read_only": "on"}}
-
     def _unusable(self, error: BaseException) -> ConfigurationError | StoreUnavailable:
         """Why there is no connection. Never quotes the URL, because it contains the password."""
-        detail = explained(error).detail
+        detail, place = explained(error).detail, self._target
         if sqlstate(error) in _WRONG_URL:
-            return ConfigurationError(f"the database at {self._place} refuses the connection: {detail}")
+            return ConfigurationError(f"the database at {place} refuses the connection: {detail}")
+        if sqlstate(error) == _PROTOCOL_VIOLATION:
+            return ConfigurationError(
+                f"the database at {place} refuses the connection: {detail}. Behind a pooling proxy, add pooler=true"
+            )
+        if isinstance(error, ssl.SSLError):
+            return ConfigurationError(f"no TLS connection to {place}: {error.reason or type(error).__name__}")
+        if type(error) is ConnectionError:  # asyncpg's own, for a server that does not offer TLS
+            return ConfigurationError(f"no TLS connection to {place}, as sslmode in the database URL requires")
+        if isinstance(error, asyncpg().TargetServerAttributeNotMatched):
+            return StoreUnavailable(f"no host of {place} accepts writes")
         if isinstance(error, asyncpg().ClientConfigurationError):
-            return ConfigurationError(f"the database URL for {self._place} has a part that asyncpg does not accept")
-        return StoreUnavailable(f"no answer from {self._place}: {detail}")
+            return ConfigurationError(
+                f"the TLS parameters in the database URL for {place} cannot be used: sslmode=verify-full needs"
+                " sslrootcert=FILE, or sslrootcert=system"
+            )
+        return StoreUnavailable(f"no answer from {place}: {detail}")
+
+
+def _telling(former: BaseException | None, error: BaseException) -> BaseException:
+    """The error to report for several hosts. A standby is less telling than why another host is not the primary."""
+    standby = asyncpg().TargetServerAttributeNotMatched
+    return error if former is None or isinstance(former, standby) else former
+
+
+def _set_options(connection: Any, options: tuple[tuple[int, int, int], ...]) -> None:
+    """Sets the options of the socket, which asyncpg itself does not offer. A Unix socket has none of them."""
+    sock = connection._transport.get_extra_info("socket")
+    if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
+        for option in options:
+            sock.setsockopt(*option)
 
 
 async def _refuse_unsafe_server(connection: Any) -> None:

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import urllib.parse
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, TypeVar
 
-from ostiary.errors import ConfigurationError, StatementRefused
+from ostiary.errors import StatementRefused, StoreUnavailable
 from ostiary.store.bodies import refuse_inside_body
 from ostiary.store.database import Body, Row, Value
 from ostiary.store.postgres.connections import Connections, give_up
@@ -15,20 +15,25 @@ from ostiary.store.postgres.failures import READ_ONLY_TRANSACTION, driver_errors
 from ostiary.store.postgres.job import Job
 from ostiary.store.postgres.listener import Listener
 from ostiary.store.postgres.transaction import as_row
+from ostiary.store.postgres.url import parse
 from ostiary.store.values import checked
+from ostiary.store.writes import PROBE_PATIENCE, WriteHealth
 
 T = TypeVar("T")
 
 
 class PostgresDatabase:
-    """Belongs to the event loop that opened it. ``pooler``: the URL points to a proxy that pools transactions, such as
-    PgBouncer. Then no statement is cached, and changes in other processes are found only by polling."""
+    """Belongs to the event loop that opened it. With ``pooler=true`` in the URL, it points to a proxy that pools
+    transactions, such as PgBouncer. Then no statement is cached, and changes in other processes are found only by
+    polling."""
 
-    def __init__(self, dsn: str, *, pooler: bool = False) -> None:
+    def __init__(self, url: str) -> None:
         asyncpg()
-        self._pooler = pooler
-        self._connections = Connections(dsn, place=place(dsn), pooler=pooler)
+        target = parse(url)
+        self._pooler = target.pooler
+        self._connections = Connections(target)
         self._listener = Listener(self._connections.connect)
+        self._writes = WriteHealth()
         self._running: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -44,7 +49,7 @@ class PostgresDatabase:
 
     async def transaction(self, body: Body[T], *, patience: float | None = None) -> T:
         refuse_inside_body()
-        job = Job(self._connections, body, patience=patience, announced=self._listener.wake)
+        job = Job(self._connections, body, patience=patience, announced=self._listener.announce)
         task = asyncio.create_task(job.run(), name="ostiary-transaction")
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -53,7 +58,11 @@ class PostgresDatabase:
         except BaseException:
             job.abandon()
             raise
-        return task.result()
+        try:
+            return task.result()
+        except StoreUnavailable as failure:
+            self._writes.failed(failure)
+            raise
 
     async def execute(self, sql: str, *args: Value) -> int:
         return await self.transaction(lambda tx: tx.execute(sql, *args))
@@ -71,6 +80,9 @@ class PostgresDatabase:
     async def wait_for_change(self, timeout: float) -> None:
         """Behind a pooling proxy, only this process's own changes end the wait early."""
         await self._listener.wait(timeout)
+
+    async def check_writes(self) -> None:
+        await self._writes.check(partial(self.transaction, patience=PROBE_PATIENCE))
 
     async def now(self) -> int:
         ((now,),) = await self.all("select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)")
@@ -102,12 +114,3 @@ class PostgresDatabase:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # marks it as retrieved, because the caller may have been cancelled
-
-
-def place(dsn: str) -> str:
-    """Host, port and database of a URL, without user and password, so that it can be printed."""
-    try:
-        parts = urllib.parse.urlsplit(dsn)
-        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
-    except ValueError:
-        raise ConfigurationError("the host or port in the database URL is not valid") from None

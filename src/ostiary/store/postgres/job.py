@@ -58,7 +58,7 @@ class Job(Generic[T]):
                 raise
             await _commit(connection)
         if transaction.announced:
-            self._announced()  # behind a pooling proxy this process does not receive NOTIFY
+            self._announced()
         return result
 
     async def _run_body(self, transaction: PostgresTransaction, scope: Scope) -> T:

@@ -1,15 +1,25 @@
-"""Listens for ``NOTIFY``, which wakes waiting callers earlier than their polling would."""
+"""``NOTIFY`` and ``LISTEN``, which wake waiting callers earlier than their polling would.
+
+``NOTIFY`` is not part of the transaction that makes the change: PostgreSQL lets only one transaction of the whole
+server commit a ``NOTIFY`` at a time, and it holds that lock while it waits for the disk. It is sent after the commit,
+on the listening connection, and one stands for all changes since the last one.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from ostiary.store.pauses import jitter
 from ostiary.store.postgres.failures import driver_errors
-from ostiary.store.postgres.transaction import CHANNEL
+
+CHANNEL: Final = "ostiary_change"
 
 RECONNECT_SECONDS: Final = 2.0
+
+NOTIFY_PAUSE: Final = 0.01
+"""Seconds between two ``NOTIFY``. Readers of the change feed make the same pause between two reads."""
 
 
 class Listener:
@@ -18,6 +28,7 @@ class Listener:
     def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
         self._connect = connect
         self._heard = asyncio.Event()
+        self._to_tell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -28,8 +39,14 @@ class Listener:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def wake(self) -> None:
+    def announce(self) -> None:
+        """Wakes the callers of this process now, and those of other processes soon."""
         self._heard.set()
+        self._to_tell.set()
+
+    def _on_notify(self, own: int, _connection: Any, sender: int, *_: str) -> None:
+        if sender != own:
+            self._heard.set()
 
     async def wait(self, timeout: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -44,13 +61,17 @@ class Listener:
             await asyncio.sleep(jitter(RECONNECT_SECONDS))
 
     async def _listen_once(self) -> None:
-        """Returns when the connection is lost."""
+        """Returns or raises when the connection is lost."""
         connection = await self._connect()
         try:
-            lost = asyncio.Event()
-            connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(CHANNEL, lambda *_: self.wake())
-            self.wake()  # earlier announcements may have been missed
-            await lost.wait()
+            connection.add_termination_listener(lambda _: self._to_tell.set())
+            own = connection.get_server_pid()
+            await connection.add_listener(CHANNEL, partial(self._on_notify, own))
+            self._heard.set()  # earlier announcements may have been missed
+            while not connection.is_closed():
+                await self._to_tell.wait()
+                self._to_tell.clear()
+                await connection.execute(f"notify {CHANNEL}")
+                await asyncio.sleep(NOTIFY_PAUSE)
         finally:
             connection.terminate()

@@ -6,10 +6,9 @@ from typing import Any, Final, TypeVar
 
 from ostiary.store.bodies import Scope
 from ostiary.store.database import Row, Value
-from ostiary.store.postgres.failures import driver_errors, explained
+from ostiary.store.postgres.connections import give_up
+from ostiary.store.postgres.failures import READ_ONLY_TRANSACTION, driver_errors, explained, sqlstate
 from ostiary.store.values import checked
-
-CHANNEL: Final = "ostiary_change"
 
 _COUNTED: Final = {"INSERT", "UPDATE", "DELETE"}
 
@@ -39,7 +38,7 @@ class PostgresTransaction:
         await self._run(self._connection.fetchrow, "select pg_advisory_xact_lock($1)", (lock_key(name),))
 
     async def announce(self) -> None:
-        await self._run(self._connection.execute, f"notify {CHANNEL}", ())
+        self._scope.admit()
         self.announced = True
 
     async def _run(self, statement: Callable[..., Awaitable[T]], sql: str, args: Sequence[Value]) -> T:
@@ -50,6 +49,8 @@ class PostgresTransaction:
             return await statement(sql, *values, timeout=self._patience)
         except driver_errors() as error:
             self._scope.failure = explained(error, self._connection)
+            if sqlstate(error) == READ_ONLY_TRANSACTION:
+                give_up(self._connection)  # a primary that was demoted: the next connection looks for the new one
             raise self._scope.failure from None
         finally:
             self._scope.under_way = False

@@ -16,6 +16,7 @@ from ostiary.errors import (
     StoreUnavailable,
 )
 from ostiary.store.pauses import pauses
+from ostiary.store.sqlite.file import DatabaseFile
 
 OLDEST_SQLITE: Final = (3, 35, 0)  # the first with RETURNING
 OLDEST_SQLITE_NAME: Final = ".".join(map(str, OLDEST_SQLITE))
@@ -40,10 +41,10 @@ _REFUSED: Final = {
 T = TypeVar("T")
 
 
-def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
+def connect(file: DatabaseFile, *, reading: bool = False) -> sqlite3.Connection:
     """A connection that never waits for a lock, begins no transaction automatically and creates no file."""
     connection = sqlite3.connect(
-        f"{path.as_uri()}?mode=rw",
+        f"{file.path.as_uri()}?mode=rw",
         uri=True,
         timeout=0,
         isolation_level=None,
@@ -51,6 +52,7 @@ def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
         cached_statements=CACHED_STATEMENTS,
     )
     try:
+        file.verify()  # after opening: another file may be at the path
         connection.execute("pragma synchronous = full")
         connection.execute("pragma foreign_keys = on")
         connection.execute("pragma trusted_schema = off")
@@ -63,7 +65,7 @@ def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def establish(path: Path, *, patience: float) -> None:
+def establish(file: DatabaseFile, *, patience: float) -> None:
     """Makes sure that the file exists, is in WAL mode and is writable. A new file is readable only by its owner.
 
     Raises:
@@ -72,11 +74,12 @@ def establish(path: Path, *, patience: float) -> None:
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: {OLDEST_SQLITE_NAME} or later is needed")
-    _create(path)
+    _create(file.path)
     try:
-        insist(lambda: _prove_writable(path), patience)
+        insist(lambda: _prove_writable(file), patience)
     except sqlite3.Error as error:
-        raise _unusable(path, error) from None
+        raise _unusable(file.path, error) from None
+    file.remember()
 
 
 def insist(attempt: Callable[[], T], patience: float) -> T:
@@ -132,8 +135,8 @@ def _create(path: Path) -> None:
         raise ConfigurationError(f"the database {path} cannot be created: {error.strerror}") from None
 
 
-def _prove_writable(path: Path) -> None:
-    connection = connect(path)
+def _prove_writable(file: DatabaseFile) -> None:
+    connection = connect(file)
     try:
         (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
         (version,) = connection.execute("pragma user_version").fetchone()
@@ -143,7 +146,7 @@ def _prove_writable(path: Path) -> None:
     finally:
         connection.close()
     if mode != "wal":
-        raise ConfigurationError(f"the database {path} cannot use WAL mode here: is it on a network file system?")
+        raise ConfigurationError(f"the database {file.path} cannot use WAL mode here: is it on a network file system?")
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> OstiaryError:

@@ -2,16 +2,18 @@
 
 import asyncio
 import os
-from pathlib import Path
+from functools import partial
 from typing import Final, TypeVar
 
 from ostiary.errors import StoreUnavailable
 from ostiary.store.bodies import refuse_inside_body
 from ostiary.store.database import Body, Row, Value
 from ostiary.store.sqlite.connection import establish
+from ostiary.store.sqlite.file import DatabaseFile
 from ostiary.store.sqlite.reading import Reading
 from ostiary.store.sqlite.session import Session
 from ostiary.store.sqlite.writer import Writer
+from ostiary.store.writes import PROBE_PATIENCE, WriteHealth
 
 PATIENCE: Final = 5.0
 """Seconds to wait while other processes hold the lock."""
@@ -31,7 +33,8 @@ class SqliteDatabase:
     """Belongs to the event loop that opened it, and to one process: a child process opens its own."""
 
     def __init__(self, path: str | os.PathLike[str], *, patience: float = PATIENCE) -> None:
-        self._path = Path(os.path.abspath(path))  # noqa: PTH100 — resolve() would follow links
+        self._file = DatabaseFile(path)
+        self._writes = WriteHealth()
         self._patience = patience
         self._opened: tuple[Reading, Writer] | None = None
         self._next_commit: asyncio.Future[None] | None = None
@@ -40,9 +43,9 @@ class SqliteDatabase:
     async def open(self) -> None:
         if self._opened is not None:
             raise RuntimeError("the database was already opened")
-        await asyncio.to_thread(establish, self._path, patience=self._patience)
-        reading = Reading(self._path, patience=self._patience)
-        writer = Writer(Session(self._path), patience=self._patience, committed=self._on_commit)
+        await asyncio.to_thread(establish, self._file, patience=self._patience)
+        reading = Reading(self._file, patience=self._patience)
+        writer = Writer(Session(self._file), patience=self._patience, committed=self._on_commit)
         self._opened = (reading, writer)
 
     async def close(self) -> None:
@@ -54,7 +57,11 @@ class SqliteDatabase:
 
     async def transaction(self, body: Body[T], *, patience: float | None = None) -> T:
         _, writer = self._parts()
-        return await writer.run(body, patience=patience)
+        try:
+            return await writer.run(body, patience=patience)
+        except StoreUnavailable as failure:
+            self._writes.failed(failure)
+            raise
 
     async def execute(self, sql: str, *args: Value) -> int:
         return await self.transaction(lambda tx: tx.execute(sql, *args))
@@ -77,6 +84,11 @@ class SqliteDatabase:
             if committed:
                 return
 
+    async def check_writes(self) -> None:
+        self._parts()
+        self._file.verify()
+        await self._writes.check(partial(self.transaction, patience=PROBE_PATIENCE))
+
     async def now(self) -> int:
         ((now,),) = await self._reading().inline(NOW, ())
         return int(now)
@@ -93,6 +105,7 @@ class SqliteDatabase:
 
     def _reading(self) -> Reading:
         refuse_inside_body()
+        self._file.verify_sometimes()
         return self._parts()[0]
 
     def _parts(self) -> tuple[Reading, Writer]:

@@ -4,25 +4,25 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from ostiary.errors import OstiaryError, StatementRefused, StoreUnavailable
 from ostiary.store.database import Row, Value
 from ostiary.store.pauses import pauses
 from ostiary.store.sqlite.connection import ENGINE_ERRORS, connect, explained, insist, is_busy
+from ostiary.store.sqlite.file import DatabaseFile
 from ostiary.store.sqlite.statement import bound, rows
 
 
 class ReadingConnection:
     """A read-only connection. It is opened when it is first needed, and again after it has failed."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, file: DatabaseFile) -> None:
+        self._file = file
         self._connection: sqlite3.Connection | None = None
 
     def rows(self, sql: str, parameters: dict[str, Value]) -> list[Row]:
         if self._connection is None:
-            self._connection = connect(self._path, reading=True)
+            self._connection = connect(self._file, reading=True)
         try:
             return rows(self._connection, sql, parameters)
         except ENGINE_ERRORS as error:
@@ -39,10 +39,10 @@ class ReadingConnection:
 class Reading:
     """In WAL mode readers never block a writer. They find the file busy only during a recovery."""
 
-    def __init__(self, path: Path, *, patience: float) -> None:
+    def __init__(self, file: DatabaseFile, *, patience: float) -> None:
         self._patience = patience
-        self._inline = ReadingConnection(path)
-        self._threaded = ReadingConnection(path)
+        self._inline = ReadingConnection(file)
+        self._threaded = ReadingConnection(file)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ostiary-reader")
         self._closed = False
 

@@ -4,11 +4,11 @@ block the event loop."""
 import sqlite3
 import time
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from ostiary.store.pauses import jitter
 from ostiary.store.sqlite.connection import connect, insist
+from ostiary.store.sqlite.file import DatabaseFile
 
 CROWDED_SECONDS: Final = 1.0
 """For this long after another process has committed, this process gives it turns."""
@@ -23,8 +23,8 @@ class Session:
     Only one thread uses it at a time: the writer's thread during a call of this class, the event loop's in between.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, file: DatabaseFile) -> None:
+        self._file = file
         self._connection: sqlite3.Connection | None = None
         self._version: int | None = None
         self._crowded_until = 0.0
@@ -36,10 +36,12 @@ class Session:
         return self._connection
 
     def begin(self, patience: float) -> None:
-        """Takes the write lock. Gives up with SQLITE_BUSY after ``patience`` seconds."""
+        """Takes the write lock. Gives up with SQLITE_BUSY after ``patience`` seconds, and with StoreUnavailable if the
+        file at the path is not the open one."""
         self._give_a_turn()
+        self._file.verify()
         if self._connection is None:
-            self._connection = connect(self._path)
+            self._connection = connect(self._file)
         try:
             insist(partial(self._connection.execute, "begin immediate"), patience)
             self._notice_others()
@@ -50,6 +52,7 @@ class Session:
     def commit(self, patience: float) -> None:
         """Makes everything since `begin` durable. If it raises, check `connection.in_transaction`."""
         insist(partial(self.connection.execute, "commit"), patience)
+        self._file.verify()  # it may have been moved since: then nobody may rely on this commit
 
     def discard(self) -> None:
         """Undoes what is not committed and closes the connection, whose state cannot be trusted after an error."""

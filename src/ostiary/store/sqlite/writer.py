@@ -139,7 +139,7 @@ class Writer:
         patience = max(member.patience for member in self._waiting)
         try:
             await self._in_thread(self._session.begin, patience)
-        except ENGINE_ERRORS as error:
+        except (*ENGINE_ERRORS, StoreUnavailable) as error:
             self._answer_waiting(_unavailable(error))
             return None
         try:
@@ -149,7 +149,7 @@ class Writer:
             return _unavailable(error)
         try:
             await self._in_thread(self._session.commit, patience)
-        except ENGINE_ERRORS as error:
+        except (*ENGINE_ERRORS, StoreUnavailable) as error:
             await self._in_thread(self._session.discard)
             return _unavailable(error) if is_busy(error) else OutcomeUnknown(_unavailable(error).detail)
         self._committed()

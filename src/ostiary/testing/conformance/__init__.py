@@ -15,6 +15,7 @@ from typing import Final
 from ostiary.testing.conformance.bodies import BODY_CHECKS
 from ostiary.testing.conformance.feed import FEED_CHECKS
 from ostiary.testing.conformance.hot import HOT_CHECKS
+from ostiary.testing.conformance.marks import MARK_CHECKS
 from ostiary.testing.conformance.migrations import MIGRATION_CHECKS
 from ostiary.testing.conformance.opening import DatabaseCheck, HotCheck, OpenDatabase, OpenHot, name_of
 from ostiary.testing.conformance.racing import RACES
@@ -25,6 +26,7 @@ DATABASE_CHECKS: Final[tuple[DatabaseCheck, ...]] = (
     *BODY_CHECKS,
     *RACES,
     *FEED_CHECKS,
+    *MARK_CHECKS,
     *MIGRATION_CHECKS,
 )
 

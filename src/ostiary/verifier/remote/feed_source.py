@@ -7,7 +7,7 @@ from typing import Final
 from ostiary.jose import KeySet
 from ostiary.verifier.feed_message import FEED_MEDIA_TYPE, FeedMessage, FeedProgress, verify_feed_message
 from ostiary.verifier.remote.client_credentials import ClientCredentials
-from ostiary.verifier.remote.fetch import FetchFailed
+from ostiary.verifier.remote.fetch import BadRequest, FetchFailed
 from ostiary.verifier.remote.flights import finish
 from ostiary.verifier.remote.keys import COOL_DOWN_OF_ISSUER, RemoteKeys
 from ostiary.verifier.remote.source import DEADLINE
@@ -42,7 +42,12 @@ class FeedSource:
             InvalidToken: the message is not from this issuer, or not the next one.
         """
         asked_at = self._clock()
-        message = self._verified(self._fetch(wait))
+        try:
+            token = self._fetch(wait)
+        except BadRequest:  # for example an older server of the issuer, which knows no marks
+            self.restart()
+            raise
+        message = self._verified(token)
         self._progress.check(message, asked_at=asked_at, now=self._clock())
         return message
 
@@ -65,7 +70,7 @@ class FeedSource:
 
     def _with_query(self, endpoint: Url, wait: int) -> Url:
         position = self._progress.position
-        query = f"wait={wait}" if position is None else f"after={position.generation}.{position.number}&wait={wait}"
+        query = f"wait={wait}" if position is None else f"after={position}&wait={wait}"
         return endpoint._replace(target=f"{endpoint.target}{'&' if '?' in endpoint.target else '?'}{query}")
 
     def _verified(self, token: str) -> FeedMessage:

@@ -9,7 +9,7 @@ import io
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ostiary.errors import ConfigurationError
@@ -31,7 +31,7 @@ Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
 """(host, port) → its IP addresses as text. Raises OSError."""
 
 _MAX_AGE: Final = re.compile(r"max-age=\"?([0-9]{1,9})\"?", re.IGNORECASE)
-_OK, _NOT_FOUND, _REDIRECTS = 200, 404, range(300, 400)
+_OK, _REDIRECTS = 200, range(300, 400)
 
 
 class FetchFailed(Exception):
@@ -40,6 +40,13 @@ class FetchFailed(Exception):
 
 class NotThere(FetchFailed):
     """The server does not have the document (404)."""
+
+
+class BadRequest(FetchFailed):
+    """The server does not understand the request (400)."""
+
+
+_REFUSALS: Final[Mapping[int, type[FetchFailed]]] = {400: BadRequest, 404: NotThere}
 
 
 class Document(NamedTuple):
@@ -196,7 +203,7 @@ def _check_answer(response: Any, expected: str) -> None:
     if response.status in _REDIRECTS:
         raise FetchFailed(f"the answer is a redirect (status {response.status:d}), which is not followed")
     if response.status != _OK:
-        raise (NotThere if response.status == _NOT_FOUND else FetchFailed)(f"status {response.status:d}")
+        raise _REFUSALS.get(response.status, FetchFailed)(f"status {response.status:d}")
     if response.getheader("content-encoding", "identity").strip().lower() != "identity":
         raise FetchFailed("the answer is compressed, but was requested without compression")
     media_type = response.getheader("content-type", "").partition(";")[0].strip().lower()

@@ -50,6 +50,7 @@ class StatusBits:
         self._rebuilding = asyncio.Lock()
         self._lists: dict[int, bytearray] = {}
         self._read = Position(-1, 0)  # matches no feed
+        self._snapshots = 0
         self._rebuilt_at = 0
         self._settled = 0
         self._settles: tuple[int, int] | None = None  # the time, and the last entry
@@ -67,8 +68,13 @@ class StatusBits:
         await self._settle(now)
 
     def _is_older_than(self, seconds: int, now: int) -> bool:
-        is_of_this_feed = self._read.generation == self._feed.position.generation
-        return not is_of_this_feed or not is_recent(self._rebuilt_at, now=now, within=seconds * MICROSECONDS)
+        is_current = is_recent(self._rebuilt_at, now=now, within=seconds * MICROSECONDS)
+        return not self._is_of_this_feed() or not is_current
+
+    def _is_of_this_feed(self) -> bool:
+        """Not after a restore, nor after a failover that lost entries: the process has then read everything again."""
+        feed = self._feed
+        return self._read.generation == feed.position.generation and self._snapshots == feed.snapshots
 
     async def _rebuild(self, now: int) -> None:
         if self._rebuilding.locked() and not self._is_older_than(USED_FOR, now):
@@ -79,16 +85,16 @@ class StatusBits:
 
     async def _replace(self, now: int) -> None:
         lists: dict[int, bytearray] = {}
-        settled, end = self._settled, await head(self._database)
+        settled, snapshots, end = self._settled, self._feed.snapshots, await head(self._database)
         await self._consider(lists, 0, end.seq, now)
         async with self._reading:
-            is_same_feed = end.generation == self._read.generation
+            is_same_feed = end.generation == self._read.generation and self._snapshots == snapshots
             if is_same_feed and self._read.seq > end.seq:  # the old bits have advanced in the meantime
                 await self._consider(lists, end.seq, self._read.seq, now)
                 end = self._read
             # entries that have settled in the old lists since then may have been read too early for the new ones
             self._settled, self._settles = settled if is_same_feed else 0, None
-            self._lists, self._read, self._rebuilt_at = lists, end, now
+            self._lists, self._read, self._snapshots, self._rebuilt_at = lists, end, snapshots, now
 
     async def _catch_up(self, now: int) -> None:
         async with self._reading:

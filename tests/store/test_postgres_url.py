@@ -1,0 +1,194 @@
+"""PostgreSQL URLs as servers, hosted databases and other clients print them: used, or refused by name."""
+
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ostiary.errors import ConfigurationError, StoreUnavailable
+from ostiary.store.open import database_from_url
+from ostiary.store.postgres.url import Host, parse
+
+SECRET = "hunter2"
+BASE = f"postgresql://somebody:{SECRET}@db.example/auth"
+
+
+@asynccontextmanager
+async def opened(url):
+    database = database_from_url(url)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "user", "password"),
+    [
+        ("postgresql://h/d", "h:5432/d", None, None),
+        ("postgres://u:p%40ss%2Fw@h:5433/d", "h:5433/d", "u", "p@ss/w"),
+        ("postgresql://u:a:b@[::1]:7/d", "[::1]:7/d", "u", "a:b"),
+        ("postgresql://u@h1,h2:7,[fe80::1]/d", "h1:5432,h2:7,[fe80::1]:5432/d", "u", None),
+        ("postgresql://h1,h2/d?port=1,2", "h1:1,h2:2/d", None, None),
+        ("postgresql:///d?host=/var/run/postgresql", "/var/run/postgresql:5432/d", None, None),
+        (
+            "postgresql://u:hunter2@/d?host=/cloudsql/project:region:instance",
+            "/cloudsql/project:region:instance:5432/d",
+            "u",
+            "hunter2",
+        ),
+        ("postgresql://u@localhost/d?host=/tmp&port=7", "/tmp:7/d", "u", None),
+        ("postgresql://%2Ftmp/d", "/tmp:5432/d", None, None),
+        ("postgresql://h?dbname=d&user=u&password=hunter2", "h:5432/d", "u", "hunter2"),
+        ("postgresql://", "localhost:5432/", None, None),
+    ],
+)
+def test_hosts_user_and_database_are_found(url, place, user, password):
+    target = parse(url)
+    assert (str(target), target.user, target.password) == (place, user, password)
+    assert password is None or password not in repr(target)
+
+
+HOSTED = {
+    "Neon": "sslmode=verify-full&sslrootcert=system&channel_binding=require",
+    "Neon without SNI": "sslmode=require&options=endpoint%3Dep-cool-darkness-123456",
+    "Supabase on Vercel": "sslmode=require&supa=base-pooler.x",
+    "Prisma": "schema=public&connection_limit=5&pool_timeout=10&socket_timeout=3&connect_timeout=15",
+    "Prisma on Supabase": "pgbouncer=true&connection_limit=1",
+    "Azure, DigitalOcean, Aiven": "sslmode=require",
+    "Fly": "sslmode=disable",
+    "libpq": "connect_timeout=10&keepalives=1&keepalives_idle=30&keepalives_interval=10&keepalives_count=3"
+    "&tcp_user_timeout=5000&target_session_attrs=read-write&application_name=auth&gssencmode=disable"
+    "&client_encoding=utf8&sslnegotiation=postgres&ssl_min_protocol_version=TLSv1.3",
+    "node-postgres": "sslmode=require&uselibpqcompat=true",
+}
+
+
+@pytest.mark.parametrize("name", HOSTED)
+def test_urls_that_hosted_databases_print_are_understood(name):
+    database_from_url(f"{BASE}?{HOSTED[name]}")
+
+
+def test_parameters_are_used():
+    target = parse(f"{BASE}?{HOSTED['Prisma']}&application_name=auth&options=-c%20geqo%3Doff")
+    assert (target.most_connections, target.lend_seconds, target.statement_seconds) == (5, 10, 3)
+    assert target.connect_seconds == 15
+    assert target.session == {
+        "application_name": "auth",
+        "default_transaction_read_only": "on",
+        "options": "-c geqo=off",
+        "search_path": '"public"',
+    }
+    assert parse(f"{BASE}?pgbouncer=true").pooler
+    assert not parse(f"{BASE}?pgbouncer=false").pooler
+    assert parse(f"{BASE}?pooler=true&schema=public").session == {"application_name": "ostiary"}
+    assert parse(f"{BASE}?statement_cache_size=0").cached_statements == 0
+    assert parse(f"{BASE}?sslmode=disable&sslnegotiation=postgres").driver == {
+        "sslmode": "disable",
+        "sslnegotiation": "postgres",
+    }
+    assert parse(BASE).hosts == (Host("db.example", 5432),)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("channel_binding=require", "channel_binding"),
+        ("sslmode=require&channel_binding=require", "sslmode=verify-full"),
+        ("channel_binding=perhaps", "channel_binding"),
+        ("sslmode=perhaps", "sslmode"),
+        ("sslmode=require&sslrootcert=system", "sslrootcert=system"),
+        ("sslrootcert=system&sslcert=/x", "sslcert"),
+        ("sslrootcert=/nowhere/root.crt", "sslrootcert"),
+        ("passfile=/nowhere/pass", "passfile"),
+        ("target_session_attrs=read-only", "target_session_attrs"),
+        ("target_session_attrs=prefer-standby", "target_session_attrs"),
+        ("gssencmode=require", "gssencmode"),
+        ("load_balance_hosts=random", "load_balance_hosts"),
+        ("client_encoding=latin1", "client_encoding"),
+        ("connect_timeout=0", "connect_timeout"),
+        ("connect_timeout=1.5", "connect_timeout"),
+        ("connection_limit=0", "connection_limit"),
+        ("keepalives_idle=-1", "keepalives_idle"),
+        ("keepalives=perhaps", "keepalives"),
+        ("pooler=perhaps", "pooler"),
+        ("pooler=true&schema=auth", "schema"),
+        ("pooler=true&pooler=false", "pooler"),
+        ("ssl=true", "use sslmode"),
+        ("sslaccept=strict", "sslaccept"),
+        ("hostaddr=127.0.0.1", "hostaddr"),
+        ("replication=true", "replication"),
+        ("require_auth=scram-sha-256", "require_auth"),
+        ("requiressl=1", "requiressl"),
+        ("service=auth", "service"),
+        ("conn_max_age=600", "conn_max_age"),
+        ("sslmode", "a parameter"),
+        (f"{SECRET}%21=1", "a parameter"),
+        ("port=1,2", "port"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name(query, says):
+    """It is a configuration error before anything connects, and no reason to say that the server does not answer."""
+    with pytest.raises(ConfigurationError) as refused:
+        database_from_url(f"{BASE}?{query}")
+    assert says in str(refused.value)
+    assert SECRET not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("character", ["#", "@", "/", "?", " ", "%", "\n", "?x=1&", "/x?y=", "@x/"])
+def test_an_unencoded_character_in_the_password_is_refused_without_a_part_of_it(character):
+    with pytest.raises(ConfigurationError) as refused:
+        database_from_url(f"postgresql://somebody:Zq7{character}Xv9@db.example/auth")
+    assert "percent-encode" in str(refused.value)
+    assert not any(part in str(refused.value) for part in ("Zq7", "Xv9"))
+
+
+@pytest.mark.parametrize("address", ["h:0", "h:65536", "h:x", "[h", "h]", "h1:1:2", "h1,h2:x"])
+def test_an_invalid_host_or_port_is_refused(address):
+    with pytest.raises(ConfigurationError, match="host or port"):
+        database_from_url(f"postgresql://somebody:{SECRET}@{address}/auth")
+
+
+async def test_the_session_and_its_socket_are_as_the_url_says(postgres_url):
+    query = "connect_timeout=7&keepalives_idle=31&application_name=doors&schema=elsewhere&options=-c%20geqo%3Doff"
+    async with opened(f"{postgres_url}?{query}") as database:
+        rows = await database.all(
+            "select current_setting('application_name'), current_setting('search_path'), current_setting('geqo'),"
+            " current_setting('default_transaction_read_only')"
+        )
+        assert rows == [("doors", '"elsewhere"', "off", "on")]
+        async with database._connections.lend() as connection:
+            sock = connection._con._transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 31
+    async with opened(f"{postgres_url}?keepalives=0") as database, database._connections.lend() as connection:
+        sock = connection._con._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("sslmode=require", "TLS"),
+        ("sslmode=verify-full&sslrootcert=system", "TLS"),
+        ("options=-c%20no_such_setting%3D1", "no_such_setting"),
+        ("options=-c%20work_mem%3Dmuch", "work_mem"),
+    ],
+)
+async def test_what_the_server_will_never_accept_is_a_configuration_error(postgres_url, query, says):
+    with pytest.raises(ConfigurationError, match=says) as refused:
+        await database_from_url(f"{postgres_url}?{query}").open()
+    assert "\n" not in str(refused.value)
+
+
+async def test_a_certificate_authority_that_is_not_given_is_a_configuration_error(postgres_url, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="sslrootcert"):
+        await database_from_url(f"{postgres_url}?sslmode=verify-full").open()
+
+
+async def test_a_server_that_does_not_answer_is_unavailable():
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1,127\.0\.0\.1:2/nothing"):
+        await database_from_url(f"postgresql://somebody:{SECRET}@127.0.0.1:1,127.0.0.1:2/nothing").open()
