@@ -283,9 +283,18 @@ class BodyTooLarge(RequestError):
 
 
 class UnsupportedMediaType(RequestError):
+    """The body has another media type than the route accepts, or none. ``reason`` names those that it ``accepts``."""
+
     code = "unsupported_media_type"
     title = "This route does not accept a body of this media type."
     status = 415
+
+    def __init__(self, accepts: tuple[str, ...] = ("application/json",)) -> None:
+        self.reason: str = f"Send the body as {' or '.join(accepts)}, with that Content-Type."
+        super().__init__(self.reason)
+
+    def public(self) -> dict[str, Any]:
+        return {"detail": self.reason}
 
 
 class InvalidBody(RequestError):

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -41,6 +42,49 @@ def test_a_session_from_registration_to_logout(server):
         logout = client.post("/auth/logout", headers={"authorization": f"Bearer {tokens['access_token']}"}, json={})
         assert logout.status_code == 204
         assert caller.me(tokens).status_code == 401
+
+
+def spoken(server, *lines, end=b"\r\n"):
+    """The raw answer to a raw request."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+        connection.sendall(end.join([*lines, b"Connection: close", b"", b""]))
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ([b"GET /auth/openapi.json HTTP/1.1", b"Host: a"], b"200"),
+        ([b"GET /auth%2Fopenapi.json HTTP/1.1", b"Host: a"], b"404"),
+        ([b"GET /auth/%6fpenapi.json HTTP/1.1", b"Host: a"], b"404"),
+        ([b"GET /auth//openapi.json HTTP/1.1", b"Host: a"], b"404"),
+        ([b"GET /auth/openapi.json;x HTTP/1.1", b"Host: a"], b"404"),
+        ([b"GET /auth/openapi.json%00 HTTP/1.1", b"Host: a"], b"404"),
+        ([b"GET /auth/openapi.json HTTP/1.1", b"Host: a", b"Host: b"], b"400"),
+        ([b"GET /auth/openapi.json HTTP/1.1"], b"400"),
+        ([b"GET /healthz HTTP/1.0"], b"200"),
+    ],
+)
+def test_a_request_reaches_a_route_in_one_spelling_and_with_one_host(server, lines, status):
+    """`/auth%2Fme` and a second Host header went past the rules of a proxy."""
+    assert spoken(server, *lines).split(b" ")[1] == status
+
+
+def test_a_bare_line_feed_ends_a_header_line_but_no_chunk(server):
+    """RFC 9112 §2.2 allows the first. The second would let a proxy and the server see different requests."""
+    get = [b"GET /healthz HTTP/1.1", b"Host: a"]
+    assert spoken(server, *get, end=b"\n").split(b" ")[1] == b"200"
+    post = [b"POST /auth/logout HTTP/1.1", b"Host: a", b"Content-Type: application/json", b"Transfer-Encoding: chunked"]
+    for newline, is_accepted in ((b"\r\n", True), (b"\n", False)):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+            connection.sendall(b"\r\n".join([*post, b"", newline.join([b"2", b"{}", b"0", b"", b""])]))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 204") is is_accepted
+
+
+def test_answers_do_not_name_the_software_of_the_server(server):
+    with server.client() as client:
+        for path in ("/healthz", "/auth/me", "/nowhere"):
+            assert client.get(path).headers["server"] == ""
 
 
 def test_the_screen_shows_what_was_created_and_fits_into_a_terminal(server, screen):

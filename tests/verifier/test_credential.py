@@ -1,6 +1,7 @@
 """Reading credentials: exactly one place and one spelling is accepted."""
 
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -164,6 +165,16 @@ def test_s11_two_cookies_of_one_name_are_refused(headers):
 def test_s11_cookie_names_that_only_look_like_ours_are_ignored(pair):
     assert read_access_token(cookies(pair)) is None
     assert read_access_token(cookies(pair + b"; " + COOKIE + b"=good")) == Credential("good", in_cookie=True)
+
+
+def test_a_header_of_thousands_of_cookies_is_searched_without_splitting_it():
+    """65,000 empty cookies next to ours cost 10 ms on the event loop when each became an object."""
+    flood = COOKIE + b"=a" + b";" * 65_000
+    tracemalloc.start()
+    assert read_cookie(cookies(flood), ACCESS_COOKIE) == "a"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < len(flood)
 
 
 def test_cookie_values_are_not_decoded():

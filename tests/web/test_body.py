@@ -76,6 +76,13 @@ async def test_other_media_types_are_never_read_as_json(sent, data):
         await read(data, headers=[(b"content-type", sent)])
 
 
+async def test_a_refused_media_type_is_answered_with_the_one_that_is_wanted():
+    async with World().client() as client:
+        answer = await client.post("/auth/login", content="{}", headers={"content-type": "text/plain"})
+    assert answer.json()["code"] == "unsupported_media_type"
+    assert answer.json()["detail"] == "Send the body as application/json, with that Content-Type."
+
+
 async def test_two_media_types_are_refused():
     with pytest.raises(UnsupportedMediaType):
         await read(b"{}", headers=[*JSON, *JSON])
@@ -126,6 +133,36 @@ async def test_a_disconnect_ends_the_wait_for_a_body():
 
     with pytest.raises(InvalidRequest, match="disconnected"):
         await read_body({"headers": JSON}, gone, media=(Media.JSON,), limit=LIMIT)
+
+
+# --- cost ---------------------------------------------------------------------------------------------------------
+
+SIZE = 64 * 1024
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b"0,", b'"",', b'"":0,', b"[[", b'""', b'{"":', b'"a","b",'])
+@pytest.mark.parametrize("start", [b"[", b'{"email":[', b'{"a":"' + b"," * 2000 + b'",', b"", b'["\\"",'])
+def test_a_body_of_thousands_of_small_values_is_refused_before_it_is_parsed(unit, start, monkeypatch):
+    """64 KB of ``[[],[],...`` cost 15 ms on the event loop."""
+    monkeypatch.setattr(body_module.strict_json, "loads", lambda _: pytest.fail("the body was parsed"))
+    with pytest.raises(MalformedJson, match="more than 1024 strings, commas and opening brackets"):
+        parse(start + unit * (SIZE // len(unit)), Login)
+
+
+@pytest.mark.parametrize("text", [b",", b"[", b"{", b'\\"', b"\\\\", b'\\",[{', "ü,".encode()])
+def test_a_long_text_may_have_any_number_of_commas_brackets_and_quotes(text):
+    body = parse(b'{"email":"%s","password":"p"}' % (text * 10_000), Login)
+    assert body.email == json.loads(b'"%s"' % (text * 10_000))
+
+
+def test_the_number_of_parts_is_exact():
+    def extra(members):  # each member has two strings and a comma
+        return b'{"email":"","password":"","extra":{%s}}' % b",".join(b'"%d":""' % n for n in range(members))
+
+    largest = (body_module.MOST_PARTS - 9) // 3
+    assert len(parse(extra(largest), Login).extra) == largest
+    with pytest.raises(MalformedJson):
+        parse(extra(largest + 1), Login)
 
 
 # --- strict JSON --------------------------------------------------------------------------------------------------

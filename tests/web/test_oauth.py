@@ -136,6 +136,17 @@ async def test_other_media_types_are_refused(media):
     assert refused(await ask(content="token=x", media=media, headers=basic())) == (415, "invalid_request")
 
 
+async def test_a_refused_media_type_is_answered_with_those_that_are_wanted():
+    answer = await ask(content="token=x", media="text/plain", headers=basic())
+    assert "application/x-www-form-urlencoded or application/json" in answer.json()["error_description"]
+
+
+async def test_a_form_of_thousands_of_percent_escapes_is_refused():
+    """Each escape costs processor time: 21,000 of them cost 3 ms."""
+    assert refused(await ask(content="token=" + "%41" * 4097, headers=basic())) == (400, "invalid_request")
+    assert (await ask(content="token=" + "%41" * 4096, headers=basic())).status_code == 200
+
+
 async def test_a_form_beyond_the_limit_is_refused():
     assert refused(await ask(content=f"token={'x' * 70_000}", headers=basic())) == (413, "invalid_request")
 

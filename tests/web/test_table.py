@@ -1,5 +1,7 @@
 """A path matches exactly one route or none."""
 
+import urllib.parse
+
 import pytest
 
 from ostiary.web.table import Table, path_of
@@ -59,6 +61,8 @@ def test_one_pattern_groups_its_methods():
         "/auth/sessions/\ud800",
         "/auth/sessions/a\u2028b",
         "/auth/sessions/" + "x" * 129,
+        "/auth/sessions/.",
+        "/auth/sessions/..",
         "/auth/axb",
         "/auth/files/x-json",
         "auth/me",
@@ -66,6 +70,59 @@ def test_one_pattern_groups_its_methods():
 )
 def test_other_paths_match_nothing(path):
     assert TABLE.find(path) is None
+
+
+def sent(raw, root=""):
+    """The scope that a server makes of a request."""
+    scope = {"path": root + urllib.parse.unquote(raw), "raw_path": root.encode() + raw.encode(), "root_path": root}
+    return TABLE.find_in(scope)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "/auth%2Fme",
+        "/auth%2fme",
+        "/auth/%6de",
+        "/%61uth/me",
+        "/auth/me%00",
+        "/auth/me%2F",
+        "/auth/%2e%2e/auth/me",
+        "/auth/%2e/me",
+        "/auth//me",
+        "/auth/me;x",
+        "/auth/me%3Bx",
+        "/auth/sessions%2Fses_1",
+        "/auth/sessions/a%2Fb",
+        "/auth/sessions/%2e%2e",
+        "/auth/sessions/%2E",
+        "/auth/sessions/a%00b",
+        "/auth/sessions/%ff",
+        "/auth/sess%69ons/a",
+        "/x/auth%2Fme",
+    ],
+)
+@pytest.mark.parametrize("root", ["", "/app", "/a/b"])
+def test_an_escaped_path_never_reaches_a_route_past_the_rules_of_a_proxy(raw, root):
+    """`/auth%2Fme` reached `/auth/me` past a proxy that matches the path as it was sent."""
+    assert sent(raw, root) is None
+
+
+@pytest.mark.parametrize("root", ["", "/app"])
+def test_parameters_may_be_escaped(root):
+    found = sent("/auth/users/acc%5F1/roles/%C3%A9%20100%2525", root)
+    assert found.parameters == {"id": "acc_1", "name": "é 100%25"}
+    assert sent("/auth/sessions/a;b", root).parameters == {"id": "a;b"}
+
+
+def test_a_server_that_passes_on_no_raw_path_is_served():
+    assert TABLE.find_in({"path": "/auth/sessions/50%25", "raw_path": None}).parameters == {"id": "50%25"}
+
+
+def test_a_mount_that_the_server_has_already_removed_from_one_of_the_two_paths():
+    scope = {"path": "/auth/sessions/a b", "raw_path": b"/app/auth/sessions/a%20b", "root_path": "/app"}
+    assert TABLE.find_in(scope).parameters == {"id": "a b"}
+    assert TABLE.find_in({**scope, "raw_path": b"/app/auth%2Fsessions/a%20b"}) is None
 
 
 def test_a_duplicate_route_is_an_error():

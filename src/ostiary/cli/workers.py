@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -137,7 +137,7 @@ class _Started:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, partial(_send_without_name, send))
             return
 
         async def send_and_let_go(message: Message) -> None:
@@ -154,6 +154,13 @@ class _Started:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._ending))
             signal.siginterrupt(number, False)  # noqa: FBT003 — its only spelling
         _let_signals_go()
+
+
+def _send_without_name(send: Send, message: Message) -> Awaitable[None]:
+    """Granian adds its name to every response that has no Server header. It would tell attackers what to look for."""
+    if message["type"] == "http.response.start":
+        message["headers"].append((b"server", b""))
+    return send(message)
 
 
 def _hold_signals() -> None:

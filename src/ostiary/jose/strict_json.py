@@ -19,7 +19,8 @@ dumps: Final = msgspec.json.Encoder().encode
 _read: Final = msgspec.json.Decoder().decode
 # An unterminated string matches up to the end of the text. Otherwise the search would start again at each quote in it,
 # which takes quadratic time.
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def loads_object(data: bytes) -> dict[str, Any]:
@@ -81,11 +82,11 @@ def _is_too_deep(data: bytes) -> bool:
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0
-    for byte in _STRINGS.sub(b"", data):
-        if byte in b"[{":
+    for bracket in _STRINGS.sub(b"", data).translate(None, delete=_NO_BRACKETS):
+        if bracket in b"[{":
             depth += 1
             if depth > MAX_DEPTH:
                 return True
-        elif byte in b"]}":
+        else:
             depth -= 1
     return False

@@ -12,6 +12,7 @@ from ostiary.core.entropy import SystemRandom
 from ostiary.core.plug import Ambient, Place, Route, Source, Speaks
 from ostiary.core.settings import Settings
 from ostiary.errors import (
+    InvalidRequest,
     MethodNotAllowed,
     NotFound,
     OstiaryError,
@@ -21,12 +22,13 @@ from ostiary.errors import (
 from ostiary.trace import trace
 from ostiary.web.edge import Edge, placed
 from ostiary.web.endpoint import Endpoint
+from ostiary.web.host import check_host
 from ostiary.web.response import Renderer, Response
 from ostiary.web.routes import with_own
 from ostiary.web.settings import WebSettings
 from ostiary.web.source import is_from_proxy, source_of
 from ostiary.web.stated import is_stated
-from ostiary.web.table import Found, Table, path_of
+from ostiary.web.table import Found, Table
 
 _LOG: Final = logging.getLogger("ostiary.web")
 
@@ -92,6 +94,10 @@ class Application:
             await _decline(scope, send)
 
     async def _respond(self, scope: Scope, receive: Receive, request: "_Request") -> Response:
+        try:
+            check_host(scope)
+        except InvalidRequest as error:
+            return self._refused(error, request)
         if request.found is None:
             return self._refused(NotFound("no such path"), request)
         endpoint = request.found.methods.get(request.method)
@@ -145,7 +151,7 @@ class _Request:
         self.source: Final = source
         self.sent_method: Final[str] = scope["method"]
         self.method: Final = "GET" if self.sent_method == "HEAD" else self.sent_method
-        self.found: Final = table.find(path_of(scope))
+        self.found: Final = table.find_in(scope)
         self.is_logged = False
 
     @property

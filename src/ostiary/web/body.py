@@ -20,6 +20,15 @@ SECONDS_TO_ARRIVE: Final = 10.0
 # RFC 8259 §11 defines no parameter, but clients send charset. JSON (§8.1) and forms (WHATWG URL §5) are UTF-8.
 _UTF8: Final = re.compile(rb'(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?[ \t]*', re.IGNORECASE)
 
+MOST_PARTS: Final = 1024
+"""Strings, commas and opening brackets in the JSON of one body. Each value that a body holds costs processor time, so a
+body of many small ones would occupy the event loop."""
+
+# An unterminated string matches up to the end of the text, so that the search takes linear time.
+_TOO_MANY_PARTS: Final = re.compile(
+    rb'(?:[^",\[{]*+(?:[,\[{]|"(?:[^"\\]++|\\.?)*+(?:"|\Z))){%d}' % (MOST_PARTS + 1), re.DOTALL
+)
+
 _LONGEST_LENGTH: Final = 18  # digits: enough for every body, and few enough for int()
 
 
@@ -46,7 +55,7 @@ async def read(scope: Scope, receive: Receive, *, media: Collection[Media], limi
     announced = _announced(scope, media)
     data = await _read_whole(scope, receive, limit)
     if announced is None and data:
-        raise UnsupportedMediaType
+        raise _refusal(media)
     return announced or Media.JSON, data
 
 
@@ -57,7 +66,11 @@ def _announced(scope: Scope, media: Collection[Media]) -> Media | None:
     for each in media:
         if len(types) == 1 and each.is_announced_by(types[0]):
             return each
-    raise UnsupportedMediaType
+    raise _refusal(media)
+
+
+def _refusal(media: Collection[Media]) -> UnsupportedMediaType:
+    return UnsupportedMediaType(tuple(each.value.decode("ascii") for each in media))
 
 
 async def _read_whole(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -96,7 +109,8 @@ def parse(data: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
     """The body as ``shape``. An empty body counts as an object without members.
 
     Raises:
-        MalformedJson: the body is not strict JSON: repeated names, other encodings, NaN, lone surrogates, deep nesting.
+        MalformedJson: the body is not strict JSON: repeated names, other encodings, NaN, lone surrogates, deep nesting,
+            more than `MOST_PARTS` parts.
         InvalidBody: the JSON has other fields, types or values. Its reason names the field and never quotes a value.
     """
     return fit(load(data), shape)
@@ -104,10 +118,21 @@ def parse(data: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
 
 def load(data: bytes) -> Any:
     """The JSON value, or an empty object if there is no body. Raises MalformedJson."""
+    if not data:
+        return {}
+    if _has_too_many_parts(data):
+        raise MalformedJson(f"the JSON has more than {MOST_PARTS} strings, commas and opening brackets")
     try:
-        return strict_json.loads(data) if data else {}
+        return strict_json.loads(data)
     except ValueError as problem:
         raise MalformedJson(str(problem)) from None
+
+
+def _has_too_many_parts(data: bytes) -> bool:
+    """Counts before any object is created. Text inside a string does not count, however many commas it has."""
+    if sum(map(data.count, (b'"', b",", b"[", b"{"))) <= MOST_PARTS:
+        return False
+    return _TOO_MANY_PARTS.match(data) is not None
 
 
 def fit(value: Any, shape: type[msgspec.Struct]) -> msgspec.Struct:

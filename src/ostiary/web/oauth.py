@@ -4,7 +4,16 @@ import re
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-from ostiary.errors import Forbidden, InvalidBody, InvalidQuery, OstiaryError, RateLimited, RequestError, Unavailable
+from ostiary.errors import (
+    Forbidden,
+    InvalidBody,
+    InvalidQuery,
+    OstiaryError,
+    RateLimited,
+    RequestError,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from ostiary.verifier import Refusal, refusal
 from ostiary.web.body import Media, load
 from ostiary.web.parameters import read_parameters
@@ -50,7 +59,8 @@ def error_object(error: OstiaryError) -> Refusal:
 
 def _description(error: OstiaryError, problem: Refusal) -> str:
     title: str = problem.body["title"]
-    named = f"{title} {error.reason}" if isinstance(error, InvalidBody | InvalidQuery) and error.reason else title
+    reason = error.reason if isinstance(error, InvalidBody | InvalidQuery | UnsupportedMediaType) else ""
+    named = f"{title} {reason}" if reason else title
     return named if _DESCRIPTION.fullmatch(named) else title
 
 

@@ -17,6 +17,9 @@ Reading: TypeAlias = Callable[[str], Any]
 _MOST: Final = 64
 """Parameters of one request. The longest list that a specification of OAuth defines has about twenty."""
 
+_MOST_ESCAPES: Final = 4096
+"""Percent escapes of one request: decoding each costs processor time. Tokens need none."""
+
 _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,19}")  # no longer than an int64
 
@@ -26,12 +29,15 @@ def read_parameters(data: bytes) -> dict[str, str]:
 
     Raises:
         InvalidRequest: a name occurs twice (RFC 6749 §3.2): a proxy may have checked the other value. Or a parameter
-            has no equals sign, a broken escape or text that is not UTF-8, or there are too many parameters.
+            has no equals sign, a broken escape or text that is not UTF-8, or there are too many parameters
+            or escapes.
     """
     if not data:
         return {}
     if data.count(b"&") >= _MOST:
         raise InvalidRequest("too many parameters")
+    if data.count(b"%") > _MOST_ESCAPES:
+        raise InvalidRequest("too many percent escapes")
     parameters: dict[str, str] = {}
     for pair in data.split(b"&"):
         name, equals, value = pair.partition(b"=")

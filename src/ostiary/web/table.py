@@ -1,6 +1,7 @@
 """Finds the route for a path: one look-up for fixed paths, and a short list of patterns for the others."""
 
 import re
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -13,6 +14,8 @@ _MAX_PARAMETER: Final = 128
 
 PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 """``{name}`` in the path of a route."""
+
+_NAVIGATION: Final = frozenset({".", ".."})
 
 _NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
@@ -49,15 +52,44 @@ class Table(Generic[T]):
             raise TypeError(f"{path}: another route with this path names its parameters differently")
         return methods
 
-    def find(self, path: str) -> Found[T] | None:
+    def find(self, path: str, *, is_escaped: bool = False) -> Found[T] | None:
+        """``is_escaped``: the path is as it was sent. Only its parameters may have percent escapes."""
         if (methods := self._fixed.get(path)) is not None:
             return Found(methods, _NO_PARAMETERS)
         for pattern, methods in self._patterns.values():
             if match := pattern.fullmatch(path):
                 parameters = match.groupdict()
-                # a parameter with %00 or the like is not an id, and must not reach the database
-                return Found(methods, parameters) if all(map(str.isprintable, parameters.values())) else None
+                if is_escaped:
+                    parameters = {name: urllib.parse.unquote(text) for name, text in parameters.items()}
+                return Found(methods, parameters) if all(map(_is_parameter, parameters.values())) else None
         return None
+
+    def find_in(self, scope: Scope) -> Found[T] | None:
+        """The route for a request. Decides by the path as it was sent, if the server passes it on.
+
+        Proxies match that path: if ``/auth%2Fme`` or ``/auth/%6de`` were the same as ``/auth/me``, a request could
+        avoid the proxy's rules. So the fixed part of a path must not have escapes.
+        """
+        path = path_of(scope)
+        sent: bytes | None = scope.get("raw_path")
+        if sent is None or b"%" not in sent:
+            return self.find(path)
+        # the last segments: what comes before them is the mount
+        segments = sent.decode("latin-1").rsplit("/", path.count("/"))
+        escaped = "/".join(["", *segments[1:]])
+        return self.find(escaped, is_escaped=True) if _is_spelling_of(path, escaped) else None
+
+
+def _is_spelling_of(path: str, escaped: str) -> bool:
+    try:
+        return urllib.parse.unquote(escaped, errors="strict") == path
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_parameter(text: str) -> bool:
+    """Whether a parameter can be an id. With %00, %2F or the like it cannot, and it must not reach the database."""
+    return text.isprintable() and "/" not in text and text not in _NAVIGATION
 
 
 def _pattern(path: str) -> re.Pattern[str]:

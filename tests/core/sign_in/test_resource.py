@@ -3,7 +3,7 @@
 from ostiary.core.clients import service as clients
 from ostiary.core.plug import Actor
 from ostiary.settings import SignInSettings, TokenSettings
-from tests.core.installation import ISSUER, installation, tokens_of
+from tests.core.installation import EMAIL, ISSUER, PASSWORD, installation, tokens_of
 
 ORDERS = "https://orders.example.com"
 FILES = "https://files.example.com/v1"
@@ -26,7 +26,7 @@ async def test_access_tokens_keep_the_resource_after_a_refresh(database_url):
         assert tokens_of(await house.login(resource=ISSUER)).claims["aud"] == ISSUER
 
 
-async def test_a_resource_that_is_not_allowed_is_refused_before_the_password_is_checked(sqlite_url):
+async def test_a_resource_that_is_not_allowed_is_refused(sqlite_url):
     async with installation(sqlite_url, TokenSettings(resources=(ORDERS,))) as house:
         await house.person()
         for resource in ("https://evil.example.com", f"{ORDERS}/", "HTTPS://ORDERS.EXAMPLE.COM", ORDERS[:-1], ""):
@@ -38,9 +38,24 @@ async def test_a_resource_that_is_not_allowed_is_refused_before_the_password_is_
         assert await house.events("sign_in.failed") == []
 
 
+async def test_only_a_caller_with_the_right_password_learns_which_resources_exist(sqlite_url):
+    """A wrong password, an unknown address and a disabled account get one answer, whatever the resource."""
+    async with installation(sqlite_url, TokenSettings(resources=(ORDERS,))) as house:
+        person = await house.person()
+        for resource in (ORDERS, "https://guess.example.com", ""):
+            for email, password in ((EMAIL, "wrong"), ("nobody@example.com", PASSWORD)):
+                answer = await house.login(email, password, resource=resource)
+                assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials"), (email, resource)
+        assert len(await house.events("sign_in.failed")) == 6
+        await house.auth.accounts.disable(person.id)
+        answer = await house.login(resource="https://guess.example.com")
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
+
+
 async def test_guessing_resources_is_counted(sqlite_url):
     """E3: a refused resource counts as an attempt of its source like any other."""
     async with installation(sqlite_url, TokenSettings(resources=(ORDERS,)), SignInSettings(limit="5/minute")) as house:
+        await house.person()
         guesses = [
             await house.login(resource=f"https://guess{number}.example.com", source="192.0.2.1") for number in range(6)
         ]

@@ -48,15 +48,13 @@ async def begin(
 
     Raises:
         InvalidCredentials, RateLimited, Busy, Unavailable
-        InvalidTarget: the resource is not allowed.
+        InvalidTarget: the credentials are right, but the resource is not allowed.
         TooManySessions: the session limit is reached and the policy is to refuse.
     """
     refuse_when_unable_to_sign(ambient)
     account = await find(ambient, email)
     attempt = Attempt(PASSWORD, actor.source, actor.source, account.id if account else None)
     await _check_before(ambient, attempt)
-    # counted first, because this refusal reveals which services exist
-    wanted = replace(wanted, resource=await audience(ambient, ambient.database, wanted.resource))
     proof = await prove(ambient, account, password)
     pending = Pending(
         account_id=account.id if account else _UNKNOWN,
@@ -147,6 +145,10 @@ async def _advance(
         or not await _consume(ambient, tx, actor, pending.account_id, proof)
     ):
         return Revoking(await _refuse(ambient, tx, actor, pending, taker.factor))
+    if not pending.amr:
+        # after the credentials, because this refusal reveals which services exist
+        wanted = replace(pending.wanted, resource=await audience(ambient, tx, pending.wanted.resource))
+        pending = replace(pending, wanted=wanted)
     proved = (*pending.amr, *proof.amr)
     offered = [plugged.name for plugged in ambient.factors if await plugged.offer(tx, pending.account_id)]
     match decide(second_proved=bool(pending.amr), offered=offered):
