@@ -24,7 +24,7 @@ UNLIMITED = "1000000/second"
 
 auth = Ostiary(
     None,
-    SignInSettings(limit=UNLIMITED),
+    SignInSettings(limit=UNLIMITED, account_limit=UNLIMITED),
     RegistrationSettings(limit=UNLIMITED),
     SessionSettings(refresh_limit=UNLIMITED),
     mail=Nowhere(),

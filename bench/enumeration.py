@@ -51,7 +51,7 @@ async def main() -> None:
         auth = Ostiary(
             url,
             RegistrationSettings(require_verified_email=True, limit=UNLIMITED),
-            SignInSettings(limit=UNLIMITED),
+            SignInSettings(limit=UNLIMITED, account_limit=UNLIMITED),
             environ={},
             mail=Nowhere(),
             secret=secrets.token_urlsafe(32),

@@ -29,6 +29,7 @@ workers once in 32,768 runs."""
 
 SETTINGS = {
     "OSTIARY_SIGN_IN_LIMIT": "1000/second",
+    "OSTIARY_SIGN_IN_ACCOUNT_LIMIT": "1000/second",
     "OSTIARY_REGISTRATION_LIMIT": "1000/second",
     "OSTIARY_SESSIONS_LIMIT": "1000",
 }

@@ -55,7 +55,11 @@ workers.run(None, Address("127.0.0.1", 1), workers=8, announce=lambda: None)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    settings = {"OSTIARY_SIGN_IN_LIMIT": "1000/second", "OSTIARY_SESSIONS_LIMIT": str(CONNECTIONS)}
+    settings = {
+        "OSTIARY_SIGN_IN_LIMIT": "1000/second",
+        "OSTIARY_SIGN_IN_ACCOUNT_LIMIT": "1000/second",
+        "OSTIARY_SESSIONS_LIMIT": str(CONNECTIONS),
+    }
     with Served(tmp_path_factory.mktemp("workers"), "--workers", 2, environ=settings) as served:
         yield served.ready()
 

@@ -213,7 +213,7 @@ def ostiary(
 ) -> Ostiary:
     """An installation with generous limits, unless a test passes its own."""
     usual: dict[type[Section], Section] = {
-        SignInSettings: SignInSettings(limit=Rate(100_000, 60)),
+        SignInSettings: SignInSettings(limit=Rate(100_000, 60), account_limit=Rate(100_000, 60)),
         SessionSettings: SessionSettings(limit=1000),
     }
     for section in sections:

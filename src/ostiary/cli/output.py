@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,7 +15,7 @@ from rich.text import Text
 from ostiary.core.clock import MICROSECONDS
 
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/@:]*):.*@", re.DOTALL)
-_PASSWORD_IN_QUERY: Final = re.compile(r"([?&][^=&]*pass[^=&]*=)[^&]*", re.IGNORECASE)
+_IN_QUERY: Final = re.compile(r"([?&]([^=&]*)=)[^&]*")
 _WIDTH_IN_A_PIPE: Final = 200  # columns: programs that read a pipe do not wrap lines
 
 
@@ -60,7 +61,13 @@ def visible(text: str) -> str:
 
 def without_password(url: str) -> str:
     """``postgresql://user:…@host/name``."""
-    return _PASSWORD_IN_QUERY.sub(r"\1…", _PASSWORD_IN_URL.sub(r"\1:…@", url))
+    return _IN_QUERY.sub(_without_value, _PASSWORD_IN_URL.sub(r"\1:…@", url))
+
+
+def _without_value(parameter: re.Match[str]) -> str:
+    # drivers decode the names too
+    is_password = "pass" in urllib.parse.unquote(parameter[2]).lower()
+    return f"{parameter[1]}…" if is_password else parameter[0]
 
 
 def moment(microseconds: int) -> str:

@@ -12,6 +12,7 @@ from ostiary.cli.options import All, Options, check_one_or_all
 from ostiary.cli.output import print_fields, print_json, print_lines, print_table, rfc3339
 from ostiary.cli.passwords import read_password
 from ostiary.core.accounts.email import parse_email
+from ostiary.core.typed import trimmed
 from ostiary.errors import ConfigurationError, InvalidEmail, NotFound
 
 _MOST_LISTED: Final = 1000
@@ -58,7 +59,7 @@ async def list_users(
         after: Continue the list after this address.
     """
     async with options.existing() as api:
-        page = await api.accounts.list(after=after.lower() or None, limit=limit)
+        page = await api.accounts.list(after=trimmed(after).lower() or None, limit=limit)
     shown = [_shown(account) for account in page.items]
     if options.json:
         print_json({"users": shown, "next": page.next})
@@ -185,7 +186,7 @@ async def sessions(email: str, /, *, options: Options = Options()) -> None:
 def _checked(email: str) -> str:
     """Names the invalid address in the error. Over HTTP, errors never repeat what was sent."""
     try:
-        parse_email(email)
+        parse_email(email, private=True)  # the installation decides about private domains
     except InvalidEmail as problem:
         raise InvalidEmail(f"{email!r}: {problem.reason}") from None
     return email

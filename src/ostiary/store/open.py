@@ -13,6 +13,7 @@ from ostiary.store.valkey_hot import ValkeyHot
 
 EXPECTED: Final = (
     "the database URL must be like sqlite:///file.db, sqlite:////folder/file.db or postgresql://user@host/name"
+    " (in the name of an SQLite file, percent-encode # as %23 and ? as %3F)"
 )
 
 

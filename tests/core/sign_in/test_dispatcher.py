@@ -131,7 +131,7 @@ async def test_a_second_factor_is_required_and_the_session_has_both(database_url
             ("before", "password"), ("after", "password"), ("before", "word"), ("after", "word"),
         ]  # fmt: skip
         assert [told[2] for told in house.check.told] == [
-            house.ada.id, Outcome.CONTINUES, house.ada.id, Outcome.SUCCEEDED,
+            None, Outcome.CONTINUES, house.ada.id, Outcome.SUCCEEDED,
         ]  # fmt: skip
 
 
@@ -328,8 +328,21 @@ async def test_a_check_gets_the_outcome_of_attempts_that_it_allowed(sqlite_url, 
         await house.login(password="a kettle that hums")
         await house.login("nobody@example.com")
         assert [told[2] for told in house.check.told] == [
-            house.ada.id, Outcome.FAILED, house.ada.id, Outcome.FAILED, None, Outcome.FAILED,
+            house.ada.id, Outcome.FAILED, None, Outcome.FAILED, None, Outcome.FAILED,
         ]  # fmt: skip
+
+
+async def test_only_the_step_that_begins_the_session_counts_for_the_account(database_url, monkeypatch):
+    """Who knows the password alone cannot use up the owner's sign-ins, and a refused code is not spent."""
+    async with plugged(database_url, monkeypatch, SignInSettings(account_limit="2/hour")) as house:
+        attempts = [await begin(house) for _ in range(4)]
+        assert (await finish(house, attempts[0], WRONG)).status_code == 401
+        codes = [(await finish(house, attempt)).status_code for attempt in attempts]
+        assert codes == [200, 200, 429, 429]
+        answer = await house.login()
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+        house.clock.advance(1800)
+        assert (await finish(house, await begin(house))).status_code == 200
 
 
 async def test_a_completed_sign_in_returns_the_count_of_each_source(sqlite_url, monkeypatch):

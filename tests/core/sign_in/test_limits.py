@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from ostiary.core.hashing import Hashing
+from ostiary.core.sign_in import service
 from ostiary.errors import StoreUnavailable
 from ostiary.settings import HashingSettings, SignInSettings
-from tests.core.installation import EMAIL, PASSWORD, installation, opened, ostiary, told
+from tests.core.installation import EMAIL, PASSWORD, installation, new_address, opened, ostiary, told
 
 HERE = "192.0.2.1"
 WRONG = "a kettle that hums in winter"
@@ -138,6 +139,19 @@ async def test_over_the_limit_no_password_is_hashed(sqlite_url, monkeypatch):
         assert await fail(house) == 429
 
 
+async def test_over_the_limit_no_address_is_parsed_and_no_account_is_looked_up(sqlite_url, monkeypatch):
+    """A request that is refused must cost nothing that its sender can choose."""
+    async with installation(sqlite_url, FIVE) as house:
+        for _ in range(5):
+            await fail(house)
+
+        async def find(*_):
+            raise AssertionError("looked up")
+
+        monkeypatch.setattr(service, "find", find)
+        assert await fail(house, email="a@" + chr(0xAC00) * 240 + ".de") == 429
+
+
 async def test_without_the_counters_no_one_can_sign_in(sqlite_url):
     """E7: the limit fails closed."""
     async with installation(sqlite_url, FIVE) as house:
@@ -151,3 +165,41 @@ async def test_without_the_counters_no_one_can_sign_in(sqlite_url):
         answer = await house.login()
         assert answer.status_code == 503
         assert "retry-after" in answer.headers
+
+
+FEW = SignInSettings(limit="100000/minute", account_limit="3/hour")
+
+
+async def test_one_account_cannot_begin_sessions_without_end(database_url):
+    """212 own sign-ins in ten seconds: each success gave its count back, and each wrote rows that stay."""
+    async with installation(database_url, FEW) as house:
+        await house.person()
+        await house.person("eve@example.com")
+        assert [(await house.login()).status_code for _ in range(4)] == [200, 200, 200, 429]
+        rows = await house.rows("select count(*) from audit_events")
+        answer = await house.login()
+        assert answer.json()["code"] == "rate_limited"
+        wait = int(answer.headers["retry-after"])
+        assert 1 <= wait <= 1200
+        assert await house.rows("select count(*) from audit_events") == rows
+        assert (await house.login("eve@example.com")).status_code == 200
+        house.clock.advance(wait)
+        assert [(await house.login()).status_code for _ in range(2)] == [200, 429]
+
+
+async def test_the_limit_of_an_account_is_reached_only_with_its_password(sqlite_url):
+    """A stranger neither learns that an account signs in often, nor uses up its limit."""
+    async with installation(sqlite_url, FEW) as house:
+        await house.person()
+        assert {await fail(house, new_address()) for _ in range(10)} == {401}
+        assert [(await house.login()).status_code for _ in range(4)] == [200, 200, 200, 429]
+        stranger = [await house.login(email, WRONG) for email in (EMAIL, "nobody@example.com")]
+        assert told(stranger[0]) == told(stranger[1])
+        assert stranger[0].status_code == 401
+
+
+async def test_concurrent_sign_ins_cannot_exceed_the_limit_of_the_account(database_url):
+    async with installation(database_url, HashingSettings(queue=1000), FEW) as house:
+        await house.person()
+        codes = [answer.status_code for answer in await asyncio.gather(*(house.login() for _ in range(10)))]
+        assert sorted(codes) == [200] * 3 + [429] * 7

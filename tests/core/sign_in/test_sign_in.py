@@ -11,7 +11,8 @@ from ostiary.core.accounts.service import set_roles
 from ostiary.core.hashing import Hashing
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
-from ostiary.settings import HashingSettings
+from ostiary.errors import Conflict
+from ostiary.settings import AccountSettings, HashingSettings
 from tests.core.installation import EMAIL, PASSWORD, installation, password_hash, tokens_of, told
 
 WRONG = "a kettle that hums in winter"
@@ -63,7 +64,7 @@ FAILING = {
     "an account with a foreign hash": ("foreign@example.com", PASSWORD),
     "no address at all": ("not an address", PASSWORD),
     "an empty address": ("", PASSWORD),
-    "an address and a line break": (EMAIL + "\n", PASSWORD),
+    "an address and a line break": (EMAIL.replace("@", "@\n"), PASSWORD),
     "an address of 10,000 characters": ("a@" + "b" * 10_000 + ".com", PASSWORD),
     "an address to inject by": ("' or 1=1 --", PASSWORD),
 }
@@ -262,3 +263,30 @@ async def test_p04_a_device_name_that_is_not_printable_is_refused(sqlite_url):
             answer = await house.login(device_name=name)
             assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body")
         assert (await house.login(device_name="Ada's phone")).status_code == 200
+
+
+@pytest.mark.parametrize("around", [" ", "\xa0", "\u200b", "\r\n"], ids=ascii)
+async def test_an_address_is_the_same_with_white_space_around_it_and_a_password_is_not(sqlite_url, around):
+    """Phones add a space after a completed address. A password counts exactly as sent."""
+    async with installation(sqlite_url) as house:
+        await house.register(f"{around}{EMAIL}{around}")
+        assert await house.rows("select email from accounts") == [(EMAIL,)]
+        assert (await house.login(f"{EMAIL}{around}")).status_code == 200
+        assert (await house.login(EMAIL, f"{PASSWORD}{around}")).status_code == 401
+        found = await house.auth.accounts.by_email(f"{around}{EMAIL}")
+        assert found.email == EMAIL
+        with pytest.raises(Conflict):
+            await house.auth.accounts.create(email=f"{EMAIL}{around}", password=PASSWORD)
+
+
+async def test_people_of_a_private_domain_register_sign_in_and_change_their_password_with_the_setting(sqlite_url):
+    email, new = "ada@wiki.internal", "a kettle that hums in winter"
+    async with installation(sqlite_url) as house:
+        answer = await house.register(email)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_email")
+    async with installation(sqlite_url, AccountSettings(private_domains=True)) as house:
+        assert (await house.register(email)).status_code == 202
+        tokens = tokens_of(await house.login(email))
+        body = {"current_password": PASSWORD, "new_password": new}
+        assert (await house.post("/password/change", body, token=tokens.access)).status_code == 204
+        assert (await house.login(email, new)).status_code == 200

@@ -16,7 +16,11 @@ from ostiary.errors import TokenRevoked
 from ostiary.verifier import ClientCredentials
 from tests.cli.program import PATIENCE, Caller, Served, run
 
-SETTINGS = {"OSTIARY_SIGN_IN_LIMIT": "1000/minute", "OSTIARY_SESSIONS_LIMIT": "1000"}
+SETTINGS = {
+    "OSTIARY_SIGN_IN_LIMIT": "1000/minute",
+    "OSTIARY_SIGN_IN_ACCOUNT_LIMIT": "1000/minute",
+    "OSTIARY_SESSIONS_LIMIT": "1000",
+}
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ async def installation(database_url: str) -> AsyncIterator[Installation]:
     clock, outbox = FrozenClock(), Outbox()
     auth = Ostiary(
         database_url,
-        SignInSettings(limit="100000/minute"),
+        SignInSettings(limit="100000/minute", account_limit="100000/minute"),
         issuer=ISSUER,
         secret="x2Yb7uXG0vq0O1Y5c7bZzq0J6m5wq1n8m3r9t4k2p6s",
         environ={},

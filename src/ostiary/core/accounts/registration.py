@@ -8,7 +8,7 @@ import msgspec
 
 from ostiary.core.accounts import queries
 from ostiary.core.accounts.authority import USERS_WRITE, check
-from ostiary.core.accounts.email import Email, parse_email
+from ostiary.core.accounts.email import Email, read_email
 from ostiary.core.accounts.giving import refuse_to_give_what_is_not_held, refuse_unknown_roles
 from ostiary.core.accounts.model import USER, Account
 from ostiary.core.accounts.passwords import candidate, check_password, normalize, words_about
@@ -55,9 +55,9 @@ async def register(
         InvalidEmail, PasswordRejected, Busy
         InvalidBody: the profile does not fit.
     """
-    address = parse_email(email)
+    address = read_email(ambient.settings, email)
     stored = None if ambient.profile is None else ambient.profile.new(profile)
-    password_hash = await hash_new_password(ambient, address, password)
+    password_hash = await hash_new_password(ambient, address.address, password)
     store = _register_pending if ambient.settings.of(RegistrationSettings).require_verified_email else _register_at_once
     mail = await store(ambient, actor, _New(address, password_hash, stored))
     if mail is not None:
@@ -115,14 +115,14 @@ async def create(
         Forbidden: the actor lacks ``users:write``, or grants a role that it does not hold itself.
         Conflict: the address is taken.
     """
-    address = parse_email(email)
+    address = read_email(ambient.settings, email)
     stored = None
     if ambient.profile is not None:
         stored = ambient.profile.new(None) if profile is None else ambient.profile.replaced(None, profile)
     elif profile is not None:
         raise InvalidBody("this installation has no profile class")
     await check(ambient, ambient.database, actor, USERS_WRITE)  # before the cost of hashing
-    new = _New(address, await hash_new_password(ambient, address, password), stored)
+    new = _New(address, await hash_new_password(ambient, address.address, password), stored)
 
     async def body(tx: Transaction) -> Account:
         await check(ambient, tx, actor, USERS_WRITE)
@@ -136,10 +136,10 @@ async def create(
     return await ambient.database.transaction(body)
 
 
-async def hash_new_password(ambient: Ambient, address: Email, password: str) -> str:
-    """Checks a new password against the policy and hashes it. Raises PasswordRejected, Busy."""
+async def hash_new_password(ambient: Ambient, address: str, password: str) -> str:
+    """Checks a new password of the account with this address and hashes it. Raises PasswordRejected, Busy."""
     normal = normalize(password)
-    known = words_about(address.address, ambient.settings.issuer_host)
+    known = words_about(address, ambient.settings.issuer_host)
     await ambient.hashing.run(lambda: check_password(normal, known=known))
     return await ambient.hashing.hash(normal)
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from ostiary.core.accounts import queries
 from ostiary.core.accounts.authority import USERS_WRITE, act
-from ostiary.core.accounts.email import parse_email
+from ostiary.core.accounts.email import read_email
 from ostiary.core.accounts.giving import (
     refuse_to_change_the_more_powerful,
     refuse_to_give_what_is_not_held,
@@ -30,7 +30,7 @@ _MINUTE: Final = 60
 async def find(ambient: Ambient, email: str) -> Account | None:
     """The account with this address, or None. A text that is not an address also returns None, at the same cost."""
     try:
-        key = parse_email(email).key
+        key = read_email(ambient.settings, email).key
     except InvalidEmail:
         key = ""  # no account has this key
     return await queries.by_email(ambient.database, key)

@@ -30,4 +30,8 @@ class RegistrationSettings(Section):
 class AccountSettings(Section):
     section: ClassVar[str] = "accounts"
 
+    private_domains: bool = setting(
+        "Whether addresses may be in private domains: .local, .localhost, .test, .internal, home.arpa, or one label.",
+        default=False,
+    )
     profile_limit: Rate = setting("Changes of the own profile per account.", Rate(30, 60))

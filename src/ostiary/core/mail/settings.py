@@ -6,7 +6,7 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import ClassVar, Final
 
-from ostiary.core.settings import Secret, Section, Settings, setting
+from ostiary.core.settings import Secret, Section, Settings, check_server_url, setting
 
 PORTS: Final = {"smtp": 587, "smtps": 465}
 
@@ -31,8 +31,11 @@ def read_sender(text: str) -> Address | None:
 
 def _check_smtp(url: Secret | None, _: Settings) -> str | None:
     # without the URL: it may hold a password
-    fits = url is None or split_smtp(url.reveal()) is not None
-    return None if fits else "must be like smtp://user:password@host:587 or smtps://host"
+    if url is None:
+        return None
+    if "://" in url and (problem := check_server_url(url.reveal())):
+        return problem
+    return None if split_smtp(url.reveal()) else "must be like smtp://user:password@host:587 or smtps://host"
 
 
 def _check_sender(sender: str, _: Settings) -> str | None:

@@ -70,7 +70,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a `Check` gets. ``account_id`` is None if no account has the identifier. The response must not reveal this.
+    """What a `Check` gets. ``account_id`` is None in the first step, which is counted before the account is looked up.
 
     ``opened_from`` is the source of the attempt's first step. A success returns the counts of that source.
     """
@@ -82,7 +82,8 @@ class Attempt:
 
 
 class Check(Protocol[A_contra]):
-    """May refuse an attempt before anything is computed. Gets the outcome of the attempts that it allowed."""
+    """May refuse an attempt before anything is computed, even before its address is parsed. Gets the outcome of the
+    attempts that it allowed."""
 
     async def before(self, ambient: A_contra, attempt: Attempt) -> None:
         """Raises `ostiary.errors.RateLimited` or another refusal. Must count atomically, because many calls run at the

@@ -10,7 +10,7 @@ from ostiary.core.settings.load import Finding, Loaded, Rule, load
 from ostiary.core.settings.secret import NEW_SECRET, Secret
 from ostiary.core.settings.section import Section, setting
 from ostiary.core.settings.sources import ConfigFile
-from ostiary.core.settings.urls import plain_url
+from ostiary.core.settings.urls import check_server_url, plain_url
 from ostiary.core.settings.values import parse_rate, shown
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Secret",
     "Section",
     "Settings",
+    "check_server_url",
     "load",
     "parse_rate",
     "plain_url",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from ostiary.core.settings.secret import NEW_SECRET, Secret
 from ostiary.core.settings.section import Section, setting
-from ostiary.core.settings.urls import plain_url
+from ostiary.core.settings.urls import check_server_url, plain_url
 
 _DEVELOPMENT_ISSUER: Final = "http://127.0.0.1:8000"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -32,6 +32,19 @@ def _check_issuer(issuer: str, settings: "Settings") -> str | None:
     return None
 
 
+def _check_database(url: str, _: "Settings") -> str | None:
+    if "://" not in url:
+        return "must be like sqlite:///file.db or postgresql://user@host/name"
+    # the path of an SQLite file may have spaces and letters of any script, and no password
+    return None if url.startswith("sqlite:") else check_server_url(url)
+
+
+def _check_hot(url: str | None, _: "Settings") -> str | None:
+    if url is None:
+        return None
+    return check_server_url(url) if "://" in url else "must be like valkey://host:6379/0, or valkeys:// with TLS"
+
+
 def _check_prefix(prefix: str, _: "Settings") -> str | None:
     fits = re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", prefix)
     return None if fits else f"must be a path such as /auth, not {prefix!r}"
@@ -52,7 +65,10 @@ class Settings(Section):
     section: ClassVar[str] = ""
 
     database: str = setting(
-        "The database: sqlite:///file.db or postgresql://user@host/name.", "sqlite:///ostiary.db", shown=False
+        "The database: sqlite:///file.db or postgresql://user@host/name.",
+        "sqlite:///ostiary.db",
+        check=_check_database,
+        shown=False,
     )
     issuer: str = setting(
         "The URL under which callers reach Ostiary. It is the `iss` claim of every token.",
@@ -68,7 +84,10 @@ class Settings(Section):
         check=_check_secret,
     )
     hot: str | None = setting(
-        "Where rate limits and replay caches are kept: valkey://host:port/0. Empty: in the database.", None, shown=False
+        "Where rate limits and replay caches are kept: valkey://host:port/0. Empty: in the database.",
+        None,
+        check=_check_hot,
+        shown=False,
     )
     sections: Mapping[type[Section], Any] = field(default_factory=dict, repr=False)
 

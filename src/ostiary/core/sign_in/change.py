@@ -3,7 +3,6 @@
 from typing import Final
 
 from ostiary.core.accounts import queries as accounts
-from ostiary.core.accounts.email import parse_email
 from ostiary.core.accounts.model import Account
 from ostiary.core.accounts.registration import hash_new_password
 from ostiary.core.accounts.service import raise_epoch
@@ -43,7 +42,7 @@ async def change_password(ambient: Ambient, actor: Actor, me: Principal, *, curr
     if account is None or account.password_hash is None or proof is None:
         await _record_failure(ambient, actor, me)
         raise InvalidCredentials("the current password is wrong")
-    replacing = await hash_new_password(ambient, parse_email(account.email), new)
+    replacing = await hash_new_password(ambient, account.email, new)
     seen = account.password_hash
 
     async def body(tx: Transaction) -> Revoking[None]:

@@ -18,7 +18,7 @@ from ostiary.core.plug import Actor, Ambient, Attempt, Factor, FactorBody, Mail,
 from ostiary.core.revocations import Revoking, transact
 from ostiary.core.sessions import model as sessions
 from ostiary.core.sessions.service import make_room, start
-from ostiary.core.sign_in import queries
+from ostiary.core.sign_in import limits, queries
 from ostiary.core.sign_in.model import (
     PASSWORD,
     Ask,
@@ -47,15 +47,19 @@ async def begin(
     """The first step. An unknown address, a wrong password and a disabled account have the same response and cost.
 
     Raises:
-        InvalidCredentials, RateLimited, Busy, Unavailable
+        InvalidCredentials, Busy, Unavailable
         InvalidTarget: the credentials are right, but the resource is not allowed.
         TooManySessions: the session limit is reached and the policy is to refuse.
+        RateLimited: too many attempts from this source, or, after a correct password, too many new sessions.
     """
     refuse_when_unable_to_sign(ambient)
-    account = await find(ambient, email)
-    attempt = Attempt(PASSWORD, actor.source, actor.source, account.id if account else None)
+    # counted before anything is computed: parsing an address costs time, and so does looking for its account
+    attempt = Attempt(PASSWORD, actor.source, actor.source, account_id=None)
     await _check_before(ambient, attempt)
+    account = await find(ambient, email)
     proof = await prove(ambient, account, password)
+    if account is not None and proof is not None:
+        await limits.take_session(ambient, account.id)
     pending = Pending(
         account_id=account.id if account else _UNKNOWN,
         epoch=account.epoch if account else 0,
@@ -65,7 +69,9 @@ async def begin(
     )
     taker = _Taker(actor, PASSWORD, await device_name(wanted.device_name, actor.user_agent))
     step = await transact(ambient, partial(_advance, ambient, taker, pending, proof))
-    await _check_after(ambient, attempt, step)
+    if proof is not None:
+        await _settle(ambient, pending.account_id, step)
+    await _check_after(ambient, replace(attempt, account_id=account.id if account else None), step)
     return _reached(ambient, step, InvalidCredentials)
 
 
@@ -91,12 +97,23 @@ async def proceed(
     attempt = Attempt(factor.name, actor.source, found.opened_from, found.account_id)
     await _check_before(ambient, attempt)
     proof = await factor.finish(ambient, found.account_id, body)
+    if proof is not None:
+        await limits.take_session(ambient, found.account_id)  # its code is not spent yet, and works again later
     taker = _Taker(actor, factor.name, await device_name(found.wanted.device_name, actor.user_agent))
     step = await transact(ambient, partial(_resume, ambient, taker, token_hash, proof))
     if proof is not None and proof.mail is not None and not isinstance(step, Refused):
         ambient.mail.post(proof.mail)
+    if proof is not None:
+        await _settle(ambient, found.account_id, step)
     await _check_after(ambient, attempt, step)
     return _reached(ambient, step, InvalidCode)
+
+
+async def _settle(ambient: Ambient, account_id: str, step: Step) -> None:
+    """Gives the session's count back if the step began no session and recorded no refusal because of the limit on
+    sessions."""
+    if isinstance(step, Continues | Refused):
+        await limits.give_session_back(ambient, account_id)
 
 
 def _reached(ambient: Ambient, step: Step, refusal: type[RequestError]) -> SignedIn | Continues:

@@ -16,6 +16,11 @@ class SignInSettings(Section):
         "Attempts per source at each later step of a sign-in, such as a TOTP code. A successful one does not count.",
         Rate(10, 60),
     )
+    account_limit: Rate = setting(
+        "Sessions that an account may begin. It bounds the rows that one account can write. Only callers with correct "
+        "credentials reach it.",
+        Rate(60, 3600),
+    )
     attempt_lifetime: int = setting(
         "Seconds in which a sign-in with several steps must be finished.", 300, least=30, most=3600
     )

@@ -12,6 +12,7 @@ import segno
 from pyotp.totp import TOTP
 
 from ostiary.core.entropy import Random
+from ostiary.core.typed import bare_code
 
 SECRET_SIZE: Final = 20  # RFC 4226 §4 R6 recommends 160 bits
 STEP: Final = 30  # seconds; RFC 6238 §5.2
@@ -45,12 +46,14 @@ class Started:
 
 
 def matching_step(secret: bytes, code: str, *, at: int) -> int | None:
-    """The latest time step within `DRIFT` of ``at`` (seconds since the epoch) that has this code, or None.
+    """The latest time step within `DRIFT` of ``at`` (seconds since the epoch) that has this code, or None. White space
+    and dashes in the code are ignored.
 
     It is the latest, because if two steps have the same code, spending the earlier one would leave the code valid for
     the later one. Every step is computed and compared, so the time taken reveals neither which step matched nor whether
     one did.
     """
+    code = bare_code(code)
     if not _CODE.fullmatch(code):
         return None
     otp = TOTP(_text(secret))
@@ -74,8 +77,9 @@ def new_recovery_code(random: Random) -> str:
 
 
 def recovery_code_hash(account_id: str, code: str) -> bytes | None:
-    """What is stored and looked up, or None if this cannot be a recovery code. Case, spaces and dashes are ignored."""
-    bare = code.replace("-", "").replace(" ", "")
+    """What is stored and looked up, or None if this cannot be a recovery code. Case, white space and dashes are
+    ignored."""
+    bare = bare_code(code)
     if not _RECOVERY_CODE.fullmatch(bare):
         return None
     return hashlib.sha256(f"recovery code of {account_id}: {bare.lower()}".encode()).digest()
