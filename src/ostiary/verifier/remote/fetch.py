@@ -31,7 +31,7 @@ Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
 """(host, port) → its IP addresses as text. Raises OSError."""
 
 _MAX_AGE: Final = re.compile(r"max-age=\"?([0-9]{1,9})\"?", re.IGNORECASE)
-_OK, _NOT_FOUND, _REDIRECTS = 200, 404, range(300, 400)
+_OK, _REDIRECTS, _NOT_THERE = 200, range(300, 400), range(400, 500)
 
 
 class FetchFailed(Exception):
@@ -39,7 +39,7 @@ class FetchFailed(Exception):
 
 
 class NotThere(FetchFailed):
-    """The server does not have the document (404)."""
+    """The server has no such document at this URL: the answer is 4xx, a redirect, or of another content type."""
 
 
 class Document(NamedTuple):
@@ -194,14 +194,14 @@ def _read(response: Any, media_type: str) -> Document:
 
 def _check_answer(response: Any, expected: str) -> None:
     if response.status in _REDIRECTS:
-        raise FetchFailed(f"the answer is a redirect (status {response.status:d}), which is not followed")
+        raise NotThere(f"the answer is a redirect (status {response.status:d}), which is not followed")
     if response.status != _OK:
-        raise (NotThere if response.status == _NOT_FOUND else FetchFailed)(f"status {response.status:d}")
+        raise (NotThere if response.status in _NOT_THERE else FetchFailed)(f"status {response.status:d}")
     if response.getheader("content-encoding", "identity").strip().lower() != "identity":
         raise FetchFailed("the answer is compressed, but was requested without compression")
     media_type = response.getheader("content-type", "").partition(";")[0].strip().lower()
     if media_type != expected and not (expected == JSON and media_type.endswith("+json")):
-        raise FetchFailed(f"the content type of the answer is not {expected}")
+        raise NotThere(f"the content type of the answer is not {expected}")
 
 
 def _max_age(cache_control: str) -> int | None:
