@@ -6,8 +6,8 @@ import math
 import pytest
 
 from ostiary.errors import BadSignature, ClaimRejected, ConfigurationError, InvalidToken, MalformedToken, TokenExpired
-from ostiary.jose import HmacKey, SigningKey, base64url, sign
-from ostiary.verifier import Claims, Expectation, JwtVerifier, RemoteKeys
+from ostiary.jose import HmacKey, KeySet, SigningKey, base64url, sign, verify
+from ostiary.verifier import Claims, Expectation, JwtVerifier, RemoteKeys, Verifier
 from tests.verifier.issuers import JWKS, METADATA, Issuer
 from tests.verifier.material import CLAIMS as ACCESS_CLAIMS
 from tests.verifier.material import LEEWAY, NOW
@@ -177,9 +177,71 @@ def test_j21_aud_may_be_an_array():
 
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
-@pytest.mark.parametrize("value", ["1900000000", True, None, [], {}, -1, 1.5, 10**30, 9007199254740993, "now"])
-def test_j18_times_are_integers_in_a_sensible_range(claim, value):
-    refused(issue(**{claim: value}))
+@pytest.mark.parametrize(
+    "value",
+    ["1900000000", "1.8e9", True, False, None, [], {}, [NOW], -1, -1.5, 1e300, -1e300, 2.6e11, 10**30,
+     9007199254740993, "now"],
+)  # fmt: skip
+def test_j18_times_are_numbers_in_a_sensible_range_and_the_refusal_names_the_claim(claim, value):
+    with pytest.raises(ClaimRejected, match=f"^{claim}: "):
+        verifier().verify(issue(**{claim: value}))
+
+
+def issue_text(**texts):
+    """A token whose times have exactly this JSON text."""
+    payload = json.dumps({**CLAIMS, **{name: f"<{name}>" for name in texts}})
+    for name, text in texts.items():
+        payload = payload.replace(f'"<{name}>"', text)
+    return sign(payload.encode(), KEY, typ="JWT")
+
+
+@pytest.mark.parametrize(
+    "text", ["1.8e9", "18E8", "1.8e+9", "1800000000.0", "1800000000.000", "18000000000e-1", "1800000000"]
+)
+def test_times_are_accepted_in_every_spelling_of_a_json_number(text):
+    """RFC 7519 §2 NumericDate. Some languages write every number as a float."""
+    claims = verifier().verify(issue_text(iat=text, nbf=text))
+    assert (claims.iat, claims.nbf) == (NOW, NOW)
+    assert type(claims.iat) is type(claims.nbf) is int
+
+
+def test_b1_a_fraction_never_makes_a_token_valid_for_longer():
+    token = issue_text(exp=f"{NOW + 600}.999", iat=f"{NOW}.001", nbf=f"{NOW}.001")
+    claims = verifier(leeway=0).verify(token, now=NOW + 1)
+    assert (claims.exp, claims.iat, claims.nbf) == (NOW + 600, NOW + 1, NOW + 1)
+    refused(token, TokenExpired, now=NOW + 600.0, by=verifier(leeway=0))
+    for claim in ("iat", "nbf"):
+        refused(issue_text(**{claim: f"{NOW}.999"}), now=NOW + 0.9995, by=verifier(leeway=0))
+    refused(issue_text(exp=f"{NOW}.9", iat=f"{NOW}.1"), by=verifier())
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat", "auth_time", "nbf"])
+@pytest.mark.parametrize("text", ["1.8e9", "1800000000.0", "1800000000.5"])
+def test_our_own_access_tokens_have_whole_seconds_only(claim, text):
+    payload = json.dumps({**ACCESS_CLAIMS, "aud": CLIENT, claim: "<>"}).replace('"<>"', text).encode()
+    own = Verifier(keys=[KEY.public], issuer=ACCESS_CLAIMS["iss"], audience=CLIENT, clock=lambda: NOW)
+    with pytest.raises(ClaimRejected, match=f"^{claim}: "):
+        own.verify(sign(payload, KEY, typ="at+jwt"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [({"exp": NOW - 900, "iat": NOW - 1800}, "exp"), ({"iat": NOW + 99}, "iat"), ({"nbf": NOW + 99}, "nbf"),
+     ({"aud": "x"}, "aud"), ({"aud": [5]}, "aud"), ({"iss": "x"}, "iss"), ({"iss": 5}, "iss"), ({"sub": 5}, "sub"),
+     ({"sub": None}, "sub"), ({"jti": ""}, "jti"), ({"nonce": None}, "nonce"), ({"cnf": {}}, "cnf"),
+     ({"exp": NOW + 10**6}, "exp"), ({"exp": NOW, "iat": NOW}, "exp"), ({"typ": "x"}, "typ")],
+)  # fmt: skip
+def test_every_refusal_of_a_claim_names_the_claim(changes, name):
+    token = issue(typ="x") if name == "typ" else issue(**changes)
+    with pytest.raises((ClaimRejected, TokenExpired)) as caught:
+        verifier().verify(token)
+    assert caught.value.detail.startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "exp", "sub", "iat", "nonce"])
+def test_the_refusal_of_a_token_without_a_required_claim_names_it(claim):
+    with pytest.raises(ClaimRejected, match=f"^{claim}: "):
+        verifier().verify(issue(claim))
 
 
 @pytest.mark.parametrize("text", [b"NaN", b"Infinity", b"1e999"])
@@ -260,10 +322,59 @@ def test_j01_j03_the_key_determines_the_algorithm(alg):
     refused(f"{header}.{issue().split('.')[1]}.{'A' * 86}", BadSignature)
 
 
-@pytest.mark.parametrize("extra", [{"jwk": {}}, {"jku": "https://evil"}, {"x5u": "https://evil"}, {"crit": ["exp"]}])
-def test_j08_j09_j24_a_header_cannot_bring_keys_or_extensions(extra):
-    header = base64url.encode(json.dumps({"alg": "ES256", "typ": "JWT", **extra}).encode()).decode()
-    refused(f"{header}.{issue().split('.')[1]}.{'A' * 86}", MalformedToken)
+def with_header(key=KEY, claims=CLAIMS, **extra):
+    header = json.dumps({"alg": key.alg, "kid": key.kid, "typ": "JWT", **extra}).encode()
+    message = base64url.encode(header) + b"." + base64url.encode(json.dumps(claims).encode())
+    return (message + b"." + base64url.encode(key.sign(message))).decode()
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"jwk": KEY.public.to_jwk()}, {"crit": ["exp"], "exp": 1}, {"crit": []}, {"b64": False}, {"b64": True},
+     {"zip": "DEF"}, {"enc": "A128GCM"}],
+)  # fmt: skip
+def test_j08_j24_a_header_cannot_bring_keys_or_extensions(extra):
+    refused(with_header(**extra), MalformedToken)
+
+
+UNUSED = {
+    "x5t": {"x5t": "i7LkBmzGJ6f2hVSl8wG2SNrXvB8"},
+    "x5t#S256": {"x5t#S256": "A" * 43},
+    "x5c": {"x5c": ["MIIB" * 1000]},
+    "x5u": {"x5u": "https://evil.example/certificate"},
+    "jku": {"jku": "https://evil.example/keys"},
+    "cty": {"cty": "JWT"},
+    "one of the issuer's own": {"com.example.tenant": {"id": 7}},
+}
+
+
+@pytest.mark.parametrize("name", UNUSED)
+def test_header_members_that_are_of_no_use_to_us_are_ignored(name):
+    token = with_header(**UNUSED[name])
+    assert verifier().verify(token).sub == "248289761001"
+
+
+def test_j09_an_ignored_header_member_is_never_followed_and_never_a_source_of_keys():
+    forger = SigningKey.generate("ES256", kid="forger")
+    with Issuer() as issuer, Issuer() as canary:
+        remote = verifier(issuers={issuer.url: RemoteKeys(issuer.url, development=True)})
+        for extra in ({"jku": canary.url}, {"x5u": canary.url}, {"x5c": ["MIIB"]}):
+            refused(with_header(key=forger, claims={**CLAIMS, "iss": issuer.url}, **extra), BadSignature, by=remote)
+        assert canary.asked == {}
+
+
+def test_our_own_access_tokens_stay_strict_even_after_a_foreign_token_with_the_same_header():
+    """Both verifiers share one set of keys, so a header that one of them has read must not be known to the other."""
+    keys = KeySet([KEY.public])
+    claims = {**ACCESS_CLAIMS, "iss": ISSUER, "aud": CLIENT}
+    token = with_header(claims=claims, typ="at+jwt", jku="https://elsewhere.example")
+    assert verify(token, keys, typ="at+jwt", foreign=True).header.alg == "ES256"
+    with pytest.raises(MalformedToken, match="jku"):
+        verify(token, keys, typ="at+jwt")
+    own = Verifier(keys=keys, issuer=ISSUER, audience=CLIENT, clock=lambda: NOW)
+    with pytest.raises(MalformedToken, match="jku"):
+        own.verify(token)
+    assert own.verify(with_header(claims=claims, typ="at+jwt")).iss == ISSUER
 
 
 # -- construction ------------------------------------------------------------------------------------------------------

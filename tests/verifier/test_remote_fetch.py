@@ -227,15 +227,18 @@ def test_surrounding_white_space_and_the_jwk_set_media_type_are_accepted(issuer)
 
 # -- key sets ----------------------------------------------------------------------------------------------------------
 
-OTHER = SigningKey.generate("ES256")
+OTHER, THIRD = SigningKey.generate("ES256"), SigningKey.generate("ES256")
 OCT = {"kty": "oct", "k": "0123456789abcdef0123456789ABCDEF0123456789A", "alg": "HS256", "kid": "s"}
 
 
 @pytest.mark.parametrize(
     ("members", "why"),
     [
-        ([KEY.public.to_jwk(), {**OTHER.public.to_jwk(), "kid": KEY.kid}], "share a kid"),
-        ([KEY.public.to_jwk(), OCT], "mixes secrets"),
+        (
+            [KEY.public.to_jwk(), *({**jwk, "kid": "one"} for jwk in (OTHER.public.to_jwk(), THIRD.public.to_jwk()))],
+            None,
+        ),
+        ([OCT, KEY.public.to_jwk()], None),
         ([OCT], "publishes secrets"),
         ([KEY.to_jwk()], "no usable key"),
         ([], "no usable key"),
@@ -244,7 +247,7 @@ OCT = {"kty": "oct", "k": "0123456789abcdef0123456789ABCDEF0123456789A", "alg": 
         ([KEY.public.to_jwk(), {**KEY.public.to_jwk(), "kid": "x", "alg": "ES384"}], None),
     ],
 )
-def test_j33_ambiguous_oversized_and_secret_sets_are_refused(issuer, members, why):
+def test_j33_oversized_and_secret_sets_are_refused_and_doubtful_members_are_not_used(issuer, members, why):
     issuer.answers[JWKS] = json_answer({"keys": members})
     if why is not None:
         refused(issuer, why)
@@ -315,8 +318,48 @@ def test_openid_metadata_is_used_only_if_it_is_configured():
         refused(issuer, "404")
         assert issuer.asked["/tenant" + OPENID] == 0
         assert KEY.kid in loaded(issuer, openid=True).keys
-        issuer.answers[METADATA + "/tenant"] = (500, {}, b"")
-        refused(issuer, "500", openid=True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *((status, {}, b"") for status in (400, 401, 403, 404, 405, 410, 429)),
+        *((status, {"location": "/sign-in"}, b"") for status in (301, 302, 303, 307, 308)),
+        (200, {"content-type": "text/html"}, b"<!doctype html><title>An app that answers every path</title>"),
+        (200, {"content-type": "application/json"}, b"<!doctype html>"),
+        (200, {"content-type": "application/json"}, b'"not found"'),
+        (200, {}, b""),
+    ],
+)
+def test_an_issuer_that_has_only_the_openid_document_is_found_however_it_says_so(issuer, answer):
+    issuer.answers[OPENID] = issuer.answers[METADATA]
+    issuer.answers[METADATA] = answer
+    with pytest.raises(FetchFailed):
+        loaded(issuer)
+    assert issuer.asked[OPENID] == 0
+    assert KEY.kid in loaded(issuer, openid=True).keys
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_server_that_fails_is_a_failure_and_the_openid_document_is_not_asked_instead(issuer, status):
+    issuer.answers[OPENID] = issuer.answers[METADATA]
+    issuer.answers[METADATA] = (status, {}, b"")
+    refused(issuer, str(status), openid=True)
+    assert issuer.asked[OPENID] == 0
+
+
+def test_a_server_that_does_not_answer_is_a_failure_too(issuer, monkeypatch):
+    monkeypatch.setattr(source, "DEADLINE", 0.3)
+    issuer.answers[OPENID] = issuer.answers[METADATA]
+    issuer.answers[METADATA] = (200, {"content-type": "application/json"}, lambda _: time.sleep(1))
+    refused(issuer, "deadline|TimeoutError|incomplete", openid=True)
+    assert issuer.asked[OPENID] == 0
+
+
+def test_o15_openid_metadata_must_be_about_the_issuer_too(issuer):
+    issuer.answers[OPENID] = json_answer({"issuer": "https://evil.example", "jwks_uri": issuer.origin + JWKS})
+    issuer.answers[METADATA] = (404, {}, b"")
+    refused(issuer, "another issuer", openid=True)
 
 
 # -- permitted addresses -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ the same `KeySet`. Use `HmacKey` only if issuer and verifier are the same progra
 from ostiary.jose.compact import MAX_TOKEN, Verified, sign, verify
 from ostiary.jose.header import Header
 from ostiary.jose.hmac_key import HmacKey
-from ostiary.jose.key_set import Key, KeySet
+from ostiary.jose.key_set import Key, KeySet, SkippedKey
 from ostiary.jose.keys import SigningKey, VerifyingKey
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Key",
     "KeySet",
     "SigningKey",
+    "SkippedKey",
     "Verified",
     "VerifyingKey",
     "sign",

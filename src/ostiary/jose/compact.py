@@ -39,7 +39,7 @@ def sign(payload: bytes, key: SigningKey | HmacKey, *, typ: str | None, longest:
     return token.decode("ascii")
 
 
-def verify(token: str, keys: KeySet, *, typ: str | None, longest: int = MAX_TOKEN) -> Verified:
+def verify(token: str, keys: KeySet, *, typ: str | None, longest: int = MAX_TOKEN, foreign: bool = False) -> Verified:
     """Checks the form, signature and kind of a token, in this order.
 
     Args:
@@ -47,6 +47,8 @@ def verify(token: str, keys: KeySet, *, typ: str | None, longest: int = MAX_TOKE
             ``application/at+jwt`` and other letter cases are equal. None: the header must not have a ``typ``.
         longest: The maximum number of characters. Raise it only for kinds of tokens that need to be longer and that
             you requested from their issuer.
+        foreign: Whether another system wrote the token. Its header may then have members that are of no use to us.
+            See `ostiary.jose.header.parse`.
 
     Raises:
         MalformedToken: the token is not three segments of strict base64url, is too long, or has a refused header.
@@ -55,10 +57,10 @@ def verify(token: str, keys: KeySet, *, typ: str | None, longest: int = MAX_TOKE
     """
     segment, payload, signature, message = _split(token, longest)
     known = keys.recall(segment)
-    header, key = known or _choose(segment, keys)
+    header, key = known or _choose(segment, keys, foreign=foreign)
     if not key.matches(signature, message):
         raise BadSignature("the signature does not match")
-    if known is None:
+    if known is None and not foreign:  # a header that is only good in a foreign token must not become good in our own
         keys.remember(segment, header, key)
     if header.typ != (None if typ is None else headers.media_type(typ)):
         wanted = "no typ" if typ is None else f"typ {typ}"
@@ -84,8 +86,8 @@ def _split(token: str, longest: int) -> tuple[bytes, bytes, bytes, bytes]:
         raise MalformedToken("the token is not three segments of base64url") from None
 
 
-def _choose(segment: bytes, keys: KeySet) -> tuple[Header, Key]:
-    header = headers.parse(segment)
+def _choose(segment: bytes, keys: KeySet, *, foreign: bool) -> tuple[Header, Key]:
+    header = headers.parse(segment, foreign=foreign)
     key = keys.choose(header)
     if key is None:
         raise BadSignature("kid, alg: the issuer has no key of that name and algorithm")

@@ -9,11 +9,12 @@ from ostiary.errors import MalformedToken
 from ostiary.jose import base64url, strict_json
 from ostiary.jose.jwk import MAX_KID
 
-MAX_SEGMENT: Final = 4096  # characters
+MAX_SEGMENT: Final = 4096  # characters; a foreign header may be as long as its token, because certificates are long
 MAX_TYP: Final = 128  # characters
 
 # Members that would change how the token is read, or that bring a key. We support none of them and trust no such key.
-_REFUSED: Final = frozenset({"crit", "b64", "jwk", "jku", "x5c", "x5u", "zip", "enc"})
+_REFUSED_ALWAYS: Final = frozenset({"crit", "b64", "jwk", "zip", "enc"})
+_REFUSED: Final = _REFUSED_ALWAYS | {"jku", "x5c", "x5u"}
 
 
 class Header(Struct, frozen=True):
@@ -33,20 +34,24 @@ def media_type(typ: str) -> str:
     return typ.lower() if "/" in typ else f"application/{typ.lower()}"
 
 
-def parse(segment: bytes) -> Header:
+def parse(segment: bytes, *, foreign: bool = False) -> Header:
     """Reads the header from a token's first segment.
+
+    Args:
+        foreign: Whether another system wrote the header. ``jku``, ``x5u`` and ``x5c`` are then ignored: many issuers
+            add them. The key still comes only from the issuer's own set.
 
     Raises:
         MalformedToken: the header is too long, not strict base64url or JSON, or has a member that is refused or has the
             wrong type.
     """
-    if len(segment) > MAX_SEGMENT:
+    if len(segment) > MAX_SEGMENT and not foreign:
         raise MalformedToken(f"the header is longer than {MAX_SEGMENT} characters")
     try:
         members = strict_json.loads_object(base64url.decode(segment))
     except ValueError:
         raise MalformedToken("the header is not a JSON object in base64url") from None
-    if refused := _REFUSED.intersection(members):
+    if refused := (_REFUSED_ALWAYS if foreign else _REFUSED).intersection(members):
         raise MalformedToken(f"{min(refused)}: this header member is not allowed")
     typ = _text(members, "typ", MAX_TYP)
     return Header(_required_alg(members), _text(members, "kid", MAX_KID), None if typ is None else media_type(typ))

@@ -1,19 +1,36 @@
 """The keys of one issuer, and the choice of the key that a token's header names (RFC 7517 §5)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Self, TypeAlias, final
+
+from msgspec import Struct
 
 from ostiary.errors import KeyRejected
 from ostiary.jose import strict_json
+from ostiary.jose.algorithms import scheme_named
 from ostiary.jose.header import Header
 from ostiary.jose.hmac_key import HmacKey
+from ostiary.jose.jwk import MAX_KID
 from ostiary.jose.keys import VerifyingKey
 
 MAX_KEYS: Final = 100
 MAX_DOCUMENT: Final = 256 * 1024  # bytes; a hundred keys of the largest kind fit
 MAX_KNOWN_HEADERS: Final = 256
 
+DEFAULT_RSA: Final = "RS256"  # issuers that name no algorithm (RFC 7517 §4.4: alg is optional) sign with this one
+
 Key: TypeAlias = VerifyingKey | HmacKey
+
+
+class SkippedKey(Struct, frozen=True):
+    """A member of a JWK Set that is not used."""
+
+    index: int
+    """Its place in ``keys``, counted from 0."""
+    kid: str | None
+    """None: it has none that can be shown in a log."""
+    reason: str
+    """For operators. Never contains anything that the issuer sent."""
 
 
 @final
@@ -27,11 +44,13 @@ class KeySet:
             there are more than `MAX_KEYS`. The right key would then be a guess.
     """
 
-    __slots__ = ("_by_kid", "_headers", "_only", "recall")
+    __slots__ = ("_by_kid", "_headers", "_only", "recall", "skipped")
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         members = tuple(keys)
         _check_unambiguous(members)
+        self.skipped: tuple[SkippedKey, ...] = ()
+        """What `from_jwks` left out, and why."""
         self._by_kid: Final = {key.kid: key for key in members}
         self._only: Final = members[0] if len(members) == 1 else None
         self._headers: Final[dict[bytes, tuple[Header, Key]]] = {}
@@ -39,25 +58,35 @@ class KeySet:
         """The header and key that `remember` stored for a header segment, or None."""
 
     @classmethod
-    def from_jwks(cls, document: Mapping[str, Any]) -> Self:
-        """Reads a JWK Set. Members that are unknown, malformed or not for verifying are ignored (RFC 7517 §5).
+    def from_jwks(cls, document: Mapping[str, Any], *, alg: str | None = None) -> Self:
+        """Reads a JWK Set. Members that cannot be used are left out, and listed in `skipped` (RFC 7517 §5).
+
+        These are members that are unknown, malformed or not for verifying, secrets among public keys, different keys
+        with the same ``kid``, and an earlier member's key once more, also with another algorithm.
+
+        Args:
+            alg: The only algorithm of the issuer. Keys for another one are left out. None: each key has the algorithm
+                that it names. If it names none, it has the only one of its curve, or RS256 if it is an RSA key.
 
         Raises:
-            KeyRejected: ``document`` is not a JWK Set, has no usable key, or is ambiguous as a whole.
+            KeyRejected: ``document`` is not a JWK Set, has no usable key, or ``alg`` is not supported.
         """
         listed = document.get("keys") if isinstance(document, Mapping) else None
         if not isinstance(listed, list) or len(listed) > MAX_KEYS:
             raise KeyRejected(f"not a JWK Set with at most {MAX_KEYS} keys")
-        if _shares_a_kid(listed):
-            raise KeyRejected("two members of the JWK Set share a kid: each key needs its own")
-        keys = [key for key in map(_read_member, listed) if key is not None]
+        if alg is not None:
+            scheme_named(alg)
+        keys, skipped = _read_members(listed, alg)
         if not keys:
-            raise KeyRejected("the JWK Set has no usable key: it needs a supported public key for signatures")
-        return cls(keys)
+            why = f": the first was left out because {skipped[0].reason}" if skipped else ""
+            raise KeyRejected(f"the JWK Set has no usable key{why}")
+        key_set = cls(keys)
+        key_set.skipped = tuple(skipped)
+        return key_set
 
     @classmethod
-    def from_json(cls, data: bytes) -> Self:
-        """Reads a JWK Set from JSON.
+    def from_json(cls, data: bytes, *, alg: str | None = None) -> Self:
+        """Reads a JWK Set from JSON. ``alg`` is as in `from_jwks`.
 
         Raises:
             KeyRejected: as `from_jwks`, or ``data`` has more than `MAX_DOCUMENT` bytes.
@@ -68,7 +97,7 @@ class KeySet:
             document = strict_json.loads_object(data)
         except ValueError:
             raise KeyRejected("the JWK Set is not a strict JSON object") from None
-        return cls.from_jwks(document)
+        return cls.from_jwks(document, alg=alg)
 
     def to_jwks(self) -> dict[str, list[dict[str, str]]]:
         """The JWK Set to publish.
@@ -124,16 +153,53 @@ def _check_unambiguous(keys: tuple[Key, ...]) -> None:
         raise KeyRejected("one key of the set is listed with two algorithms: keep one of them")
 
 
-def _shares_a_kid(listed: list[object]) -> bool:
-    """Whether two members share a ``kid``. Ignored members count too: the right one would still be a guess."""
-    kids = [kid for jwk in listed if isinstance(jwk, dict) and isinstance(kid := jwk.get("kid"), str)]
-    return len(set(kids)) != len(kids)
+def _read_members(listed: list[object], alg: str | None) -> tuple[list[Key], list[SkippedKey]]:
+    """The keys that can be used together, and the others. No token can choose between two algorithms or two keys."""
+    read = [_read_member(jwk, alg) for jwk in listed]
+    public = [key for key in read if isinstance(key, VerifyingKey)]
+    readable: Sequence[Key] = public or [key for key in read if isinstance(key, HmacKey)]
+    keys: list[Key] = []
+    skipped: list[SkippedKey] = []
+    for index, (jwk, key) in enumerate(zip(listed, read, strict=True)):
+        reason = key.detail if isinstance(key, KeyRejected) else _conflict(key, readable, keys)
+        if reason is not None:
+            skipped.append(SkippedKey(index, _kid_to_show(jwk), reason))
+        elif not isinstance(key, KeyRejected):
+            keys.append(key)
+    return keys, skipped
 
 
-def _read_member(jwk: object) -> Key | None:
-    if not isinstance(jwk, dict):
-        return None
+def _conflict(key: Key, readable: Sequence[Key], earlier: list[Key]) -> str | None:
+    """Why the key cannot be used together with the others, if so."""
+    if key not in readable:
+        return "it is a secret in a set of public keys"
+    if any(other.kid == key.kid and other.thumbprint != key.thumbprint for other in readable):
+        return "another key has the same kid, so the right one would be a guess"
+    for other in earlier:
+        if other.thumbprint == key.thumbprint and other.alg != key.alg:
+            return "an earlier member is the same key with another algorithm"
+        if other.kid == key.kid:
+            return "an earlier member is the same key"
+    return None
+
+
+def _read_member(jwk: object, alg: str | None) -> Key | KeyRejected:
     try:
-        return HmacKey.from_jwk(jwk) if jwk.get("kty") == "oct" else VerifyingKey.from_jwk(jwk)
-    except KeyRejected:
-        return None
+        return _read_key(jwk, alg)
+    except KeyRejected as problem:
+        return problem
+
+
+def _read_key(jwk: object, alg: str | None) -> Key:
+    if not isinstance(jwk, dict):
+        raise KeyRejected("not a JWK: it must be a JSON object")
+    if jwk.get("kty") == "oct":
+        return HmacKey.from_jwk(jwk, alg=alg)
+    if jwk.get("kty") == "RSA" and "alg" not in jwk:  # decided here and not by the token (RFC 8725bis §3.1)
+        return VerifyingKey.from_jwk(jwk, alg=alg or DEFAULT_RSA)
+    return VerifyingKey.from_jwk(jwk, alg=alg)
+
+
+def _kid_to_show(jwk: object) -> str | None:
+    kid = jwk.get("kid") if isinstance(jwk, dict) else None
+    return kid if isinstance(kid, str) and len(kid) <= MAX_KID and kid.isprintable() else None

@@ -25,9 +25,14 @@ def octets(jwk: Mapping[str, Any], name: str, *, size: int | None = None) -> byt
     return value
 
 
-def natural(jwk: Mapping[str, Any], name: str, *, most: int) -> int:
-    """A Base64urlUInt of at most ``most`` bytes, without leading zeros (RFC 7518 §2)."""
+def natural(jwk: Mapping[str, Any], name: str, *, most: int, may_have_sign: bool = False) -> int:
+    """A Base64urlUInt of at most ``most`` bytes, without leading zeros (RFC 7518 §2).
+
+    ``may_have_sign`` accepts one leading zero. Some libraries write it, because they write signed numbers (§6.3.1.1).
+    """
     value = octets(jwk, name)
+    if may_have_sign and value[:1] == b"\0":
+        value = value[1:]
     if len(value) > most:
         raise KeyRejected(f"the JWK's {name!r} has more than {most} bytes")
     if not value or value[0] == 0:

@@ -19,7 +19,7 @@ _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=_MAX_ID)]
 
 Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=_LAST_SECOND)]
-"""A NumericDate. RFC 7519 §2 allows fractions, but we neither write nor accept them.
+"""A NumericDate in whole seconds. RFC 7519 §2 allows fractions, but our own tokens never have one.
 
 True, strings and null are refused as well. Each of them has been accepted as a number somewhere, and a token with it
 never expired.

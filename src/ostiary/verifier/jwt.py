@@ -1,5 +1,6 @@
 """`JwtVerifier`: verifies JWTs of other kinds and other issuers, by rules that you define."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -18,7 +19,10 @@ from ostiary.verifier.remote.flights import Steps, finish, finish_async
 
 
 class Claims(Struct, frozen=True, kw_only=True):
-    """The registered claims (RFC 7519 §4.1) of a verified JWT. Deeply immutable."""
+    """The registered claims (RFC 7519 §4.1) of a verified JWT. Deeply immutable.
+
+    Times are whole seconds. A fraction is rounded so that the token is valid for less time, never for more.
+    """
 
     iss: Identifier
     aud: Identifier | Annotated[tuple[Identifier, ...], Meta(min_length=1)]
@@ -30,6 +34,9 @@ class Claims(Struct, frozen=True, kw_only=True):
     extra: Mapping[str, Any]
     """All other claims, read-only. Compare ``nonce`` and ``azp`` yourself: only you know their expected values."""
 
+
+# A time may be any JSON number (RFC 7519 §2). The direction in which a fraction is rounded shortens the validity.
+_ROUNDED: Final[Mapping[str, Callable[[float], int]]] = {"exp": math.floor, "iat": math.ceil, "nbf": math.ceil}
 
 _REGISTERED: Final = frozenset(Claims.__struct_fields__) - {"extra"}
 
@@ -125,7 +132,7 @@ class JwtVerifier:
 
     def _verify_with(self, token: str, issuer: str, now: float | None, keys: KeySet) -> Claims:
         expected = self._expectation
-        claims = _decode(verify(token, keys, typ=expected.typ).payload, required=expected.required)
+        claims = _decode(verify(token, keys, typ=expected.typ, foreign=True).payload, required=expected.required)
         if claims.iss != issuer:  # the signed issuer counts, not the one that was read to find the keys
             raise ClaimRejected("iss: a token of another issuer")
         if claims.aud != self._audience and (isinstance(claims.aud, str) or self._audience not in claims.aud):
@@ -189,6 +196,9 @@ def _decode(payload: bytes, *, required: tuple[str, ...]) -> Claims:
 def _typed(claims: dict[str, Any]) -> Claims:
     known = {name: value for name, value in claims.items() if name in _REGISTERED}
     check_not_null(known)
+    for name, rounded in _ROUNDED.items():
+        if isinstance(time_ := known.get(name), float):
+            known[name] = rounded(time_)  # strict JSON has no NaN and no infinity
     extra = frozen({name: value for name, value in claims.items() if name not in _REGISTERED})
     typed = convert_claims({**known, "extra": {}}, Claims)
     check_printable(sub=typed.sub, jti=typed.jti)

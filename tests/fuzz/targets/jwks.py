@@ -13,3 +13,7 @@ def check(data: bytes) -> None:
     assert 1 <= len(keys) <= MAX_KEYS
     assert len({key.kid for key in keys}) == len(keys)
     assert len({isinstance(key, HmacKey) for key in keys}) == 1
+    algorithms = {key.thumbprint: key.alg for key in keys}
+    assert all(algorithms[key.thumbprint] == key.alg for key in keys)
+    assert len(keys) + len(keys.skipped) <= MAX_KEYS
+    assert all(each.kid is None or each.kid.isprintable() for each in keys.skipped)

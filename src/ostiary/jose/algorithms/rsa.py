@@ -71,7 +71,7 @@ class Rsa(Struct, frozen=True):
             raise KeyRejected("the JWK's RSA numbers are inconsistent") from None
 
     def read_public(self, jwk: Mapping[str, Any]) -> PublicKey:
-        n = members.natural(jwk, "n", most=MOST_BITS // 8)
+        n = members.natural(jwk, "n", most=MOST_BITS // 8, may_have_sign=True)
         e = members.natural(jwk, "e", most=MOST_EXPONENT_BYTES)
         _check_numbers(n, e)
         try:

@@ -9,7 +9,7 @@ import io
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ostiary.errors import ConfigurationError
@@ -31,7 +31,8 @@ Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
 """(host, port) → its IP addresses as text. Raises OSError."""
 
 _MAX_AGE: Final = re.compile(r"max-age=\"?([0-9]{1,9})\"?", re.IGNORECASE)
-_OK, _REDIRECTS = 200, range(300, 400)
+_OK, _REDIRECTS, _NOT_THERE = 200, range(300, 400), range(400, 500)
+_BAD_REQUEST: Final = 400
 
 
 class FetchFailed(Exception):
@@ -39,14 +40,11 @@ class FetchFailed(Exception):
 
 
 class NotThere(FetchFailed):
-    """The server does not have the document (404)."""
+    """The server has no such document at this URL: the answer is 4xx, a redirect, or of another content type."""
 
 
-class BadRequest(FetchFailed):
+class BadRequest(NotThere):
     """The server does not understand the request (400)."""
-
-
-_REFUSALS: Final[Mapping[int, type[FetchFailed]]] = {400: BadRequest, 404: NotThere}
 
 
 class Document(NamedTuple):
@@ -199,16 +197,22 @@ def _read(response: Any, media_type: str) -> Document:
     return Document(body, _max_age(response.getheader("cache-control", "")))
 
 
+def _refusal(status: int) -> type[FetchFailed]:
+    if status == _BAD_REQUEST:
+        return BadRequest
+    return NotThere if status in _NOT_THERE else FetchFailed
+
+
 def _check_answer(response: Any, expected: str) -> None:
     if response.status in _REDIRECTS:
-        raise FetchFailed(f"the answer is a redirect (status {response.status:d}), which is not followed")
+        raise NotThere(f"the answer is a redirect (status {response.status:d}), which is not followed")
     if response.status != _OK:
-        raise _REFUSALS.get(response.status, FetchFailed)(f"status {response.status:d}")
+        raise _refusal(response.status)(f"status {response.status:d}")
     if response.getheader("content-encoding", "identity").strip().lower() != "identity":
         raise FetchFailed("the answer is compressed, but was requested without compression")
     media_type = response.getheader("content-type", "").partition(";")[0].strip().lower()
     if media_type != expected and not (expected == JSON and media_type.endswith("+json")):
-        raise FetchFailed(f"the content type of the answer is not {expected}")
+        raise NotThere(f"the content type of the answer is not {expected}")
 
 
 def _max_age(cache_control: str) -> int | None:

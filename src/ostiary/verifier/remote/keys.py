@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, TypeVar, final
 
 from ostiary.errors import BadSignature, Unavailable
-from ostiary.jose import KeySet
+from ostiary.jose import KeySet, SkippedKey
 from ostiary.jose import header as headers
 from ostiary.verifier.remote.flights import Steps, finish, finish_async
 from ostiary.verifier.remote.kept import Kept, Loaded
@@ -41,6 +41,8 @@ class RemoteKeys:
         issuer: An ``https`` URL, exactly as in the issuer's tokens and metadata.
         jwks_uri: The URL of the JWK Set. None: it is read from the issuer's metadata (RFC 8414), and must be at the
             issuer's own origin.
+        alg: The only algorithm that the issuer signs with. Its keys for others are left out. None: each key has the
+            algorithm that it names. If it names none, it has the only one of its curve, or RS256 if it is an RSA key.
         openid: Whether to try OpenID Connect's metadata if the issuer has no RFC 8414 metadata.
         networks: Networks other than the public internet that the issuer may be in, such as ``10.20.0.0/16``.
         ca_file: A PEM file with the certificate authorities to trust instead of the system's.
@@ -48,7 +50,7 @@ class RemoteKeys:
         monotonic: Returns seconds of a clock that is never adjusted.
 
     Raises:
-        ConfigurationError: a URL, network or file cannot be used.
+        ConfigurationError: a URL, algorithm, network or file cannot be used.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class RemoteKeys:
         issuer: str,
         *,
         jwks_uri: str | None = None,
+        alg: str | None = None,
         openid: bool = False,
         networks: Iterable[str] = (),
         ca_file: str | os.PathLike[str] | None = None,
@@ -64,8 +67,15 @@ class RemoteKeys:
     ) -> None:
         self.issuer: Final = issuer
         self.source: Final = IssuerSource(
-            issuer, jwks_uri=jwks_uri, openid=openid, networks=networks, ca_file=ca_file, development=development
+            issuer,
+            jwks_uri=jwks_uri,
+            alg=alg,
+            openid=openid,
+            networks=networks,
+            ca_file=ca_file,
+            development=development,
         )
+        self._skipped: tuple[SkippedKey, ...] = ()
         self._withdrawn: frozenset[str] = frozenset()
         self._kept: Final[Kept[KeySet]] = Kept(
             self._load,
@@ -79,6 +89,11 @@ class RemoteKeys:
         )
         self.at_hand: Final = self._kept.at_hand
         """The keys, or None if something has to be fetched first."""
+
+    @property
+    def skipped(self) -> tuple[SkippedKey, ...]:
+        """The members of the last fetched JWK Set that are not used, and why. Each is also logged once."""
+        return self._skipped
 
     def refresh(self) -> None:
         """Fetches the keys unless that was done recently. Call it at start-up, so that a wrong setting shows there.
@@ -139,11 +154,16 @@ class RemoteKeys:
         return None
 
     def _kid_to_fetch(self, token: str, keys: KeySet) -> str | None:
-        kid = headers.parse(token.partition(".")[0].encode("ascii")).kid
+        # the check has read the header by its own rules before it missed a key
+        kid = headers.parse(token.partition(".")[0].encode("ascii"), foreign=True).kid
         return None if kid is None or kid in keys or kid in self._withdrawn else kid
 
     def _load(self) -> Loaded[KeySet]:
         keys, max_age = self.source.load()
+        for member in keys.skipped:
+            if member not in self._skipped:
+                _log_skipped(self.issuer, member)
+        self._skipped = keys.skipped
         lifetime = DEFAULT_LIFETIME if max_age is None else max_age
         return Loaded(keys, min(max(lifetime, LEAST_LIFETIME), MOST_LIFETIME), MAX_AGE)
 
@@ -152,3 +172,11 @@ class RemoteKeys:
             keys = KeySet(key for key in keys if key.kid not in self._withdrawn)
         # the same object if nothing has changed, so that results cached with it stay cached
         return former if former is not None and former.to_jwks() == keys.to_jwks() else keys
+
+
+def _log_skipped(issuer: str, member: SkippedKey) -> None:
+    # imported late: verifying with local keys does not need it
+    import logging  # noqa: PLC0415
+
+    fields = {"issuer": issuer, "kid": member.kid, "reason": member.reason}
+    logging.getLogger("ostiary").info("remote_keys.key_skipped", extra=fields)

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from ostiary.errors import ConfigurationError, KeyRejected
 from ostiary.jose import HmacKey, KeySet, strict_json
+from ostiary.jose.algorithms import scheme_named
 from ostiary.verifier.remote.address import AddressRule
 from ostiary.verifier.remote.fetch import Document, Fetcher, FetchFailed, NotThere, Resolve, resolve_by_system
 from ostiary.verifier.remote.url import Url, openid_configuration_url, read_issuer, read_url, well_known_url
@@ -33,6 +34,7 @@ class IssuerSource:
         issuer: str,
         *,
         jwks_uri: str | None = None,
+        alg: str | None = None,
         openid: bool = False,
         networks: Iterable[str] = (),
         ca_file: str | os.PathLike[str] | None = None,
@@ -42,6 +44,7 @@ class IssuerSource:
         self._issuer = issuer
         self._url = read_issuer(issuer, development=development)
         self._jwks_url = None if jwks_uri is None else read_url(jwks_uri, development=development)
+        self._alg = None if alg is None else scheme_named(alg).name
         self._openid = openid
         self._development = development
         rule = AddressRule(loopback=self._url.is_loopback, networks=networks)
@@ -53,7 +56,7 @@ class IssuerSource:
         until = time.monotonic() + DEADLINE
         url = self._jwks_url or self.endpoint("jwks_uri", until)
         document = self.get(url, until=until)
-        return PublishedKeys(_key_set(document), document.max_age)
+        return PublishedKeys(_key_set(document, self._alg), document.max_age)
 
     def own_url(self, text: str) -> Url:
         """Reads a URL at the issuer's own origin. Raises ConfigurationError for any other URL, as `read_url` does."""
@@ -64,7 +67,7 @@ class IssuerSource:
 
     def endpoint(self, name: str, until: float) -> Url:
         """The URL that the issuer's metadata has under ``name``. Raises FetchFailed."""
-        metadata = _json_object(self._get_metadata(until))
+        metadata = self._get_metadata(until)
         if metadata.get("issuer") != self._issuer:
             raise FetchFailed("issuer: the metadata is about another issuer")
         try:
@@ -76,7 +79,11 @@ class IssuerSource:
             raise FetchFailed(f"{name}: the URL in the metadata is at another origin{hint}")
         return url
 
-    def _get_metadata(self, until: float) -> Document:
+    def _get_metadata(self, until: float) -> dict[str, Any]:
+        """The metadata of RFC 8414, or of OpenID Connect where that is permitted and the first is not there.
+
+        A server that fails or does not answer may still have it, so that is a failure and no reason to ask elsewhere.
+        """
         try:
             return self._get(well_known_url(self._issuer, "oauth-authorization-server"), until)
         except NotThere:
@@ -84,14 +91,14 @@ class IssuerSource:
                 raise
         return self._get(openid_configuration_url(self._issuer), until)
 
-    def _get(self, text: str, until: float) -> Document:
-        return self.get(read_url(text, development=self._development), until=until)
+    def _get(self, text: str, until: float) -> dict[str, Any]:
+        return _json_object(self.get(read_url(text, development=self._development), until=until))
 
 
-def _key_set(document: Document) -> KeySet:
-    """The usable keys (RFC 7517 §5). A set with secrets is refused, because anyone could read them here."""
+def _key_set(document: Document, alg: str | None) -> KeySet:
+    """The usable keys (RFC 7517 §5). Secrets are never used, because anyone could read them here."""
     try:
-        keys = KeySet.from_jwks(_json_object(document))
+        keys = KeySet.from_jwks(_json_object(document), alg=alg)
     except KeyRejected as problem:
         raise FetchFailed(problem.detail) from None
     if any(isinstance(key, HmacKey) for key in keys):
@@ -103,7 +110,7 @@ def _json_object(document: Document) -> dict[str, Any]:
     try:
         value = strict_json.loads(document.body)
     except ValueError:
-        raise FetchFailed("the document is not strict JSON") from None
+        raise NotThere("the document is not strict JSON") from None
     if not isinstance(value, dict):
-        raise FetchFailed("the document is not a JSON object")
+        raise NotThere("the document is not a JSON object")
     return value
