@@ -6,7 +6,7 @@ on accounts, passwords or a database.
 """
 
 from ostiary.verifier.access_token import ACCESS_TOKEN_TYPE, AccessToken, Confirmation, encode_access_token
-from ostiary.verifier.authenticator import Authenticator, TokenAuthenticator, TokenVerifier
+from ostiary.verifier.authenticator import WEBSOCKET, Authenticator, TokenAuthenticator, TokenVerifier
 from ostiary.verifier.challenge import Refusal, challenge, problem, refusal
 from ostiary.verifier.credential import (
     ACCESS_COOKIE,
@@ -43,6 +43,7 @@ __all__ = [
     "MAX_LEEWAY",
     "REFRESH_COOKIE",
     "SAFE_METHODS",
+    "WEBSOCKET",
     "AccessToken",
     "Authenticator",
     "Claims",

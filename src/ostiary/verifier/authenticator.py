@@ -1,13 +1,16 @@
 """Turns a request's headers into a `Principal`. Every framework integration calls it."""
 
 from collections.abc import Collection
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 from ostiary.verifier.access_token import AccessToken
 from ostiary.verifier.credential import Headers, read_access_token
 from ostiary.verifier.principal import Principal
 from ostiary.verifier.requirement import RoleMap
-from ostiary.verifier.same_origin import SAFE_METHODS, check_same_origin, checked_origins
+from ostiary.verifier.same_origin import SAFE_METHODS, check_handshake_origin, check_same_origin, checked_origins
+
+WEBSOCKET: Final = "WEBSOCKET"
+"""Pass it as ``method`` for the handshake of a WebSocket. It is a GET, but what follows is not safe."""
 
 
 class Authenticator(Protocol):
@@ -28,11 +31,12 @@ class Authenticator(Protocol):
 
         Args:
             headers: Pairs of bytes with names in lower case, as in ASGI.
-            method: The HTTP method in upper case.
+            method: The HTTP method in upper case, or `WEBSOCKET` for the handshake of a WebSocket.
 
         Raises:
             InvalidRequest: the credential is malformed, or there are two.
-            CrossSiteRequest: the credential is a cookie, the method is unsafe, and the request is not from this site.
+            CrossSiteRequest: the credential is a cookie, the method is unsafe or `WEBSOCKET`, and the request is not
+                from this site.
             InvalidToken: the token is not valid.
             Unavailable: keys or revocations are unknown, so the token cannot be checked.
         """
@@ -98,5 +102,6 @@ class TokenAuthenticator:
         if credential is None:
             return None
         if credential.in_cookie and method not in SAFE_METHODS:
-            check_same_origin(listed, own_origins=self._own_origins, trusted_origins=self._trusted_origins)
+            check = check_handshake_origin if method == WEBSOCKET else check_same_origin
+            check(listed, own_origins=self._own_origins, trusted_origins=self._trusted_origins)
         return credential.token

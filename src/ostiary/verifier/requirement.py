@@ -65,6 +65,16 @@ class Requirement:
         if permission is not None and role_map is None:
             raise ConfigurationError("permission cannot be checked without a role map: pass role_map, or use role")
 
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` requires the same, with the same role map object."""
+        return isinstance(other, Requirement) and self._parts() == other._parts() and self._role_map is other._role_map
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def _parts(self) -> tuple[object, ...]:
+        return self._roles, self._permission, self._scope, self._aal, self._max_age, self._optional
+
     def check(self, principal: Principal | None, *, now: float) -> None:
         """Checks that ``principal`` meets the requirements at ``now`` (seconds since the epoch).
 

@@ -26,6 +26,19 @@ def check_same_origin(headers: Headers, *, own_origins: frozenset[str], trusted_
         raise CrossSiteRequest("the request is from another site, or its Sec-Fetch-Site and Origin headers do not say")
 
 
+def check_handshake_origin(headers: Headers, *, own_origins: frozenset[str], trusted_origins: frozenset[str]) -> None:
+    """Checks the handshake of a WebSocket, which any page may start with the cookies of this site (RFC 6455 §10.2).
+
+    Every browser sends ``Origin`` with it. Not all send Fetch Metadata, so that header is not read.
+
+    Raises:
+        CrossSiteRequest: the handshake comes from another site, or has no ``Origin`` or two.
+    """
+    origin = _single(headers, b"origin")
+    if origin not in own_origins and origin not in trusted_origins:
+        raise CrossSiteRequest("the WebSocket is from another site, or has no Origin header")
+
+
 def _is_allowed(site: str | None, origin: str | None, own: frozenset[str], trusted: frozenset[str]) -> bool:
     if site is None:  # a browser without Fetch Metadata. Any page can send ``null``, which is in neither set.
         return origin in own or origin in trusted
