@@ -203,7 +203,7 @@ class Follower:
     async def _read(self) -> None:
         after = self._position
         if after is not None:
-            position, entries = _parsed(await self._database.all(_READ, after.seq))
+            position, entries = _parsed(await self._database.few(_READ, after.seq))
             if _continues(after, position, len(entries)):
                 return self._take(position, entries)
         position, entries = _parsed(await self._database.all(_READ, 0))
