@@ -24,6 +24,7 @@ _SETTINGS: Final = {
     "OSTIARY_SIGN_IN_LIMIT": "1000000/second",
     "OSTIARY_REGISTRATION_LIMIT": "1000000/second",
     "OSTIARY_SESSIONS_LIMIT": "10000",
+    "OSTIARY_SESSIONS_REFRESH_LIMIT": "1000000/second",
 }
 _ESTABLISHED: Final = "01"  # in /proc/net/tcp
 
