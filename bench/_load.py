@@ -36,21 +36,6 @@ class Refreshing:
         self._token = token
 
 
-class Showing:
-    """Presents the same credential in every request and expects the matching content in the response."""
-
-    def __init__(self, path: str, header: str, expected: str) -> None:
-        self._request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{header}\r\n\r\n".encode()
-        self._expected = expected.encode()
-
-    def request(self) -> bytes:
-        return self._request
-
-    def take(self, head: bytes, body: bytes) -> None:
-        if not head.startswith(b"HTTP/1.1 200 ") or self._expected not in body:
-            raise RuntimeError((head + body).decode())
-
-
 class Round(NamedTuple):
     per_second: float
     latencies: list[float]

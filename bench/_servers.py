@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Final, NamedTuple
 
-from _load import Client, Refreshing
+from _wrk import Load
 
 BENCH: Final = Path(__file__).parent
 PASSWORD: Final = "a door for every porter"
@@ -22,9 +22,18 @@ START_SECONDS: Final = 20
 _numbers: Final = itertools.count()
 
 
+class Server(NamedTuple):
+    port: int
+    process_id: int
+
+    def processor_time(self) -> float:
+        """Seconds that the server's processes have used so far."""
+        return sum(_processor_time(each) for each in _family(self.process_id))
+
+
 @contextlib.contextmanager
-def ostiary(database: str, *, workers: int) -> Iterator[int]:
-    """Runs ``_served.py`` in Granian and yields its port. A database other than SQLite is migrated first."""
+def ostiary(database: str, *, workers: int) -> Iterator[Server]:
+    """Runs ``_served.py`` in Granian. A database other than SQLite is migrated first."""
     port, environ = free_port(), {**os.environ, "OSTIARY_DATABASE": database}
     if not database.startswith("sqlite:"):
         environ.setdefault("OSTIARY_SECRET", os.urandom(32).hex())
@@ -32,15 +41,15 @@ def ostiary(database: str, *, workers: int) -> Iterator[int]:
         subprocess.run([sys.executable, "-c", migrate], cwd=BENCH, env=environ, check=True)
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), "--workers", str(workers)]
     command += ["--no-access-log", "--log-level", "error", "_served:app"]
-    with _running(subprocess.Popen(command, cwd=BENCH, env=environ), port):
-        yield port
+    with _running(subprocess.Popen(command, cwd=BENCH, env=environ), port) as server:
+        yield server
 
 
 @contextlib.contextmanager
-def peer(library: ModuleType, folder: Path) -> Iterator[int]:
+def peer(library: ModuleType, folder: Path) -> Iterator[Server]:
     port = free_port()
-    with _running(library.start(port, folder), port):
-        yield port
+    with _running(library.start(port, folder), port) as server:
+        yield server
 
 
 @contextlib.contextmanager
@@ -56,12 +65,25 @@ def postgres() -> Iterator[Callable[[str], str]]:
         server.close()
 
 
-def sign_in(port: int, path: str) -> Client:
-    """Creates an account, signs it in and returns a client that refreshes at ``path``."""
-    credentials = f'{{"email":"bench{next(_numbers)}@example.com","password":"{PASSWORD}"}}'
-    _post(port, "/auth/register", credentials)
-    tokens = _post(port, "/auth/login", credentials)
-    return Refreshing(path, tokens.split(b'"refresh_token":"')[1].split(b'"')[0])
+def register(port: int, count: int) -> list[str]:
+    """Creates accounts and returns their credentials as JSON."""
+    credentials = [f'{{"email":"bench{next(_numbers)}@example.com","password":"{PASSWORD}"}}' for _ in range(count)]
+    for each in credentials:
+        _post(port, "/auth/register", each)
+    return credentials
+
+
+def refreshing(port: int, path: str, credentials: Sequence[str]) -> Load:
+    """Signs every account in. The load refreshes at ``path``, each connection with its newest token."""
+    answers = [_post(port, "/auth/login", each) for each in credentials]
+    return Load(
+        line=f"POST {path}",
+        headers=["content-type: application/json"],
+        body='{"refresh_token":"TOKEN"}',
+        tokens=[answer.decode().split('"refresh_token":"')[1].split('"')[0] for answer in answers],
+        pattern='"refresh_token":"([^"]+)"',
+        rotates=True,
+    )
 
 
 def free_port() -> int:
@@ -72,10 +94,10 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running(process: "subprocess.Popen[bytes]", port: int) -> Iterator[None]:
+def _running(process: "subprocess.Popen[bytes]", port: int) -> Iterator[Server]:
     try:
         _wait_for(process, port)
-        yield
+        yield Server(port, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -88,6 +110,17 @@ def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
             return socket.create_connection(("127.0.0.1", port), timeout=1).close()
         time.sleep(0.1)
     raise SystemExit("a server did not start")
+
+
+def _family(process_id: int) -> list[int]:
+    """A process and all its descendants."""
+    children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
+    return [process_id, *(each for child in children for each in _family(int(child)))]
+
+
+def _processor_time(process_id: int) -> float:
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, see proc(5)
 
 
 def _post(port: int, path: str, body: str) -> bytes:

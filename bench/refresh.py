@@ -4,9 +4,9 @@ They are compared with the same route without the database and with other librar
 
     scripts/bench refresh [--connections 64] [--seconds 5] [--rounds 3] [--workers 1 2] [--postgres] [--peers]
 
-The servers (Granian) and the single client process share this machine. SQLite runs with synchronous=FULL and
-PostgreSQL with fsync, so the data of every response is on disk. Each connection is a client that spends the refresh
-token of its last response and checks the new one. Rounds alternate, so that all contenders run under the same
+The servers (Granian) and wrk, which sends the requests, share this machine. SQLite runs with synchronous=FULL and
+PostgreSQL with fsync, so the data of every response is on disk. Each request spends the refresh token of an earlier
+response, and there is one session for each connection. Rounds alternate, so that all contenders run under the same
 conditions. Compare the ratios, not the numbers of two runs.
 
 --database also measures your own empty PostgreSQL database. --peers also measures how other libraries look up the
@@ -15,29 +15,34 @@ time.
 """
 
 import argparse
-import asyncio
 import contextlib
 import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from _load import Client, Round, run_round
-from _servers import ostiary, peer, postgres, sign_in
+from _servers import Server, ostiary, peer, postgres, refreshing, register
+from _wrk import Load, Round, run_round
 from peers import better_auth, fastapi_users
 
 
 @dataclass
 class Contender:
     name: str
-    port: int
-    clients: Sequence[Client]
+    server: Server
+    load: Callable[[], Load]
+    """Called before each round. A refresh that is under way when a round ends spends a token without a response."""
     rounds: list[Round] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+    """Seconds of the server's processor time for one request, per round."""
 
-    def run(self, seconds: float) -> Round:
-        return asyncio.run(run_round(self.port, self.clients, seconds))
+    def run(self, seconds: float) -> None:
+        load, before = self.load(), self.server.processor_time()
+        done = run_round(self.server.port, load, seconds)
+        self.rounds.append(done)
+        self.costs.append((self.server.processor_time() - before) / done.requests)
 
     @property
     def per_second(self) -> float:
@@ -45,34 +50,40 @@ class Contender:
 
     @property
     def line(self) -> str:
-        latencies = sorted(latency for each in self.rounds for latency in each.latencies)
-        p50, p99 = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
-        return f"{self.name:44} {self.per_second:8,.0f} /s   median {p50 * 1000:6.1f} ms   p99 {p99 * 1000:6.1f} ms"
+        median, p99 = (
+            1000 * statistics.median(getattr(each, name) for each in self.rounds) for name in ("median", "p99")
+        )
+        cost = 1e6 * statistics.median(self.costs)
+        return (
+            f"{self.name:36} {self.per_second:7,.0f} /s   median {median:6.1f} ms   p99 {p99:6.1f} ms   {cost:6,.0f} µs"
+        )
 
 
 def contenders(given: argparse.Namespace, servers: contextlib.ExitStack) -> Iterator[Contender]:
     folder = Path(servers.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd())))
     for workers in given.workers:
-        port = servers.enter_context(ostiary(f"sqlite:///{folder / f'{workers}.db'}", workers=workers))
-        yield refreshing(f"refresh, SQLite{several(workers)}", port, given.connections)
-        yield refreshing(f"without the database{several(workers)}", port, given.connections, prefix="/plain")
+        server = servers.enter_context(ostiary(f"sqlite:///{folder / f'{workers}.db'}", workers=workers))
+        accounts = register(server.port, given.connections)
+        yield refreshes(f"refresh, SQLite{several(workers)}", server, accounts)
+        yield refreshes(f"without the database{several(workers)}", server, accounts, prefix="/plain")
     new_database = servers.enter_context(postgres()) if given.postgres else None
     for workers in given.workers if new_database else ():
-        port = servers.enter_context(ostiary(new_database(f"bench{workers}"), workers=workers))
-        yield refreshing(f"refresh, PostgreSQL{several(workers)}", port, given.connections)
+        server = servers.enter_context(ostiary(new_database(f"bench{workers}"), workers=workers))
+        yield refreshes(f"refresh, PostgreSQL{several(workers)}", server, register(server.port, given.connections))
     if given.database:
-        port = servers.enter_context(ostiary(given.database, workers=1))
-        yield refreshing("refresh, your database", port, given.connections)
+        server = servers.enter_context(ostiary(given.database, workers=1))
+        yield refreshes("refresh, your database", server, register(server.port, given.connections))
     for name, of_whom in PEERS.items() if given.peers else ():
         if reason := of_whom.install():
             print(f"skipping {name}: {reason}")
             continue
-        port = servers.enter_context(peer(of_whom, folder))
-        yield Contender(name, port, [of_whom.sign_in(port, number) for number in range(given.connections)])
+        server = servers.enter_context(peer(of_whom, folder))
+        load = of_whom.load(server.port, given.connections)
+        yield Contender(name, server, lambda load=load: load)
 
 
-def refreshing(name: str, port: int, connections: int, *, prefix: str = "/auth") -> Contender:
-    return Contender(name, port, [sign_in(port, f"{prefix}/refresh") for _ in range(connections)])
+def refreshes(name: str, server: Server, accounts: Sequence[str], *, prefix: str = "/auth") -> Contender:
+    return Contender(name, server, lambda: refreshing(server.port, f"{prefix}/refresh", accounts))
 
 
 def several(workers: int) -> str:
@@ -99,14 +110,16 @@ def main() -> None:
 def measure(measured: Sequence[Contender], given: argparse.Namespace) -> None:
     for contender in measured:
         contender.run(1)
+        contender.rounds.clear()
+        contender.costs.clear()
     for _ in range(given.rounds):
         for contender in measured:
-            contender.rounds.append(contender.run(given.seconds))
-    print(f"{given.connections} connections, {given.rounds} rounds of {given.seconds:g} s")
+            contender.run(given.seconds)
+    print(f"{given.connections} connections, {given.rounds} rounds of {given.seconds:g} s. Last: the server's time")
     for contender in measured:
         print(contender.line)
     durable, bare = measured[0], measured[1]
-    print(f"{'durable / without the database':44} {durable.per_second / bare.per_second:8.2f}")
+    print(f"{'durable / without the database':36} {durable.per_second / bare.per_second:7.2f}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from _load import Client, Showing
+from _wrk import Load
 
 SERVED: Final = Path(__file__).parent / "served"
 FOLDER: Final = SERVED.parents[2] / ".cache" / "bench-better-auth"
@@ -47,7 +47,16 @@ def start(port: int, folder: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, cwd=FOLDER, env={**os.environ, "NODE_ENV": "production"})
 
 
-def sign_in(port: int, number: int) -> Client:
+def load(port: int, connections: int) -> Load:
+    return Load(
+        line="GET /api/auth/get-session",
+        headers=["cookie: "],
+        tokens=[_sign_in(port, number) for number in range(connections)],
+        pattern='"email":"bench%d+@example.com"',
+    )
+
+
+def _sign_in(port: int, number: int) -> str:
     origin, email = f"http://127.0.0.1:{port}", f"bench{number}@example.com"
     account = json.dumps({"name": email, "email": email, "password": PASSWORD}).encode()
     headers = {"content-type": "application/json", "origin": origin}
@@ -55,4 +64,4 @@ def sign_in(port: int, number: int) -> Client:
     with urllib.request.urlopen(request) as answer:
         cookie = re.match(r"[^;]+", answer.headers["set-cookie"])
     assert cookie is not None
-    return Showing("/api/auth/get-session", f"cookie: {cookie[0]}", f'"email":"{email}"')
+    return cookie[0]

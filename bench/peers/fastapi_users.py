@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from _load import Client, Showing
+from _wrk import Load
 
 SERVED: Final = Path(__file__).parent / "served"
 FOLDER: Final = SERVED.parents[2] / ".cache" / "bench-fastapi-users"
@@ -41,13 +41,21 @@ def start(port: int, folder: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, cwd=SERVED, env=environ)
 
 
-def sign_in(port: int, number: int) -> Client:
+def load(port: int, connections: int) -> Load:
+    return Load(
+        line="GET /me",
+        headers=["authorization: Bearer "],
+        tokens=[_sign_in(port, number) for number in range(connections)],
+        pattern='"email":"bench%d+@example.com"',
+    )
+
+
+def _sign_in(port: int, number: int) -> str:
     email = f"bench{number}@example.com"
     account = {"email": email, "password": PASSWORD}
     _post(port, "/auth/register", json.dumps(account).encode(), "application/json")
     form = urllib.parse.urlencode({"username": email, "password": PASSWORD}).encode()
-    token = json.loads(_post(port, "/auth/login", form, "application/x-www-form-urlencoded"))["access_token"]
-    return Showing("/me", f"authorization: Bearer {token}", f'"email":"{email}"')
+    return str(json.loads(_post(port, "/auth/login", form, "application/x-www-form-urlencoded"))["access_token"])
 
 
 def _post(port: int, path: str, body: bytes, kind: str) -> bytes:

@@ -247,7 +247,7 @@ class SteppedTransaction:
 
     def __getattr__(self, name):
         attribute = getattr(self._inner, name)
-        if name not in {"one", "all", "execute"}:
+        if name not in {"one", "few", "all", "execute"}:
             return attribute
 
         async def stepped(sql, *args):

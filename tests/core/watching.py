@@ -20,6 +20,10 @@ class Watched:
         self._seen(sql)
         return await self._inner.one(sql, *args)
 
+    async def few(self, sql: str, *args: Value) -> list[Row]:
+        self._seen(sql)
+        return await self._inner.few(sql, *args)
+
     async def all(self, sql: str, *args: Value) -> list[Row]:
         self._seen(sql)
         return await self._inner.all(sql, *args)

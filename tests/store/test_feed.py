@@ -12,6 +12,9 @@ class Broken:
     def __init__(self):
         self.asked = asyncio.Event()
 
+    async def few(self, _sql, *_args):
+        raise AssertionError("nothing was read before")
+
     async def all(self, _sql, *_args):
         self.asked.set()
         raise ValueError("invalid input for query argument $1: 'hunter2'")

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ostiary.cli.address import Address
+from ostiary.cli.memory import give_back_large_blocks
 from ostiary.cli.options import Options
 from ostiary.cli.output import flush, print_json, print_lines
 from ostiary.cli.preflight import Readiness, prepare
@@ -34,6 +35,7 @@ def serve(
         workers: How many processes serve.
         production: Refuse to start with development defaults.
     """
+    give_back_large_blocks()  # before anything is hashed; the workers inherit it
     address = Address.parse(host, port)
     launch = Launch(options, _settings(options, address, production=production))
     ready = asyncio.run(prepare(launch.installation(), address))

@@ -20,6 +20,9 @@ Value: TypeAlias = str | bytes | int | None
 Row: TypeAlias = Sequence[Any]
 """One row, with its columns in the order of the select list: ``Account(*row)``."""
 
+FEW: Final = 256
+"""The most rows that SQLite fetches on the event loop for `Reader.few`."""
+
 T = TypeVar("T")
 
 
@@ -28,6 +31,10 @@ class Reader(Protocol):
 
     async def one(self, sql: str, *args: Value) -> Row | None:
         """The first row, or None."""
+
+    async def few(self, sql: str, *args: Value) -> list[Row]:
+        """Every row of a statement that finds few rows by an index, such as the roles of one account. SQLite reads it
+        on the event loop, so the database's size must not matter to it."""
 
     async def all(self, sql: str, *args: Value) -> list[Row]:
         """Every row. Use it for long lists: outside a transaction, SQLite reads them in a separate thread."""

@@ -252,7 +252,7 @@ class Follower:
     async def _read(self) -> None:
         after = self._position
         if after is not None:
-            found = _Found(await self._database.all(_READ, after.seq))
+            found = _Found(await self._database.few(_READ, after.seq))
             if found.has(after) and found.end.seq - after.seq == len(found.entries):  # numbers are unique
                 return self._take(found)
             if not found.has(after) and after.generation == found.end.generation:

@@ -1,7 +1,6 @@
 """Applies the policy of one route, in a fixed order. No route can skip a step."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -75,7 +74,7 @@ class Endpoint:
             headers, body.struct, query, ambient=ambient, path=path, source=source, request_id=request_id, gone=gone
         )
         if self.route.credential is Credential.CLIENT:
-            call = replace(call, client=await _authenticated(ambient, headers, body))
+            call = msgspec.structs.replace(call, client=await _authenticated(ambient, headers, body))
         return self._checked(await self.route.handler(call), call)
 
     async def _count(self, ambient: Ambient, source: Source) -> None:

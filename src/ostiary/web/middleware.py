@@ -40,18 +40,19 @@ class Embedded:
             await Lifespan(receive, send, opening=self._opening).run(self._app, scope)
             return
         is_ours = scope["type"] in {"http", "websocket"} and self._served.owns(path_of(scope))
-        if self._opening.has_failed and not is_ours:
-            self._opening.begin()
-        else:
-            await self._try_to_open()
+        is_open = self._opening.is_open or await self._try_to_open(is_ours=is_ours)
         if not is_ours:
             await self._app(scope, receive, send)
-        elif self._opening.is_open:
+        elif is_open:
             await self._served(scope, receive, send)
         else:
             await self._served.refuse(Unavailable("not open"), scope, send)
 
-    async def _try_to_open(self) -> None:
+    async def _try_to_open(self, *, is_ours: bool) -> bool:
+        if self._opening.has_failed and not is_ours:
+            self._opening.begin()
+            return False
         # `Opening` has logged the reason; a caller learns only that Ostiary is unavailable
         with contextlib.suppress(Exception):
             await self._opening.ensure()
+        return self._opening.is_open

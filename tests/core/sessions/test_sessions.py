@@ -7,7 +7,7 @@ import pytest
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.service import set_disabled, sign_out_everywhere
 from ostiary.settings import SessionSettings
-from tests.core.installation import installation, tokens_of
+from tests.core.installation import EMAIL, installation, tokens_of
 
 OPERATOR = Actor.operator("test")
 
@@ -36,6 +36,16 @@ async def test_me_returns_the_account_and_the_session(database_url):
             },
             "amr": ["pwd"],
         }
+
+
+async def test_reading_my_account_costs_one_statement(database_url):
+    """Apps ask at every start. Five statements and two threads made it dearer than verifying the token."""
+    async with installation(database_url) as house:
+        tokens = await house.session(await house.person(EMAIL, "admin", "moderator"))
+        statements = []
+        house.watch(statements.append)
+        assert await house.is_let_in(tokens.access)
+        assert len(statements) == 1
 
 
 async def test_me_returns_no_data_of_other_accounts_and_no_secrets(sqlite_url):

@@ -1,7 +1,7 @@
 """The data of an account."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 USER: Final = "user"
 MODERATOR: Final = "moderator"
@@ -22,6 +22,15 @@ class Account:
     created_at: int
     version: int = 1
     """The number of changes to roles, state and profile."""
+
+
+class Described(NamedTuple):
+    """What an account's owner is shown of it. Times are in microseconds since the epoch."""
+
+    id: str
+    email: str
+    verified_at: int | None
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """All SQL statements on ``accounts``, ``account_profiles``, ``roles``, ``account_roles``, ``realm`` and
 ``registrations``."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -115,7 +116,7 @@ async def insert(tx: Transaction, account: Account, email_key: str) -> bool:
 
 
 async def standing(reader: Reader, account_id: str) -> Standing | None:
-    rows = await reader.all(
+    rows = await reader.few(
         "select a.epoch + m.least, m.least, a.disabled_at, r.role,"
         " case when a.verified_at is null then null else a.email end"
         " from accounts a cross join realm m left join account_roles r on r.account_id = a.id"
@@ -239,10 +240,15 @@ async def role_names(reader: Reader) -> frozenset[str]:
 
 
 async def permissions(reader: Reader, account_id: str) -> tuple[str, ...]:
-    rows = await reader.all(
+    rows = await reader.few(
         "select r.permissions from roles r join account_roles a on a.role = r.name where a.account_id = $1", account_id
     )
-    return tuple(sorted({name for row in rows for name in msgspec.json.decode(row[0], type=list[str])}))
+    return united(row[0] for row in rows)
+
+
+def united(stored: Iterable[str]) -> tuple[str, ...]:
+    """The permissions of several roles, each as its row stores them."""
+    return tuple(sorted({name for each in stored for name in msgspec.json.decode(each, type=list[str])}))
 
 
 async def role_map(reader: Reader) -> dict[str, frozenset[str]]:

@@ -32,7 +32,7 @@ async def insert(tx: Transaction, client: Client, *, secret_hash: bytes, created
 async def by_id(reader: Reader, client_id: str) -> Stored | None:
     """The client with this id. One statement, so that a client that is being deleted is never read without its
     resources."""
-    rows = await reader.all(
+    rows = await reader.few(
         "select c.name, c.secret_hash, r.resource from clients c left join client_resources r on r.client_id = c.id"
         " where c.id = $1",
         client_id,

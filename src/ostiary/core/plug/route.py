@@ -153,8 +153,7 @@ class SetCookie:
     max_age: int
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[B]):
+class Call(msgspec.Struct, Generic[B], frozen=True, kw_only=True):
     """One request, parsed once. ``transport`` is how the caller wants to get tokens, or how it sent them.
     ``from_own_site`` is True if Fetch Metadata or Origin show our own or a trusted origin. Only then may the response
     set cookies."""

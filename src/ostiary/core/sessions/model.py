@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
+
+from ostiary.core.accounts.model import Described
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,18 @@ class Listed:
     last_seen_at: int
     source: str
     user_agent: str
+
+
+class Shown(NamedTuple):
+    """What the owner of a session asks most often: the session and its account, from one moment."""
+
+    account: Described
+    roles: tuple[str, ...]
+    permissions: tuple[str, ...]
+    created_at: int
+    expires_at: int
+    device_name: str | None
+    amr: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

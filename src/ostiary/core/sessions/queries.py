@@ -2,8 +2,10 @@
 
 from typing import Final, NamedTuple
 
+from ostiary.core.accounts.model import Described
+from ostiary.core.accounts.queries import united
 from ostiary.core.clock import TOLERANCE
-from ostiary.core.sessions.model import EndReason, Listed, Newest, Session, Slot
+from ostiary.core.sessions.model import EndReason, Listed, Newest, Session, Shown, Slot
 from ostiary.store.database import SWEEP_ROWS, Reader, Row, Transaction
 from ostiary.store.hot import Rate
 
@@ -174,6 +176,30 @@ async def end_all(
 
 async def by_id(reader: Reader, session_id: str) -> Session | None:
     return _session(await reader.one(f"select {_COLUMNS} from sessions where id = $1", session_id))  # noqa: S608
+
+
+async def shown(reader: Reader, session_id: str, account_id: str) -> Shown | None:
+    """The account's session, and what the account is. One statement, because clients ask often."""
+    rows = await reader.few(
+        "select s.created_at, s.expires_at, s.device_name, s.amr, a.email, a.verified_at, a.created_at, o.role,"
+        " r.permissions from sessions s join accounts a on a.id = s.account_id"
+        " left join account_roles o on o.account_id = a.id left join roles r on r.name = o.role"
+        " where s.id = $1 and s.account_id = $2 order by o.role",
+        session_id,
+        account_id,
+    )
+    if not rows:
+        return None
+    created_at, expires_at, device_name, amr, *account, _, _ = rows[0]
+    return Shown(
+        account=Described(account_id, *account),
+        roles=tuple(row[-2] for row in rows if row[-2] is not None),
+        permissions=united(row[-1] for row in rows if row[-1] is not None),
+        created_at=created_at,
+        expires_at=expires_at,
+        device_name=device_name,
+        amr=tuple(amr.split()),
+    )
 
 
 async def owner(reader: Reader, session_id: str, *, now: int) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from ostiary.core.accounts import queries as accounts
-from ostiary.core.accounts.model import Account
+from ostiary.core.accounts.model import Account, Described
 from ostiary.core.accounts.service import change_profile
 from ostiary.core.accounts.settings import AccountSettings
 from ostiary.core.accounts.stored_profile import show_profile
@@ -59,21 +59,18 @@ def routes_for(profile: Profile[Any] | None) -> tuple[Route, ...]:
 
     async def me(call: Call[Empty]) -> Answer:
         ambient = call.ambient
-        account = await _account(ambient, call.me.account_id)
-        session = await queries.by_id(ambient.database, call.me.session_id)
-        if session is None:
+        session_id = call.me.session_id
+        found = await queries.shown(ambient.database, session_id, call.me.account_id)
+        if found is None:
             raise TokenRevoked("the session of the token no longer exists")
-        standing = await accounts.standing(ambient.database, account.id)
         return Answer(
             200,
             shapes.me(
-                account=await shapes.shown(ambient, account),
-                roles=standing.roles if standing else (),
-                permissions=await accounts.permissions(ambient.database, account.id),
-                session=MySession(
-                    session.id, moment(session.created_at), moment(session.expires_at), session.device_name
-                ),
-                amr=session.amr,
+                account=await shapes.shown(ambient, found.account),
+                roles=found.roles,
+                permissions=found.permissions,
+                session=MySession(session_id, moment(found.created_at), moment(found.expires_at), found.device_name),
+                amr=found.amr,
             ),
         )
 
@@ -138,7 +135,7 @@ class _Shapes:
                 frozen=True,
             )
 
-    async def shown(self, ambient: Ambient, account: Account) -> msgspec.Struct:
+    async def shown(self, ambient: Ambient, account: Account | Described) -> msgspec.Struct:
         plain = (account.id, account.email, account.verified_at is not None, moment(account.created_at))
         if self._profile is None:
             return MyAccount(*plain)

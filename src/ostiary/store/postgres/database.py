@@ -72,6 +72,9 @@ class PostgresDatabase:
         async with self._question() as connection:
             return as_row(await connection.fetchrow(sql, *values))
 
+    async def few(self, sql: str, *args: Value) -> list[Row]:
+        return await self.all(sql, *args)
+
     async def all(self, sql: str, *args: Value) -> list[Row]:
         values = checked(args)
         async with self._question() as connection:

@@ -27,6 +27,9 @@ class PostgresTransaction:
     async def one(self, sql: str, *args: Value) -> Row | None:
         return as_row(await self._run(self._connection.fetchrow, sql, args))
 
+    async def few(self, sql: str, *args: Value) -> list[Row]:
+        return await self.all(sql, *args)
+
     async def all(self, sql: str, *args: Value) -> list[Row]:
         return list(map(tuple, await self._run(self._connection.fetch, sql, args)))
 

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from ostiary.errors import StoreUnavailable
 from ostiary.store.bodies import refuse_inside_body
-from ostiary.store.database import Body, Row, Value
+from ostiary.store.database import FEW, Body, Row, Value
 from ostiary.store.sqlite.connection import establish
 from ostiary.store.sqlite.file import DatabaseFile
 from ostiary.store.sqlite.reading import Reading
@@ -69,6 +69,10 @@ class SqliteDatabase:
     async def one(self, sql: str, *args: Value) -> Row | None:
         found = await self._reading().inline(sql, args)
         return found[0] if found else None
+
+    async def few(self, sql: str, *args: Value) -> list[Row]:
+        found = await self._reading().inline(sql, args, most=FEW + 1)
+        return found if len(found) <= FEW else await self.all(sql, *args)
 
     async def all(self, sql: str, *args: Value) -> list[Row]:
         return await self._reading().threaded(sql, args)

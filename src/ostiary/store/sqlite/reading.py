@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ostiary.errors import OstiaryError, StatementRefused, StoreUnavailable
@@ -10,7 +10,7 @@ from ostiary.store.database import Row, Value
 from ostiary.store.pauses import pauses
 from ostiary.store.sqlite.connection import ENGINE_ERRORS, connect, explained, insist, is_busy
 from ostiary.store.sqlite.file import DatabaseFile
-from ostiary.store.sqlite.statement import bound, rows
+from ostiary.store.sqlite.statement import bound, first_rows, rows
 
 
 class ReadingConnection:
@@ -20,11 +20,13 @@ class ReadingConnection:
         self._file = file
         self._connection: sqlite3.Connection | None = None
 
-    def rows(self, sql: str, parameters: dict[str, Value]) -> list[Row]:
+    def rows(self, sql: str, parameters: dict[str, Value], most: int | None = None) -> list[Row]:
         if self._connection is None:
             self._connection = connect(self._file, reading=True)
         try:
-            return rows(self._connection, sql, parameters)
+            if most is None:
+                return rows(self._connection, sql, parameters)
+            return first_rows(self._connection, sql, parameters, most)
         except ENGINE_ERRORS as error:
             if isinstance(_explained(error), StoreUnavailable) and not is_busy(error):
                 self.discard()
@@ -46,14 +48,16 @@ class Reading:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ostiary-reader")
         self._closed = False
 
-    async def inline(self, sql: str, args: Sequence[Value]) -> list[Row]:
+    async def inline(self, sql: str, args: Sequence[Value], *, most: int | None = None) -> list[Row]:
+        """The rows, or the first ``most`` of them."""
         parameters = bound(args)
-        waits = pauses(self._patience)
+        waits: Iterator[float] | None = None
         while True:
             self._refuse_when_closed()
             try:
-                return self._inline.rows(sql, parameters)
+                return self._inline.rows(sql, parameters, most)
             except ENGINE_ERRORS as error:
+                waits = waits or pauses(self._patience)
                 pause = next(waits, None) if is_busy(error) else None
                 if pause is None:
                     raise _explained(error) from error

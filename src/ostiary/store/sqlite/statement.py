@@ -20,6 +20,14 @@ def rows(connection: sqlite3.Connection, sql: str, parameters: dict[str, Value])
     return connection.execute(sql, parameters).fetchall()
 
 
+def first_rows(connection: sqlite3.Connection, sql: str, parameters: dict[str, Value], most: int) -> list[Row]:
+    """At most ``most`` rows. The others are not read."""
+    cursor = connection.execute(sql, parameters)
+    found = cursor.fetchmany(most)
+    cursor.close()
+    return found
+
+
 def touched(connection: sqlite3.Connection, sql: str, parameters: dict[str, Value]) -> int:
     """How many rows the statement inserted, updated or deleted."""
     before = connection.total_changes

@@ -27,6 +27,9 @@ class SqliteTransaction:
         found = self._run(rows, sql, args)
         return found[0] if found else None
 
+    async def few(self, sql: str, *args: Value) -> list[Row]:
+        return self._run(rows, sql, args)
+
     async def all(self, sql: str, *args: Value) -> list[Row]:
         return self._run(rows, sql, args)
 

@@ -25,10 +25,17 @@ class Cut:
         self._database = database
         self.is_cut = False
 
+    async def few(self, sql: str, *args: Value) -> list[Row]:
+        self._refuse_when_cut()
+        return await self._database.few(sql, *args)
+
     async def all(self, sql: str, *args: Value) -> list[Row]:
+        self._refuse_when_cut()
+        return await self._database.all(sql, *args)
+
+    def _refuse_when_cut(self) -> None:
         if self.is_cut:
             raise StoreUnavailable("cut")
-        return await self._database.all(sql, *args)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)

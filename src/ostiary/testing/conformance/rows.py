@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from ostiary.errors import ConstraintViolated, NoSuchTable, StatementRefused, StoreUnavailable
-from ostiary.store.database import Row, Transaction, Value
+from ostiary.store.database import FEW, Row, Transaction, Value
 from ostiary.store.values import INT64_MAX, INT64_MIN
 from ostiary.testing.conformance.opening import DatabaseCheck, OpenDatabase, counted, raising
 
@@ -38,6 +38,17 @@ async def one_is_the_first_row_or_none(opened: OpenDatabase) -> None:
         assert await database.one("select id from counted order by id") == (1,)
         assert await database.one("select id from counted where id = $1", 99) is None
         assert await database.all("select id from counted where id = $1", 99) == []
+
+
+async def few_are_all_rows(opened: OpenDatabase) -> None:
+    """`few` returns every row, inside and outside a transaction, even if there are many more than expected."""
+    numbers = "with recursive n (i) as (select 1 union all select i + 1 from n where i < $1) select i from n order by i"
+    async with opened() as database:
+        for count in (1, FEW, FEW + 1, 10 * FEW):
+            expected = [(number,) for number in range(1, count + 1)]
+            assert await database.few(numbers, count) == expected
+            assert await database.transaction(partial(_few, numbers, (count,))) == expected
+        assert await database.few("select 1 where $1 = 0", 1) == []
 
 
 async def touched_rows_are_counted(opened: OpenDatabase) -> None:
@@ -92,7 +103,7 @@ async def values_that_cannot_be_stored_are_refused(opened: OpenDatabase) -> None
     async with counted(opened) as database:
         refused: tuple[Any, ...] = (INT64_MAX + 1, INT64_MIN - 1, "secret\0", "secret\ud800", 1.5, bytearray(b"secret"))
         for value in refused:
-            for ask in (database.one, database.all, database.execute):
+            for ask in (database.one, database.few, database.all, database.execute):
                 with raising(ValueError) as raised:
                     await ask("select id from counted where id = $1", value)
                 assert "secret" not in str(raised[0])
@@ -182,6 +193,10 @@ async def a_closed_database_is_unavailable(opened: OpenDatabase) -> None:
         await database.close()
 
 
+async def _few(sql: str, args: Sequence[Value], tx: Transaction) -> list[Row]:
+    return await tx.few(sql, *args)
+
+
 async def _all(sql: str, args: Sequence[Value], tx: Transaction) -> list[Row]:
     return await tx.all(sql, *args)
 
@@ -189,6 +204,7 @@ async def _all(sql: str, args: Sequence[Value], tx: Transaction) -> list[Row]:
 ROW_CHECKS: Final[tuple[DatabaseCheck, ...]] = (
     values_come_back_unchanged,
     one_is_the_first_row_or_none,
+    few_are_all_rows,
     touched_rows_are_counted,
     guarded_statements_return_what_they_changed,
     values_that_cannot_be_stored_are_refused,
