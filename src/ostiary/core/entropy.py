@@ -16,20 +16,10 @@ class SystemRandom:
         return secrets.token_bytes(size)
 
 
-IDENTIFIER_SIZE: Final = 16  # bytes
+_IDENTIFIER_SIZE: Final = 16
 
 
 def identifier(prefix: str, random: Random) -> str:
     """A new id for a row: a prefix such as ``acc_`` and 128 random bits as 26 lower-case letters and digits. Not a
     secret."""
-    return identifier_of(prefix, random.token(IDENTIFIER_SIZE))
-
-
-def identifier_of(prefix: str, raw: bytes) -> str:
-    """The id with these 16 bytes."""
-    return f"{prefix}_{base64.b32encode(raw).decode().rstrip('=').lower()}"
-
-
-def bytes_of(identifier: str) -> bytes:
-    """The 16 bytes of an id."""
-    return base64.b32decode(f"{identifier.rpartition('_')[2].upper()}======")
+    return f"{prefix}_{base64.b32encode(random.token(_IDENTIFIER_SIZE)).decode().rstrip('=').lower()}"

@@ -27,7 +27,7 @@ def test_a_token_states_its_session_and_generation():
     found = read(VAULT, TOKEN.text)
     assert found == TOKEN
     assert (found.session_id, found.generation) == (SESSION, 7)
-    assert re.fullmatch(r"ostiary_refresh_[A-Za-z0-9_-]{104}", TOKEN.text), "secret scanners find it"
+    assert re.fullmatch(r"ostiary_refresh_[A-Za-z0-9_-]{110}", TOKEN.text), "secret scanners find it"
 
 
 @given(place=st.integers(0, len(TOKEN.text) - 1), other=st.characters(max_codepoint=0x17F))
@@ -36,11 +36,16 @@ def test_a_token_with_one_other_character_is_not_ours(place, other):
     assert read(VAULT, changed) == (TOKEN if changed == TOKEN.text else None)
 
 
-@given(st.binary(min_size=78, max_size=78))
+@given(st.binary(min_size=63, max_size=63))
 def test_nobody_can_make_a_token_without_the_master_secret(raw):
-    start = base64.urlsafe_b64decode(TOKEN.text.rpartition("ostiary_refresh_")[2])[:8]
-    for forged in (raw, start + raw[8:]):
-        assert read(VAULT, f"ostiary_refresh_{base64.urlsafe_b64encode(forged).decode()}") is None
+    session, rest = TOKEN.text[16:42], base64.urlsafe_b64decode(TOKEN.text[42:])
+    for forged in (raw, rest[:8] + raw[8:], rest[:47] + raw[47:]):
+        assert read(VAULT, f"ostiary_refresh_{session}{base64.urlsafe_b64encode(forged).decode()}") is None
+
+
+def test_a_token_does_not_fit_another_session():
+    other = identifier("ses", RANDOM).removeprefix("ses_")
+    assert read(VAULT, TOKEN.text[:16] + other + TOKEN.text[42:]) is None
 
 
 def test_every_master_secret_reads_its_tokens_and_no_other_one_does():

@@ -1,16 +1,16 @@
 """The form of a refresh token.
 
-A refresh token is ``ostiary_refresh_`` and 104 characters of base64url. They encode 78 bytes:
+A refresh token is ``ostiary_refresh_``, the 26 characters of its session's id, and 84 characters of base64url. They
+encode 63 bytes:
 
-=====  ===========
+=====  ==========================================================================
 bytes
-=====  ===========
+=====  ==========================================================================
 8      the id of the master secret whose keys made the token
-16     the session
-6      the generation: 1 for the first token of a session, big-endian
+7      the generation: 1 for the first token of a session, big-endian
 32     the secret: 256 random bits, or bits derived from them (see `successor_of`)
 16     a MAC of all of the above: HMAC-SHA256 (RFC 2104), truncated to 128 bits
-=====  ===========
+=====  ==========================================================================
 
 The MAC makes a forged, mistyped or truncated token cost no database statement. It also proves that we issued a token
 for this session and generation, even when no row about it exists any more. Only the SHA-256 of the newest token of a
@@ -24,23 +24,22 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from ostiary.core.entropy import IDENTIFIER_SIZE, Random, bytes_of, identifier_of
+from ostiary.core.entropy import Random
 from ostiary.core.vault import SECRET_ID_SIZE, Vault
 from ostiary.errors import Unavailable
 
 _PREFIX: Final = "ostiary_refresh_"
-_FORM: Final = re.compile(rf"{_PREFIX}([A-Za-z0-9_-]{{104}})")  # 78 bytes: every text of this form is canonical
+_FORM: Final = re.compile(rf"{_PREFIX}([a-z2-7]{{26}})([A-Za-z0-9_-]{{84}})")  # 63 bytes leave no unused bits
 _MAC_KEY: Final = "refresh-mac/1"
 _SUCCESSOR_KEY: Final = "refresh/1"
-_SESSION: Final = "ses"
+_SESSION: Final = "ses_"
 
-_GENERATION_SIZE: Final = 6
+_GENERATION_SIZE: Final = 7
 _SECRET_SIZE: Final = 32
 _MAC_SIZE: Final = 16
 _SALT_SIZE: Final = 16
 
-_OF_SESSION: Final = SECRET_ID_SIZE
-_OF_GENERATION: Final = _OF_SESSION + IDENTIFIER_SIZE
+_OF_GENERATION: Final = SECRET_ID_SIZE
 _OF_SECRET: Final = _OF_GENERATION + _GENERATION_SIZE
 _OF_MAC: Final = _OF_SECRET + _SECRET_SIZE
 
@@ -69,16 +68,12 @@ def read(vault: Vault, text: str) -> RefreshToken | None:
     form = _FORM.fullmatch(text)
     if form is None:
         return None
-    raw = base64.urlsafe_b64decode(form[1])
-    key = vault.keys(_MAC_KEY).get(raw[:_OF_SESSION])
-    if key is None or not hmac.compare_digest(_mac(key, raw[:_OF_MAC]), raw[_OF_MAC:]):
+    session, raw = form[1], base64.urlsafe_b64decode(form[2])
+    key = vault.keys(_MAC_KEY).get(raw[:_OF_GENERATION])
+    if key is None or not hmac.compare_digest(_mac(key, session, raw[:_OF_MAC]), raw[_OF_MAC:]):
         return None
-    return RefreshToken(
-        text,
-        identifier_of(_SESSION, raw[_OF_SESSION:_OF_GENERATION]),
-        int.from_bytes(raw[_OF_GENERATION:_OF_SECRET], "big"),
-        raw[_OF_SECRET:_OF_MAC],
-    )
+    generation = int.from_bytes(raw[_OF_GENERATION:_OF_SECRET], "big")
+    return RefreshToken(text, _SESSION + session, generation, raw[_OF_SECRET:_OF_MAC])
 
 
 def new_salt(vault: Vault, random: Random) -> bytes:
@@ -107,9 +102,11 @@ def _newest_secret(vault: Vault) -> bytes:
 
 
 def _made(vault: Vault, secret_id: bytes, session_id: str, generation: int, secret: bytes) -> RefreshToken:
-    raw = secret_id + bytes_of(session_id) + generation.to_bytes(_GENERATION_SIZE, "big") + secret
-    mac = _mac(_key(vault.keys(_MAC_KEY), secret_id), raw)
-    return RefreshToken(f"{_PREFIX}{base64.urlsafe_b64encode(raw + mac).decode()}", session_id, generation, secret)
+    session = session_id.removeprefix(_SESSION)
+    raw = secret_id + generation.to_bytes(_GENERATION_SIZE, "big") + secret
+    mac = _mac(_key(vault.keys(_MAC_KEY), secret_id), session, raw)
+    text = f"{_PREFIX}{session}{base64.urlsafe_b64encode(raw + mac).decode()}"
+    return RefreshToken(text, session_id, generation, secret)
 
 
 def _key(keys: Mapping[bytes, bytes], secret_id: bytes) -> bytes:
@@ -119,5 +116,6 @@ def _key(keys: Mapping[bytes, bytes], secret_id: bytes) -> bytes:
         raise Unavailable("a refresh token was made with a master secret that is not configured here") from None
 
 
-def _mac(key: bytes, raw: bytes) -> bytes:
-    return hmac.digest(key, raw, "sha256")[:_MAC_SIZE]
+def _mac(key: bytes, session: str, raw: bytes) -> bytes:
+    # both parts have a fixed length, so no other pair gives the same bytes
+    return hmac.digest(key, session.encode() + raw, "sha256")[:_MAC_SIZE]
