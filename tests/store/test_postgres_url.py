@@ -1,5 +1,6 @@
 """PostgreSQL URLs as servers, hosted databases and other clients print them: used, or refused by name."""
 
+import secrets
 import socket
 from contextlib import asynccontextmanager
 
@@ -8,6 +9,7 @@ import pytest
 from ostiary.errors import ConfigurationError, StoreUnavailable
 from ostiary.store.open import database_from_url
 from ostiary.store.postgres.url import Host, parse
+from tests.cli.program import call
 
 SECRET = "hunter2"
 BASE = f"postgresql://somebody:{SECRET}@db.example/auth"
@@ -135,6 +137,15 @@ def test_what_cannot_be_used_is_refused_by_name(query, says):
     assert says in str(refused.value)
     assert SECRET not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_server_with_such_a_url_does_not_start_and_says_why(tmp_path):
+    """Exit code 2 and one line, as for every setting that is wrong. A retry would not help."""
+    environ = {"OSTIARY_SECRET": secrets.token_hex(32), "OSTIARY_DATABASE": f"{BASE}?connection_limitt=5"}
+    for command in ("serve", "migrate"):
+        done = call(command, folder=tmp_path, environ=environ)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "connection_limitt in the database URL is not supported" in done.stderr
 
 
 @pytest.mark.parametrize("character", ["#", "@", "/", "?", " ", "%", "\n", "?x=1&", "/x?y=", "@x/"])

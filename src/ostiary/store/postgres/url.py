@@ -7,7 +7,6 @@ password anywhere.
 
 import re
 import socket
-import ssl
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -123,11 +122,6 @@ class Target:
     def url(self) -> str:
         """For asyncpg, without hosts."""
         return f"postgresql:///?{urllib.parse.urlencode(self.driver)}" if self.driver else "postgresql:///"
-
-    @property
-    def tls(self) -> ssl.SSLContext | None:
-        """Where asyncpg cannot make it from the URL."""
-        return ssl.create_default_context() if self.trusts_system else None
 
 
 def parse(url: str) -> Target:
