@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import urllib.parse
 from contextlib import asynccontextmanager
 
 import pytest
@@ -43,6 +44,7 @@ async def opened(url):
         ("postgresql://u@localhost/d?host=/tmp&port=7", "/tmp:7/d", "u", None),
         ("postgresql://%2Ftmp/d", "/tmp:5432/d", None, None),
         ("postgresql://h?dbname=d&user=u&password=hunter2", "h:5432/d", "u", "hunter2"),
+        ("postgresql://u@h/d?dbname=e&user=v", "h:5432/e", "v", None),
         ("postgresql://", "localhost:5432/", None, None),
     ],
 )
@@ -63,6 +65,8 @@ HOSTED = {
     "libpq": "connect_timeout=10&keepalives=1&keepalives_idle=30&keepalives_interval=10&keepalives_count=3"
     "&tcp_user_timeout=5000&target_session_attrs=read-write&application_name=auth&gssencmode=disable"
     "&client_encoding=utf8&sslnegotiation=postgres&ssl_min_protocol_version=TLSv1.3",
+    "Prisma behind a proxy": "pgbouncer=true&statement_cache_size=0",
+    "two names": "application_name=auth&fallback_application_name=other&dbname=auth",
     "node-postgres": "sslmode=require&uselibpqcompat=true",
 }
 
@@ -203,3 +207,12 @@ async def test_a_certificate_authority_that_is_not_given_is_a_configuration_erro
 async def test_a_server_that_does_not_answer_is_unavailable():
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1,127\.0\.0\.1:2/nothing"):
         await database_from_url(f"postgresql://somebody:{SECRET}@127.0.0.1:1,127.0.0.1:2/nothing").open()
+
+
+async def test_without_a_host_the_server_is_where_libpq_looks(postgres_url, monkeypatch):
+    parts = urllib.parse.urlsplit(postgres_url)
+    monkeypatch.setenv("PGHOST", parts.hostname)
+    async with opened(
+        f"postgresql://{parts.username}:{parts.password}@/{parts.path[1:]}?port={parts.port}"
+    ) as database:
+        assert await database.one("select 1") == (1,)

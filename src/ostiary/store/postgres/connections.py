@@ -78,7 +78,7 @@ class Connections:
         target = self._target
         connection = await asyncpg().connect(
             target.url,
-            host=host.name,
+            host=host.name or None,
             port=host.port,
             user=target.user,
             password=target.password,
