@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import socket
+import sqlite3
 
 import pytest
 
@@ -225,3 +226,21 @@ def test_without_json_it_prints_a_table(tmp_path):
     assert done.returncode == 1
     assert "tokens.access_lifetime must be between 10 and 86400, not 1" in done.stdout
     assert done.stdout.endswith("There are problems. See above.\n")
+
+
+def test_a_write_ahead_log_that_only_grows_is_a_problem(tmp_path):
+    """A program that keeps a transaction open prevents SQLite from starting the log again, until the disk is full."""
+    run("migrate", folder=tmp_path)
+    reader = sqlite3.connect(tmp_path / "ostiary.db", isolation_level=None)
+    with contextlib.closing(reader), contextlib.closing(sqlite3.connect(tmp_path / "ostiary.db")) as writer:
+        reader.execute("begin")
+        reader.execute("select count(*) from accounts").fetchall()
+        writer.execute("create table padding (words blob)")
+        writer.commit()
+        code, _, checks = doctor(tmp_path)
+        assert (code, checks["write-ahead log"]["ok"]) == (0, True)
+        writer.execute("insert into padding values (zeroblob(34000000))")
+        writer.commit()
+        code, _, checks = doctor(tmp_path)
+        assert (code, checks["write-ahead log"]["ok"]) == (1, False)
+        assert "MB" in checks["write-ahead log"]["detail"]

@@ -1,6 +1,8 @@
 """PostgreSQL URLs as servers, hosted databases and other clients print them: used, or refused by name."""
 
+import secrets
 import socket
+import urllib.parse
 from contextlib import asynccontextmanager
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from ostiary.errors import ConfigurationError, StoreUnavailable
 from ostiary.store.open import database_from_url
 from ostiary.store.postgres.url import Host, parse
+from tests.cli.program import call
 
 SECRET = "hunter2"
 BASE = f"postgresql://somebody:{SECRET}@db.example/auth"
@@ -41,6 +44,7 @@ async def opened(url):
         ("postgresql://u@localhost/d?host=/tmp&port=7", "/tmp:7/d", "u", None),
         ("postgresql://%2Ftmp/d", "/tmp:5432/d", None, None),
         ("postgresql://h?dbname=d&user=u&password=hunter2", "h:5432/d", "u", "hunter2"),
+        ("postgresql://u@h/d?dbname=e&user=v", "h:5432/e", "v", None),
         ("postgresql://", "localhost:5432/", None, None),
     ],
 )
@@ -61,6 +65,8 @@ HOSTED = {
     "libpq": "connect_timeout=10&keepalives=1&keepalives_idle=30&keepalives_interval=10&keepalives_count=3"
     "&tcp_user_timeout=5000&target_session_attrs=read-write&application_name=auth&gssencmode=disable"
     "&client_encoding=utf8&sslnegotiation=postgres&ssl_min_protocol_version=TLSv1.3",
+    "Prisma behind a proxy": "pgbouncer=true&statement_cache_size=0",
+    "two names": "application_name=auth&fallback_application_name=other&dbname=auth",
     "node-postgres": "sslmode=require&uselibpqcompat=true",
 }
 
@@ -137,6 +143,15 @@ def test_what_cannot_be_used_is_refused_by_name(query, says):
     assert "\n" not in str(refused.value)
 
 
+def test_a_server_with_such_a_url_does_not_start_and_says_why(tmp_path):
+    """Exit code 2 and one line, as for every setting that is wrong. A retry would not help."""
+    environ = {"OSTIARY_SECRET": secrets.token_hex(32), "OSTIARY_DATABASE": f"{BASE}?connection_limitt=5"}
+    for command in ("serve", "migrate"):
+        done = call(command, folder=tmp_path, environ=environ)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "connection_limitt in the database URL is not supported" in done.stderr
+
+
 @pytest.mark.parametrize("character", ["#", "@", "/", "?", " ", "%", "\n", "?x=1&", "/x?y=", "@x/"])
 def test_an_unencoded_character_in_the_password_is_refused_without_a_part_of_it(character):
     with pytest.raises(ConfigurationError) as refused:
@@ -192,3 +207,12 @@ async def test_a_certificate_authority_that_is_not_given_is_a_configuration_erro
 async def test_a_server_that_does_not_answer_is_unavailable():
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1,127\.0\.0\.1:2/nothing"):
         await database_from_url(f"postgresql://somebody:{SECRET}@127.0.0.1:1,127.0.0.1:2/nothing").open()
+
+
+async def test_without_a_host_the_server_is_where_libpq_looks(postgres_url, monkeypatch):
+    parts = urllib.parse.urlsplit(postgres_url)
+    monkeypatch.setenv("PGHOST", parts.hostname)
+    async with opened(
+        f"postgresql://{parts.username}:{parts.password}@/{parts.path[1:]}?port={parts.port}"
+    ) as database:
+        assert await database.one("select 1") == (1,)

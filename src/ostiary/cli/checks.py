@@ -22,6 +22,7 @@ from ostiary.core.vault import Vault
 from ostiary.errors import ConfigurationError, NoSuchTable, OstiaryError
 from ostiary.store.database import Database
 from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
+from ostiary.store.sqlite.log import LARGE_LOG, log_size
 from ostiary.web import WebSettings
 
 MOST_OFFSET: Final = 1.0
@@ -45,6 +46,7 @@ async def run_checks(installation: Ostiary) -> list[Check]:
     return [
         _secret(settings),
         *await _database(installation),
+        *_log(settings),
         *await _counters(settings),
         *await _mail(settings),
         *_proxies(settings),
@@ -134,6 +136,17 @@ async def _clock(database: Database) -> Check:
     # the database read its clock between the request and the response: assume halfway
     offset = abs(theirs - (before + clock.now()) // 2) / MICROSECONDS
     return Check("clock", ok=offset <= MOST_OFFSET, detail=f"{offset:.3f} s off the database clock")
+
+
+def _log(settings: Settings) -> list[Check]:
+    """Whether SQLite's write-ahead log grows, because a program never stops reading an old state of the database."""
+    path = sqlite_path(settings.database)
+    if path is None or (size := log_size(path)) == 0:
+        return []
+    detail = f"{size / 1e6:.1f} MB"
+    if size >= LARGE_LOG:
+        detail += f": a program keeps a transaction open, so the log only grows. `fuser {path}` lists the programs"
+    return [Check("write-ahead log", ok=size < LARGE_LOG, detail=detail)]
 
 
 async def _counters(settings: Settings) -> list[Check]:

@@ -16,7 +16,7 @@ from ostiary.core.tokens.status.bits import NEEDED, REBUILT_EVERY, SETTLED
 from ostiary.core.tokens.status.published import LIFETIME, PublishedLists
 from ostiary.core.tokens.status.service import refuse_slot
 from ostiary.settings import SessionSettings, TokenSettings
-from ostiary.store.feed import append
+from ostiary.store.feed import append, head
 from ostiary.store.generation import raise_generation
 from ostiary.verifier.status_list import verify_status_list
 from tests.core.installation import ISSUER, claims_of, installation, opened, ostiary, tokens_of
@@ -417,6 +417,23 @@ async def test_more_entries_than_one_statement_processes_are_all_applied(databas
 
             await ambient.database.transaction(body)
         assert await bits_set(house) == set(range(count))
+
+
+async def test_after_a_failover_that_lost_entries_the_lists_have_the_new_ones(database_url):
+    """A session that ends after the failover gets the number of a revocation that the lists have read already."""
+    async with installation(database_url) as house:
+        database = house.ambient.database
+        lost, ended = [await house.session(await house.person(f"{name}@example.com")) for name in ("ada", "bob")]
+        assert await bits_set(house) == set()
+        before = await head(database)
+        await house.post("/logout", {"refresh_token": lost.refresh})
+        assert await is_refused(house, lost)
+        read = await head(database)
+        await database.execute("delete from feed where seq > $1", before.seq)
+        await database.execute("update feed_head set seq = $1", before.seq)
+        await house.post("/logout", {"refresh_token": ended.refresh})
+        assert (await head(database)).seq == read.seq
+        assert await is_refused(house, ended)
 
 
 async def test_without_status_lists_tokens_have_no_status_claim(sqlite_url):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -68,16 +69,21 @@ class Connections:
                 return connection
         raise failure or asyncpg().InterfaceError("there is no host")
 
+    @functools.cached_property
+    def _tls(self) -> ssl.SSLContext | None:
+        """Where asyncpg cannot make it from the URL. Reading all certificates takes a while, so it happens once."""
+        return ssl.create_default_context() if self._target.trusts_system else None
+
     async def _connect_to(self, host: Host, **given: Any) -> Any:
         target = self._target
         connection = await asyncpg().connect(
             target.url,
-            host=host.name,
+            host=host.name or None,
             port=host.port,
             user=target.user,
             password=target.password,
             database=target.database,
-            ssl=target.tls,
+            ssl=self._tls,
             server_settings=dict(target.session),
             target_session_attrs="primary",  # a standby refuses writes
             timeout=target.connect_seconds,

@@ -7,7 +7,6 @@ password anywhere.
 
 import re
 import socket
-import ssl
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -83,14 +82,15 @@ T = TypeVar("T")
 
 
 class Host(NamedTuple):
-    """A name, an address, or the folder of a Unix socket."""
+    """A name, an address, or the folder of a Unix socket. Without a name, it is where libpq looks: ``PGHOST``, the
+    usual sockets, localhost."""
 
     name: str
     port: int
 
     def __str__(self) -> str:
         is_ipv6 = ":" in self.name and not self.name.startswith("/")
-        return f"[{self.name}]:{self.port}" if is_ipv6 else f"{self.name}:{self.port}"
+        return f"[{self.name}]:{self.port}" if is_ipv6 else f"{self.name or 'localhost'}:{self.port}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,11 +124,6 @@ class Target:
         """For asyncpg, without hosts."""
         return f"postgresql:///?{urllib.parse.urlencode(self.driver)}" if self.driver else "postgresql:///"
 
-    @property
-    def tls(self) -> ssl.SSLContext | None:
-        """Where asyncpg cannot make it from the URL."""
-        return ssl.create_default_context() if self.trusts_system else None
-
 
 def parse(url: str) -> Target:
     """Parses a PostgreSQL URL.
@@ -142,12 +137,13 @@ def parse(url: str) -> Target:
     user, _, password = credentials.partition(":")
     hosts = _hosts(parameters.text("host") or netloc, parameters.text("port"))
     several = len(hosts) > 1
+    cached = parameters.number("statement_cache_size", 0, 10_000, None)
     pooler = parameters.yes("pooler", otherwise=False) | parameters.yes("pgbouncer", otherwise=False)
     target = Target(
         hosts=hosts,
-        database=_text(path) or parameters.text("dbname") or parameters.text("database"),
-        user=_text(user) or parameters.text("user"),
-        password=_text(password) or parameters.text("password"),
+        database=parameters.first("dbname", "database") or _text(path),
+        user=parameters.text("user") or _text(user),
+        password=parameters.text("password") or _text(password),
         driver=parameters.of_driver(),
         session=parameters.session(pooler=pooler),
         pooler=pooler,
@@ -157,7 +153,7 @@ def parse(url: str) -> Target:
         ),
         lend_seconds=parameters.number("pool_timeout", 1, 60, LEND_SECONDS),
         statement_seconds=parameters.number("socket_timeout", 1, 600, STATEMENT_SECONDS),
-        cached_statements=0 if pooler else parameters.number("statement_cache_size", 0, 10_000, None),
+        cached_statements=0 if pooler else cached,
         keepalive=parameters.keepalive(),
         trusts_system=parameters.trusts_system(),
     )
@@ -175,6 +171,11 @@ class _Parameters:
     def text(self, name: str) -> str | None:
         self._used.add(name)
         return self._given.get(name) or None
+
+    def first(self, *names: str) -> str | None:
+        """The value of the first of them that is given."""
+        values = [self.text(name) for name in names]
+        return next(filter(None, values), None)
 
     def number(self, name: str, least: int, most: int, otherwise: T) -> int | T:
         value = self.text(name)
@@ -202,7 +203,7 @@ class _Parameters:
 
     def session(self, *, pooler: bool) -> dict[str, str]:
         """A pooling proxy keeps no settings of a session."""
-        name = self.text("application_name") or self.text("fallback_application_name") or "ostiary"
+        name = self.first("application_name", "fallback_application_name") or "ostiary"
         settings = {"application_name": name}
         if not pooler:
             settings["default_transaction_read_only"] = "on"
@@ -296,7 +297,7 @@ def _host(text: str) -> tuple[str, int | None]:
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^\[\]:/]*))(?::([0-9]*))?", text, re.ASCII)
     if match is None:
         raise _bad_host()
-    return match[1] or _text(match[2] or "") or "localhost", _port(match[3]) if match[3] else None
+    return match[1] or _text(match[2] or "") or "", _port(match[3]) if match[3] else None
 
 
 def _port(text: str) -> int:

@@ -17,13 +17,12 @@ from ostiary.errors import (
 )
 from ostiary.store.pauses import pauses
 from ostiary.store.sqlite.file import DatabaseFile
+from ostiary.store.sqlite.log import KEPT_LOG
 
 OLDEST_SQLITE: Final = (3, 35, 0)  # the first with RETURNING
 OLDEST_SQLITE_NAME: Final = ".".join(map(str, OLDEST_SQLITE))
 
 CACHED_STATEMENTS: Final = 512
-WAL_KEPT: Final = 64 * 1024 * 1024
-"""Bytes that the log keeps on disk after it was large."""
 
 ENGINE_ERRORS: Final = (sqlite3.Error, sqlite3.Warning, MemoryError)
 """What sqlite3 raises. SQLITE_NOMEM is a MemoryError. Two statements in one text were a Warning until 3.12."""
@@ -56,7 +55,7 @@ def connect(file: DatabaseFile, *, reading: bool = False) -> sqlite3.Connection:
         connection.execute("pragma synchronous = full")
         connection.execute("pragma foreign_keys = on")
         connection.execute("pragma trusted_schema = off")
-        connection.execute(f"pragma journal_size_limit = {WAL_KEPT}")
+        connection.execute(f"pragma journal_size_limit = {KEPT_LOG}")
         if reading:
             connection.execute("pragma query_only = on")
     except BaseException:

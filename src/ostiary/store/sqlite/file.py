@@ -21,19 +21,24 @@ class DatabaseFile:
         self._look_at = 0.0
 
     def remember(self) -> None:
-        """From now on, the file at the path must be this one."""
+        """From now on, the file at the path must be this one. Raises StoreUnavailable if there is none."""
         self._identity = self._found()
+        if self._identity is None:
+            raise self._gone()
 
     def verify(self) -> None:
         """Raises StoreUnavailable if the file at the path is not the one that was opened."""
         if self._identity is not None and self._found() != self._identity:
-            raise StoreUnavailable(f"the database file {self.path} was renamed, deleted or replaced: restart Ostiary")
+            raise self._gone()
 
     def verify_sometimes(self) -> None:
         """Like `verify`, but looks only now and then: it is called for every read."""
         if (now := time.monotonic()) >= self._look_at:
             self.verify()
             self._look_at = now + LOOK_SECONDS
+
+    def _gone(self) -> StoreUnavailable:
+        return StoreUnavailable(f"the database file {self.path} was renamed, deleted or replaced: restart Ostiary")
 
     def _found(self) -> tuple[int, int] | None:
         try:

@@ -9,6 +9,7 @@ from typing import Final
 from ostiary.store.pauses import jitter
 from ostiary.store.sqlite.connection import connect, insist
 from ostiary.store.sqlite.file import DatabaseFile
+from ostiary.store.sqlite.log import LogWatch
 
 CROWDED_SECONDS: Final = 1.0
 """For this long after another process has committed, this process gives it turns."""
@@ -25,6 +26,7 @@ class Session:
 
     def __init__(self, file: DatabaseFile) -> None:
         self._file = file
+        self._log = LogWatch(file.path)
         self._connection: sqlite3.Connection | None = None
         self._version: int | None = None
         self._crowded_until = 0.0
@@ -53,6 +55,7 @@ class Session:
         """Makes everything since `begin` durable. If it raises, check `connection.in_transaction`."""
         insist(partial(self.connection.execute, "commit"), patience)
         self._file.verify()  # it may have been moved since: then nobody may rely on this commit
+        self._log.look()
 
     def discard(self) -> None:
         """Undoes what is not committed and closes the connection, whose state cannot be trusted after an error."""

@@ -79,6 +79,14 @@ async def a_newer_schema_is_reported_and_allowed(opened: OpenDatabase) -> None:
         assert (await status(database, [])).unknown == (), "a disabled slice does not count as newer"
 
 
+async def writes_that_work_pass_their_check(opened: OpenDatabase) -> None:
+    """Readiness asks this, also while other processes write."""
+    async with opened() as here, opened() as there:
+        await migrate(here, [])
+        for database in (here, there):
+            await database.check_writes()
+
+
 def _slice(name: str, files: dict[str, str]) -> Migrations:
     return Migrations(name, lambda: files)
 
@@ -89,4 +97,5 @@ MIGRATION_CHECKS: Final[tuple[DatabaseCheck, ...]] = (
     a_failed_migration_leaves_nothing_behind,
     a_changed_file_is_refused,
     a_newer_schema_is_reported_and_allowed,
+    writes_that_work_pass_their_check,
 )
