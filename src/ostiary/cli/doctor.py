@@ -46,5 +46,11 @@ def _print(rows: Sequence[Row], checks: Sequence[Check], *, healthy: bool) -> No
     shown = [(row.name, row.value, row.source, row.problem or "") for row in rows]
     print_table(("setting", "value", "source", "problem"), shown)
     print_lines([""])
-    print_table(("check", "", ""), [(check.name, "ok" if check.ok else "FAILED", check.detail) for check in checks])
+    print_table(("check", "", ""), [(check.name, _state(check), check.detail) for check in checks])
     print_lines(["", "No problems found." if healthy else "There are problems. See above."])
+
+
+def _state(check: Check) -> str:
+    if not check.ok:
+        return "FAILED"
+    return "warning" if check.warning else "ok"
