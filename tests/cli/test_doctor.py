@@ -274,3 +274,14 @@ def test_production_without_verified_addresses_is_a_warning(tmp_path):
     assert (checks["registration"]["ok"], checks["registration"]["warning"]) == (True, True)
     assert "anyone can find out which addresses have an account" in checks["registration"]["detail"]
     assert "warning" in call("doctor", folder=tmp_path, environ=environ).stdout
+
+
+def test_valid_settings_are_read_once(tmp_path, monkeypatch):
+    """What is shown is what was checked, even if a file changes in between."""
+
+    def read(*_args, **_options):
+        raise AssertionError("read again")
+
+    monkeypatch.setattr("ostiary.cli.options.read_settings", read)
+    code, settings, _ = doctor(tmp_path)
+    assert (code, settings["prefix"]["value"]) == (0, "/auth")
