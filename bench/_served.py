@@ -25,7 +25,7 @@ UNLIMITED = "1000000/second"
 auth = Ostiary(
     None,
     SignInSettings(limit=UNLIMITED, account_limit=UNLIMITED),
-    RegistrationSettings(limit=UNLIMITED),
+    RegistrationSettings(limit=UNLIMITED, daily_limit=UNLIMITED),
     SessionSettings(refresh_limit=UNLIMITED),
     mail=Nowhere(),
 )

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_valid
 
 from ostiary import Ostiary
 from ostiary.api import WRITABLE
-from ostiary.errors import ConfigurationError, Conflict, InvalidBody
+from ostiary.core.plug import Profile
+from ostiary.errors import ConfigurationError, Conflict, InvalidBody, NotFound
 from ostiary.settings import AccountSettings, RegistrationSettings
 from tests.core.installation import EMAIL, PASSWORD, installation, tokens_of
 
@@ -249,9 +250,42 @@ async def test_changes_of_the_own_profile_are_limited(sqlite_url):
     async with installation(sqlite_url, AccountSettings(profile_limit="3/minute"), profile=AsStruct) as house:
         await register(house)
         token = await signed_in(house)
-        answers = [await house.ask("PATCH", "/auth/me", {"profile": {}}, token=token) for _ in range(5)]
+        changes = [{"profile": {"nickname": f"n{number}"}} for number in range(5)]
+        answers = [await house.ask("PATCH", "/auth/me", change, token=token) for change in changes]
         assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 2
         assert len(await house.events("accounts.profile_changed")) == 3
+
+
+async def test_a_change_that_changes_nothing_writes_nothing(database_url):
+    """Each row in the audit log stays, and the version would make a concurrent change fail."""
+    async with installation(database_url, profile=AsStruct) as house:
+        made = await house.auth.accounts.create(email=EMAIL, password=PASSWORD)
+        token = await signed_in(house)
+        same = await house.auth.accounts.update(made.id, profile=made.profile, if_version=made.version)
+        assert same.version == made.version
+        for body in ({"profile": {}}, {"profile": {"nickname": made.profile.nickname}}):
+            assert (await house.ask("PATCH", "/auth/me", body, token=token)).status_code == 200
+        assert await house.events("accounts.profile_changed") == []
+        with pytest.raises(Conflict):
+            await house.auth.accounts.update(made.id, profile=made.profile, if_version=made.version + 1)
+        with pytest.raises(NotFound):
+            await house.auth.accounts.update("acc_none", profile=made.profile)
+        assert (await house.get("/me", token=token)).json()["account"]["profile"]["nickname"] == made.profile.nickname
+
+
+@pytest.mark.parametrize("odd", ["1", 1.0, True, b"1"], ids=repr)
+async def test_a_version_of_another_type_is_refused(database_url, odd):
+    async with installation(database_url, profile=AsStruct) as house:
+        made = await house.auth.accounts.create(email=EMAIL, password=PASSWORD)
+        with pytest.raises(TypeError, match="if_version must be an int"):
+            await house.auth.accounts.update(made.id, profile=AsStruct(nickname="x"), if_version=odd)
+
+
+@pytest.mark.parametrize("hint", [Annotated[str, WRITABLE] | None, list[Annotated[str, WRITABLE]]], ids=str)
+def test_a_mark_inside_a_type_is_refused_because_it_would_have_no_effect(hint):
+    shape = msgspec.defstruct("Inside", [("nickname", hint, None)])
+    with pytest.raises(ConfigurationError, match=r"nickname has WRITABLE inside its type. Write Annotated\[str"):
+        Profile(shape)
 
 
 class Unshowable(BaseModel):

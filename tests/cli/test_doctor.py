@@ -1,10 +1,10 @@
 """`ostiary doctor` shows every setting and its problem, shows no secret, and changes nothing."""
 
+import asyncio
 import contextlib
 import json
 import os
 import secrets
-import socket
 import sqlite3
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from ostiary.app.slices import enabled, stated
 from ostiary.core.settings import Settings
 from tests.cli.program import call, free_port, run
+from tests.core.mail.sink import sink
 
 
 def doctor(folder, *arguments, environ=None):
@@ -141,20 +142,21 @@ def test_no_secret_is_shown(tmp_path):
             assert "OSTIARY_SECRET" in done.stdout
 
 
-def test_the_files_and_servers_in_the_settings_are_checked(tmp_path):
-    assert call("migrate", folder=tmp_path).returncode == 0
-    with socket.create_server(("127.0.0.1", 0)) as mail:
-        smtp = f"smtp://127.0.0.1:{mail.getsockname()[1]}"
-        code, _, checks = doctor(tmp_path, environ={"OSTIARY_MAIL_SMTP": smtp})
+async def test_the_files_and_servers_in_the_settings_are_checked(tmp_path):
+    await asyncio.to_thread(made, tmp_path)
+    async with sink() as mail:
+        smtp = mail.url
+        code, _, checks = await asyncio.to_thread(doctor, tmp_path, environ={"OSTIARY_MAIL_SMTP": smtp})
+        assert mail.envelopes == []
     assert code == 0
     assert {name: check["ok"] for name, check in checks.items()} == dict.fromkeys(
         ("settings", "secret", "database", "migrations", "clock", "mail"), True
     )
     (tmp_path / "ostiary.db.secret").chmod(0o644)
-    code, _, checks = doctor(tmp_path, environ={"OSTIARY_MAIL_SMTP": smtp})
+    code, _, checks = await asyncio.to_thread(doctor, tmp_path, environ={"OSTIARY_MAIL_SMTP": smtp})
     assert code == 1
+    assert checks["mail"]["detail"].endswith(": Connection refused")
     assert "can be read by others" in checks["secret"]["detail"]
-    assert "Connection refused" in checks["mail"]["detail"]
 
 
 def test_a_secret_that_did_not_seal_the_keys_is_a_problem(tmp_path):
@@ -175,7 +177,8 @@ def test_a_folder_that_is_not_writable_is_a_problem(tmp_path, existing):
     with as_nobody():
         code, _, checks = doctor(tmp_path)
     assert code == 1
-    assert checks["database"] == {"name": "database", "ok": False, "detail": "the folder . is not writable"}
+    assert checks["database"]["ok"] is False
+    assert checks["database"]["detail"] == "the folder . is not writable"
 
 
 def made(folder):
@@ -209,6 +212,7 @@ def test_production_without_trusted_proxies_is_mentioned(tmp_path):
         "name": "proxies",
         "ok": True,
         "detail": "web.trusted_proxies is empty: behind a proxy, all callers share the same rate limits",
+        "warning": True,
     }
     _, _, checks = doctor(tmp_path, environ=production | {"OSTIARY_WEB_TRUSTED_PROXIES": "10.0.0.0/8"})
     assert "proxies" not in checks
@@ -244,3 +248,59 @@ def test_a_write_ahead_log_that_only_grows_is_a_problem(tmp_path):
         code, _, checks = doctor(tmp_path)
         assert (code, checks["write-ahead log"]["ok"]) == (1, False)
         assert "MB" in checks["write-ahead log"]["detail"]
+
+
+UNSAFE = {
+    "no mail server": ({"OSTIARY_MAIL_SMTP": ""}, "mail.smtp must be set in production"),
+    "no mail server and no verification": (
+        {"OSTIARY_MAIL_SMTP": "", "OSTIARY_REGISTRATION_REQUIRE_VERIFIED_EMAIL": "false"},
+        "mail.smtp must be set in production",
+    ),
+    "every IPv4 address is a proxy": ({"OSTIARY_WEB_TRUSTED_PROXIES": "0.0.0.0/0"}, "must name your proxies"),
+    "every IPv6 address is a proxy": ({"OSTIARY_WEB_TRUSTED_PROXIES": "::/0"}, "must name your proxies"),
+    "both halves are proxies": ({"OSTIARY_WEB_TRUSTED_PROXIES": "0.0.0.0/1 128.0.0.0/1"}, "must name your proxies"),
+    "every public IPv6 address": ({"OSTIARY_WEB_TRUSTED_PROXIES": "10.0.0.0/8 2000::/3"}, "must name your proxies"),
+    "http on a LAN": ({"OSTIARY_ISSUER": "http://192.168.1.5:8000"}, "must be https, except on the loopback interface"),
+}
+
+
+@pytest.mark.parametrize(("environ", "problem"), UNSAFE.values(), ids=UNSAFE)
+def test_what_is_unsafe_in_production_is_refused_by_doctor_and_serve(tmp_path, environ, problem):
+    safe = {
+        "OSTIARY_ISSUER": "https://auth.example.com",
+        "OSTIARY_SECRET": "x2Yb7uXG0vq0O1Y5c7bZzq0J6m5wq1n8m3r9t4k2p6s",
+        "OSTIARY_MAIL_SMTP": f"smtp://127.0.0.1:{free_port()}",
+    }
+    code, _, checks = doctor(tmp_path, environ=safe | environ | {"OSTIARY_PRODUCTION": "true"})
+    assert (code, checks["settings"]["ok"]) == (1, False)
+    assert problem in checks["settings"]["detail"]
+    done = call("serve", "--production", folder=tmp_path, environ=safe | environ)
+    assert done.returncode == 2
+    assert problem in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_production_without_verified_addresses_is_a_warning(tmp_path):
+    environ = {
+        "OSTIARY_PRODUCTION": "true",
+        "OSTIARY_ISSUER": "https://auth.example.com",
+        "OSTIARY_SECRET": "x2Yb7uXG0vq0O1Y5c7bZzq0J6m5wq1n8m3r9t4k2p6s",
+        "OSTIARY_MAIL_SMTP": f"smtp://127.0.0.1:{free_port()}",
+        "OSTIARY_REGISTRATION_REQUIRE_VERIFIED_EMAIL": "false",
+        "OSTIARY_WEB_TRUSTED_PROXIES": "10.0.0.0/8 fc00::/7",
+    }
+    _, _, checks = doctor(tmp_path, environ=environ)
+    assert (checks["registration"]["ok"], checks["registration"]["warning"]) == (True, True)
+    assert "anyone can find out which addresses have an account" in checks["registration"]["detail"]
+    assert "warning" in call("doctor", folder=tmp_path, environ=environ).stdout
+
+
+def test_valid_settings_are_read_once(tmp_path, monkeypatch):
+    """What is shown is what was checked, even if a file changes in between."""
+
+    def read(*_args, **_options):
+        raise AssertionError("read again")
+
+    monkeypatch.setattr("ostiary.cli.options.read_settings", read)
+    code, settings, _ = doctor(tmp_path)
+    assert (code, settings["prefix"]["value"]) == (0, "/auth")

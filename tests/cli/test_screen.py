@@ -7,7 +7,7 @@ import pytest
 from ostiary.cli.address import Address
 from ostiary.cli.preflight import Readiness
 from ostiary.cli.screen import exposure, facts, program, screen
-from ostiary.settings import MailSettings, WebSettings
+from ostiary.settings import MailSettings, RegistrationSettings, WebSettings
 from tests.core.given import given
 
 HIDDEN = "unmistakable"
@@ -75,7 +75,7 @@ def test_production_without_trusted_proxies_gets_a_warning(top, proxies, warned)
     """One caller could use up the rate limits of all."""
     started = ready(MAIL, WebSettings(trusted_proxies=proxies), **top)
     assert (list(screen(started))[-1] == ONE_SOURCE) is warned
-    assert (facts(started)["warning"] == ONE_SOURCE) is warned
+    assert (facts(started)["warnings"] == [ONE_SOURCE]) is warned
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,14 @@ def test_listening_without_tls_beyond_this_machine_gets_a_warning(host, issuer, 
     started = ready(host=host, issuer=issuer)
     assert (exposure(started) is not None) is dangerous
     assert list(screen(started))[-1].startswith("Warning: ") is dangerous
+
+
+def test_production_without_verified_addresses_gets_a_warning():
+    unverified = RegistrationSettings(require_verified_email=False)
+    started = ready(MAIL, unverified, **PRODUCTION)
+    assert [told.split()[1] for told in facts(started)["warnings"]] == [
+        "web.trusted_proxies",
+        "registration.require_verified_email",
+    ]
+    assert len(list(screen(started))) <= 24
+    assert facts(ready(unverified))["warnings"] == []

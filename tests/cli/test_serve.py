@@ -146,7 +146,7 @@ def test_json_has_the_same_facts_and_warns_of_listening_on_all_addresses(tmp_pat
         facts = json.loads(server.out)
         assert facts["url"] == facts["issuer"] == server.url
         assert facts["database_made"] is facts["secret_made"] is True
-        assert facts["warning"].startswith("Warning: passwords sent to 0.0.0.0:")
+        assert facts["warnings"][0].startswith("Warning: passwords sent to 0.0.0.0:")
         # no worker serves yet: the signal must not be lost, or `interrupt` times out after PATIENCE
         assert server.interrupt() == 0
 

@@ -128,9 +128,13 @@ class Accounts(Door, Generic[P]):
             NotFound: there is no such account.
             Conflict: its version is not ``if_version``.
             InvalidBody: the profile does not fit, or this installation has no profile class.
+            TypeError: ``if_version`` is not an int, or ``profile`` is of another class.
             Forbidden: the actor lacks ``users:write``. An owner changes only the writable fields, over HTTP.
         """
         check_id(account_id)
+        if if_version is not None and type(if_version) is not int:
+            # SQLite would compare "1" with 1 and true with 1, and PostgreSQL would fail
+            raise TypeError(f"if_version must be an int, not a {type(if_version).__name__}")
         ambient, actor = self._ambient, self._actor
         shape = ambient.profile
         if shape is None:

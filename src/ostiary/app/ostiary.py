@@ -91,7 +91,9 @@ class Ostiary(Doors[P]):
             "secret": secret,
             "hot": hot,
         }
-        self._loaded: Loaded = read_settings(top, sections, config=config, environ=environ)
+        self._loaded: Loaded = read_settings(
+            top, sections, config=config, environ=environ, own_transport=mail is not None
+        )
         self._listeners: Final = Listeners()
         self._assembly = Assembly(
             enabled(),

@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import Any, Final
 
 from ostiary.core.accounts import feature as accounts
-from ostiary.core.accounts.settings import RegistrationSettings
 from ostiary.core.audit import feature as audit
 from ostiary.core.clients import feature as clients
 from ostiary.core.devices import feature as devices
@@ -49,15 +48,10 @@ def stated(features: tuple[Feature, ...]) -> tuple[type[Section], ...]:
 
 
 def _mail_in_production(settings: Settings) -> tuple[str, str] | None:
-    """Without a mail server nobody could finish a registration."""
-    needed = settings.production and settings.of(RegistrationSettings).require_verified_email
-    if needed and settings.of(MailSettings).smtp is None:
-        return "mail.smtp", "must be set in production (OSTIARY_MAIL_SMTP), so that registration mails arrive"
+    """Without a mail server, mails are printed. They have links that give access, such as those that end a session."""
+    if settings.production and settings.of(MailSettings).smtp is None:
+        return "mail.smtp", "must be set in production (OSTIARY_MAIL_SMTP): mails have links that give access"
     return None
-
-
-_RULES: Final = (_mail_in_production,)
-"""The rules that span sections."""
 
 
 def read_settings(
@@ -66,7 +60,14 @@ def read_settings(
     *,
     config: str | os.PathLike[str] | ConfigFile | None,
     environ: Mapping[str, str] | None = None,
+    own_transport: bool = False,
 ) -> Loaded:
-    """Every setting of an installation, right or wrong. Raises ConfigurationError where a source cannot be read."""
+    """Every setting of an installation, right or wrong. Raises ConfigurationError where a source cannot be read.
+
+    Args:
+        own_transport: whether the application sends the mails, so that no mail server is needed.
+    """
     environ = os.environ if environ is None else environ
-    return load(stated(enabled()), sections, top, environ=environ, config=config, rules=_RULES)
+    # the rules that span sections
+    rules = () if own_transport else (_mail_in_production,)
+    return load(stated(enabled()), sections, top, environ=environ, config=config, rules=rules)

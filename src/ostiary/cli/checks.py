@@ -1,8 +1,6 @@
 """The checks of `doctor`: do the database, the secret and the servers in the settings exist, and do they work?"""
 
-import asyncio
 import os
-import urllib.parse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from ostiary.app import Ostiary
+from ostiary.core.accounts.settings import RegistrationSettings
 from ostiary.core.clock import MICROSECONDS, SystemClock
 from ostiary.core.entropy import SystemRandom
-from ostiary.core.mail import MailSettings
+from ostiary.core.mail import MailServerUnusable, MailSettings, SmtpTransport, probe, transport_from
 from ostiary.core.secret import load_secrets, secret_path
 from ostiary.core.settings import Settings
 from ostiary.core.tokens.keys import queries
@@ -29,15 +28,15 @@ MOST_OFFSET: Final = 1.0
 """The largest accepted difference in seconds between this machine's clock and the database's. With a larger one, tokens
 become valid or expire too early or too late."""
 
-_MAIL_SECONDS: Final = 5.0
-_MAIL_PORTS: Final = {"smtp": 587, "smtps": 465}
-
 
 @dataclass(frozen=True, slots=True)
 class Check:
+    """``ok`` with a ``warning``: it works, and only the operator knows whether it is meant."""
+
     name: str
     ok: bool
     detail: str
+    warning: bool = False
 
 
 async def run_checks(installation: Ostiary) -> list[Check]:
@@ -49,16 +48,23 @@ async def run_checks(installation: Ostiary) -> list[Check]:
         *_log(settings),
         *await _counters(settings),
         *await _mail(settings),
-        *_proxies(settings),
+        *warnings(settings),
     ]
 
 
-def one_source(settings: Settings) -> str | None:
-    """Warns of a problem that causes no error: behind a proxy that the settings do not name, one caller can use up the
-    rate limits of all. None if that cannot happen."""
-    if not settings.production or settings.of(WebSettings).trusted_proxies:
-        return None
-    return "web.trusted_proxies is empty: behind a proxy, all callers share the same rate limits"
+def warnings(settings: Settings) -> list[Check]:
+    """What is unsafe in production unless the operator means it. It stops nothing."""
+    if not settings.production:
+        return []
+    found = {}
+    if not settings.of(WebSettings).trusted_proxies:
+        found["proxies"] = "web.trusted_proxies is empty: behind a proxy, all callers share the same rate limits"
+    if not settings.of(RegistrationSettings).require_verified_email:
+        found["registration"] = (
+            "registration.require_verified_email is off: anyone can find out which addresses have an account, "
+            "and register the address of another person"
+        )
+    return [Check(name, ok=True, detail=detail, warning=True) for name, detail in found.items()]
 
 
 def _secret(settings: Settings) -> Check:
@@ -162,33 +168,14 @@ async def _counters(settings: Settings) -> list[Check]:
 
 
 async def _mail(settings: Settings) -> list[Check]:
-    """Whether the mail server accepts connections. Sends no mail and uses no password."""
-    smtp = settings.of(MailSettings).smtp
-    if smtp is None:
+    """Whether the mail server takes our mails. Sends none."""
+    transport = transport_from(settings.of(MailSettings))
+    if not isinstance(transport, SmtpTransport):
         return []
-    url = urllib.parse.urlsplit(smtp.reveal())
-    host, port = url.hostname, url.port or _MAIL_PORTS[url.scheme]
     try:
-        async with asyncio.timeout(_MAIL_SECONDS):
-            _, writer = await asyncio.open_connection(host, port)
-    except OSError as problem:
-        return [Check("mail", ok=False, detail=f"{host}:{port}: {_reason(problem)}")]
-    writer.close()
-    return [Check("mail", ok=True, detail=f"{host}:{port} accepts connections")]
-
-
-def _proxies(settings: Settings) -> list[Check]:
-    """A hint, not an error: only the operator knows whether there is a proxy."""
-    told = one_source(settings)
-    return [Check("proxies", ok=True, detail=told)] if told else []
-
-
-def _reason(problem: OSError) -> str:
-    if isinstance(problem, TimeoutError):
-        return "no answer"
-    if isinstance(problem, ConnectionError) and problem.errno:
-        return os.strerror(problem.errno)  # asyncio puts the address into strerror instead
-    return problem.strerror or str(problem)
+        return [Check("mail", ok=True, detail=await probe(transport))]
+    except MailServerUnusable as problem:
+        return [Check("mail", ok=False, detail=str(problem))]
 
 
 @asynccontextmanager

@@ -33,18 +33,31 @@ async def doctor(*, options: Options = Options()) -> int:
 
 
 async def _examine(options: Options) -> tuple[list[Row], list[Check]]:
-    rows: list[Row] = []
     try:
-        rows = survey(options.loaded().findings)
         installation = options.installation()
     except ConfigurationError as problem:
-        return rows, [Check("settings", ok=False, detail=str(problem))]
-    return rows, [Check("settings", ok=True, detail="valid"), *await run_checks(installation)]
+        return _found(options), [Check("settings", ok=False, detail=str(problem))]
+    checks = [Check("settings", ok=True, detail="valid"), *await run_checks(installation)]
+    return survey(installation.findings), checks
+
+
+def _found(options: Options) -> list[Row]:
+    """The settings, right or wrong. None if a source cannot be read."""
+    try:
+        return survey(options.loaded().findings)
+    except ConfigurationError:
+        return []
 
 
 def _print(rows: Sequence[Row], checks: Sequence[Check], *, healthy: bool) -> None:
     shown = [(row.name, row.value, row.source, row.problem or "") for row in rows]
     print_table(("setting", "value", "source", "problem"), shown)
     print_lines([""])
-    print_table(("check", "", ""), [(check.name, "ok" if check.ok else "FAILED", check.detail) for check in checks])
+    print_table(("check", "", ""), [(check.name, _state(check), check.detail) for check in checks])
     print_lines(["", "No problems found." if healthy else "There are problems. See above."])
+
+
+def _state(check: Check) -> str:
+    if not check.ok:
+        return "FAILED"
+    return "warning" if check.warning else "ok"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ostiary._version import __version__
-from ostiary.cli.checks import one_source
+from ostiary.cli.checks import warnings
 from ostiary.cli.output import without_password
 from ostiary.cli.preflight import Part, Readiness
 from ostiary.core.accounts.settings import RegistrationSettings
@@ -36,8 +36,7 @@ def screen(ready: Readiness) -> Iterator[str]:
         yield ""
     yield f"OpenAPI: {url}{settings.prefix}/openapi.json"
     yield f"Settings: {program()} doctor    Accounts: {program()} users --help    Stop: Ctrl-C"
-    if told := warning(ready):
-        yield told
+    yield from _warnings(ready)
 
 
 def facts(ready: Readiness) -> dict[str, Any]:
@@ -56,7 +55,7 @@ def facts(ready: Readiness) -> dict[str, Any]:
         "mail": _mail_host(settings),
         "algorithm": ready.algorithm,
         "openapi": f"{ready.address.url}{settings.prefix}/openapi.json",
-        "warning": warning(ready),
+        "warnings": _warnings(ready),
     }
 
 
@@ -68,10 +67,10 @@ def program() -> str:
     return shlex.quote(str(started))
 
 
-def warning(ready: Readiness) -> str | None:
-    """At most one warning: the first check is for development, the second for production."""
-    told = exposure(ready) or one_source(ready.settings)
-    return told and f"Warning: {told}"
+def _warnings(ready: Readiness) -> list[str]:
+    exposed = exposure(ready)
+    found = [check.detail for check in warnings(ready.settings)]
+    return [f"Warning: {told}" for told in ([exposed] if exposed else []) + found]
 
 
 def exposure(ready: Readiness) -> str | None:

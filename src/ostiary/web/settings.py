@@ -2,20 +2,33 @@
 
 import ipaddress
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from ostiary.core.settings import Section, Settings, plain_url, setting
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_BROADEST_IPV4: Final = 8  # 10.0.0.0/8 is the largest private network (RFC 1918), and registries give out no larger one
+_BROADEST_IPV6: Final = 16  # registries give out /19 at most
+_PRIVATE_IPV6: Final = ipaddress.IPv6Network("fc00::/7")  # RFC 4193
+
 
 def _check_proxies(proxies: tuple[str, ...], _: Settings) -> str | None:
     for proxy in proxies:
         try:
-            ipaddress.ip_network(proxy)
+            network = ipaddress.ip_network(proxy)
         except ValueError:
             return f"must be networks such as 10.0.0.0/8, not {proxy!r}"
+        if _is_too_broad(network):
+            return f"must name your proxies, not {proxy!r}: every caller in it could choose the address that counts"
     return None
+
+
+def _is_too_broad(network: Network) -> bool:
+    """Whether it is broader than the networks of one operator. Every caller in it could evade the rate limits."""
+    if isinstance(network, ipaddress.IPv4Network):
+        return network.prefixlen < _BROADEST_IPV4
+    return network.prefixlen < _BROADEST_IPV6 and not network.subnet_of(_PRIVATE_IPV6)
 
 
 def _check_origins(origins: tuple[str, ...], _: Settings) -> str | None:
@@ -31,8 +44,8 @@ class WebSettings(Section):
     section: ClassVar[str] = "web"
 
     trusted_proxies: tuple[str, ...] = setting(
-        "Networks whose X-Forwarded-For header is trusted, read from the right. Empty: the address of the connection "
-        "counts.",
+        "Networks whose X-Forwarded-For header is trusted, read from the right. The broadest are a /8 of IPv4, a /16 "
+        "of IPv6 and fc00::/7. Empty: the address of the connection counts.",
         (),
         check=_check_proxies,
     )

@@ -161,6 +161,13 @@ def test_a_whole_page_of_white_space_is_not_searched_for_an_address():
         parse_email(" " * 60_000 + "ada@example.com")
 
 
+@pytest.mark.parametrize("text", ["ada", "ada.local", "@localhost"])
+def test_a_text_without_a_local_part_is_not_reported_as_a_private_address(text):
+    with pytest.raises(InvalidEmail) as refused:
+        parse_email(text)
+    assert "private" not in refused.value.reason
+
+
 PRIVATE = (
     "ada@printer.local",
     "ada@Shop.Test",

@@ -228,6 +228,19 @@ async def test_registrations_are_limited_by_source(sqlite_url):
         assert (await house.post("/register", {}, source="192.0.2.2")).status_code == 422
 
 
+async def test_one_source_cannot_register_strangers_all_day(sqlite_url):
+    """At ten a minute, one source could cause 14,400 rows and mails to as many people a day."""
+    async with installation(sqlite_url, RegistrationSettings(daily_limit="3/day", limit="1000/second")) as house:
+        source = "192.0.2.1"
+        answers = [await house.register(f"a{n}@example.com", source=source) for n in range(5)]
+        assert [answer.status_code for answer in answers] == [202, 202, 202, 429, 429]
+        assert answers[3].json()["code"] == "rate_limited"
+        assert await counted(house) == 3
+        assert (await house.register("b@example.com", source="192.0.2.2")).status_code == 202
+        house.clock.advance(int(answers[-1].headers["retry-after"]))
+        assert (await house.register("c@example.com", source=source)).status_code == 202
+
+
 @pytest.mark.parametrize("taken", [True, False], ids=["taken", "new"])
 async def test_mails_to_one_inbox_are_limited_silently(sqlite_url, taken):
     """R10: per mailbox, for any tag or letter case. The responses stay the same."""

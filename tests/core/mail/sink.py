@@ -29,6 +29,8 @@ class Sink:
         self.envelopes: list[Envelope] = []
         self.sessions: list[Session] = []
         self.replies: list[str] = []
+        self.senders: list[str] = []
+        self.refuses_senders = False
         self.url = ""
 
     @property
@@ -43,6 +45,16 @@ class Sink:
         self.sessions.append(session)
         return "250 OK"
 
+    async def handle_MAIL(  # noqa: N802
+        self, _server: Any, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.refuses_senders:
+            return "550 who are you?"
+        self.senders.append(address)
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
     async def handle_RCPT(  # noqa: N802
         self, _server: Any, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
@@ -53,7 +65,10 @@ class Sink:
 
 
 @asynccontextmanager
-async def sink(host: str = "127.0.0.1", *, certificate: Path | None = None) -> AsyncIterator[Sink]:
+async def sink(
+    host: str = "127.0.0.1", *, certificate: Path | None = None, implicit_tls: bool = False, **options: Any
+) -> AsyncIterator[Sink]:
+    """``implicit_tls``: TLS from the start. ``options``: those of aiosmtpd's SMTP."""
     kept = Sink()
     context = None
     if certificate is not None:
@@ -62,12 +77,14 @@ async def sink(host: str = "127.0.0.1", *, certificate: Path | None = None) -> A
     connections: list[SMTP] = []
 
     def connection() -> SMTP:
-        connections.append(SMTP(kept, hostname="sink.example", tls_context=context))
+        connections.append(
+            SMTP(kept, hostname="sink.example", tls_context=None if implicit_tls else context, **options)
+        )
         return connections[-1]
 
-    server = await asyncio.get_running_loop().create_server(connection, host, 0)
+    server = await asyncio.get_running_loop().create_server(connection, host, 0, ssl=context if implicit_tls else None)
     try:
-        kept.url = f"smtp://{host}:{server.sockets[0].getsockname()[1]}"
+        kept.url = f"{'smtps' if implicit_tls else 'smtp'}://{host}:{server.sockets[0].getsockname()[1]}"
         yield kept
     finally:
         server.close()

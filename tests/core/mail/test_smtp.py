@@ -101,6 +101,57 @@ async def test_nothing_is_sent_to_a_server_with_an_invalid_certificate(tmp_path,
         assert server.envelopes == []
 
 
+@pytest.mark.parametrize("implicit", [False, True], ids=["STARTTLS", "TLS"])
+async def test_a_server_on_this_machine_may_have_any_certificate(tmp_path, implicit):
+    """A mail server for development or a local relay has a self-signed one, for another name."""
+    pem = certificate(tmp_path, "192.0.2.1")
+    async with sink(certificate=pem, implicit_tls=implicit) as server:
+        await SmtpTransport(server.url, sender=SENDER).send(MAIL)
+        (session,) = server.sessions
+        assert implicit or session.ssl is not None
+
+
+@pytest.mark.parametrize("utf8", [False, True], ids=["without SMTPUTF8", "with SMTPUTF8"])
+async def test_a_sender_and_a_recipient_with_international_domains_are_sent_in_ascii(sqlite_url, utf8):
+    async with (
+        sink(enable_SMTPUTF8=utf8) as server,
+        installation(sqlite_url, RegistrationSettings(require_verified_email=True)) as house,
+    ):
+        house.auth.ambient.mail._transport = SmtpTransport(server.url, sender="Müller Straße <no-reply@straße.example>")
+        await house.register("ada@münchen.de")
+        await house.ambient.mail.close()
+        (message,), (envelope,) = server.messages, server.envelopes
+    assert envelope.mail_from == "no-reply@xn--strae-oqa.example"
+    assert envelope.rcpt_tos == ["ada@xn--mnchen-3ya.de"]
+    assert not any(option.upper().startswith("SMTPUTF8") for option in envelope.mail_options)
+    assert message["From"].addresses[0].addr_spec == "no-reply@xn--strae-oqa.example"
+    assert message["From"].addresses[0].display_name == "Müller Straße"
+    assert message["To"] == "ada@xn--mnchen-3ya.de"
+    assert message["Message-ID"].endswith("@xn--strae-oqa.example>")
+    header = envelope.content.partition(b"\r\n\r\n")[0]
+    assert header.isascii()
+
+
+@pytest.mark.parametrize(
+    ("sender", "address"),
+    [
+        ("no-reply@localhost", "no-reply@localhost"),
+        ("Büro <a@büro.local>", "a@xn--bro-hoa.local"),
+        ("möwe@example.com", None),
+        ("a@exa\u200bmple.com\xe9", None),
+        ("a@" + "ü" * 70 + ".de", None),
+        ("nobody", None),
+        ("", None),
+    ],
+)
+def test_a_sender_becomes_ascii_or_is_refused(sender, address):
+    if address is None:
+        with pytest.raises(ConfigurationError, match=r"^mail\.sender must be like"):
+            given(MailSettings(sender=sender))
+    else:
+        assert SmtpTransport("smtp://localhost", sender=sender).sender == address
+
+
 @pytest.mark.parametrize(
     "url", ["http://h", "smtp://", "smtps://", "h:25", "smtp://h:99999", "smtp://h:x", "smtp://[::1", "", "//h"]
 )

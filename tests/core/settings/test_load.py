@@ -20,6 +20,7 @@ from ostiary.settings import (
     WebSettings,
 )
 from ostiary.store.hot import Rate
+from ostiary.testing.world import Outbox
 from tests.core.given import given
 from tests.core.settings.toys import ISSUER, SECRET, STATED, DoorSettings, LampSettings, lamp, refused
 
@@ -109,9 +110,16 @@ def test_a_setting_has_the_same_name_everywhere(tmp_path):
 def test_a_default_may_follow_a_top_level_setting():
     assert given(SMTP, **SAFE, production=True).of(RegistrationSettings).require_verified_email is True
     assert given(SMTP, **SAFE).of(RegistrationSettings).require_verified_email is False
-    without = given(RegistrationSettings(require_verified_email=False), **SAFE, production=True)
+    without = given(SMTP, RegistrationSettings(require_verified_email=False), **SAFE, production=True)
     assert without.of(RegistrationSettings).require_verified_email is False
     assert lamp(environ={"OSTIARY_PRODUCTION": "yes"}, **SAFE).is_loud is True
+
+
+def test_production_needs_no_mail_server_if_the_application_sends_the_mails():
+    top = {**SAFE, "production": True}
+    assert read_settings(top, config=None, environ={}, own_transport=True).settings.of(MailSettings).smtp is None
+    auth = Ostiary("sqlite:///x.db", mail=Outbox(), config=None, environ={}, **top)
+    assert auth.settings.production
 
 
 def test_every_type_is_read_from_text_and_from_python_values():

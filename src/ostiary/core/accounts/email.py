@@ -20,7 +20,7 @@ _MOST_TYPED: Final = 1000  # characters, with the white space around the address
 _ENCODED_WORD: Final = re.compile(r"=\?.*\?=")
 
 _INVALID: Final = "The e-mail address is not valid."
-_PRIVATE: Final = "Addresses in private domains are not accepted here (accounts.private_domains)."
+_PRIVATE: Final = "The domain of the e-mail address is incomplete or private (accounts.private_domains)."
 
 # RFC 6761, RFC 6762 appendix G, RFC 8375, and ICANN's resolution of 2024-07-29 on .internal
 _PRIVATE_DOMAINS: Final = ("local", "localhost", "test", "internal", "home.arpa")
@@ -77,7 +77,7 @@ def read_email(settings: Settings, text: str) -> Email:
 
 def _fits(local: str, domain: str) -> bool:
     """Whether the lengths allow an address. The local part must be ASCII: nothing here sends mail with SMTPUTF8."""
-    if not (local.isascii() and len(local) <= _LONGEST_LOCAL_PART and len(local) + len(domain) < _LONGEST):
+    if not (local.isascii() and 0 < len(local) <= _LONGEST_LOCAL_PART and len(local) + len(domain) < _LONGEST):
         return False
     if len(domain.encode(errors="surrogatepass")) > _LONGEST_DOMAIN:
         return False

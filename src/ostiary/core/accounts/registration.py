@@ -54,7 +54,9 @@ async def register(
     Raises:
         InvalidEmail, PasswordRejected, Busy
         InvalidBody: the profile does not fit.
+        RateLimited: too many registrations from this source in a day.
     """
+    await count(ambient, f"register/day:{actor.source.bucket}", ambient.settings.of(RegistrationSettings).daily_limit)
     address = read_email(ambient.settings, email)
     stored = None if ambient.profile is None else ambient.profile.new(profile)
     password_hash = await hash_new_password(ambient, address.address, password)

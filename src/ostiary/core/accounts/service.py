@@ -4,7 +4,7 @@ from collections.abc import Callable, Set
 from typing import Final
 
 from ostiary.core.accounts import queries
-from ostiary.core.accounts.authority import USERS_WRITE, act
+from ostiary.core.accounts.authority import USERS_WRITE, act, check
 from ostiary.core.accounts.email import read_email
 from ostiary.core.accounts.giving import (
     refuse_to_change_the_more_powerful,
@@ -75,7 +75,8 @@ async def set_roles(
 async def change_profile(
     ambient: Ambient, actor: Actor, account_id: str, change: Callable[[str | None], str], *, if_version: int | None
 ) -> None:
-    """Changes the application's own fields of an account.
+    """Changes the application's own fields of an account. A change to what is stored already writes nothing, not even
+    an audit event.
 
     Args:
         change: returns the new stored profile for the old one. It may raise InvalidBody.
@@ -89,8 +90,11 @@ async def change_profile(
     event = Event("accounts.profile_changed", account_id=account_id)
 
     async def body(tx: Transaction) -> None:
-        await act(ambient, tx, actor, USERS_WRITE, event, own=account_id)
+        await check(ambient, tx, actor, USERS_WRITE, own=account_id)
         await refuse_to_change_the_more_powerful(tx, actor, account_id)
+        if await _changes_nothing(tx, account_id, change, if_version):
+            return
+        await act(ambient, tx, actor, USERS_WRITE, event, own=account_id)
         if not await queries.raise_version(tx, account_id, seen=if_version):
             if await queries.by_id(tx, account_id) is None:
                 raise NotFound(f"no account {account_id}")
@@ -98,6 +102,16 @@ async def change_profile(
         await queries.keep_profile(tx, account_id, change(await queries.profile(tx, account_id)))
 
     await ambient.database.transaction(body)
+
+
+async def _changes_nothing(
+    tx: Transaction, account_id: str, change: Callable[[str | None], str], if_version: int | None
+) -> bool:
+    account = await queries.by_id(tx, account_id)
+    if account is None or if_version not in {None, account.version}:
+        return False
+    stored = await queries.profile(tx, account_id)
+    return stored is not None and change(stored) == stored
 
 
 async def change_disabled(

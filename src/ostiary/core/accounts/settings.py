@@ -12,6 +12,11 @@ class RegistrationSettings(Section):
     section: ClassVar[str] = "registration"
 
     limit: Rate = setting("Registrations per source.", Rate(10, 60))
+    daily_limit: Rate = setting(
+        "Registrations per source over a longer time. It bounds the rows and the mails to strangers that one source "
+        "can cause.",
+        Rate(200, 24 * 3600),
+    )
     verification_lifetime: int = setting(
         "Seconds the link in a registration mail is valid.",
         24 * 3600,
@@ -34,4 +39,4 @@ class AccountSettings(Section):
         "Whether addresses may be in private domains: .local, .localhost, .test, .internal, home.arpa, or one label.",
         default=False,
     )
-    profile_limit: Rate = setting("Changes of the own profile per account.", Rate(30, 60))
+    profile_limit: Rate = setting("Changes of the own profile per account.", Rate(60, 3600))

@@ -3,6 +3,7 @@
 Owns transports and the queue. Does not depend on accounts: callers pass a stored address.
 """
 
+from ostiary.core.mail.probe import MailServerUnusable, probe
 from ostiary.core.mail.queue import MailQueue
 from ostiary.core.mail.settings import MailSettings
 from ostiary.core.mail.templates import plain_words, render_mail, render_page
@@ -11,10 +12,12 @@ from ostiary.core.mail.transport import ConsoleTransport, SmtpTransport, Transpo
 __all__ = [
     "ConsoleTransport",
     "MailQueue",
+    "MailServerUnusable",
     "MailSettings",
     "SmtpTransport",
     "Transport",
     "plain_words",
+    "probe",
     "render_mail",
     "render_page",
     "transport_from",

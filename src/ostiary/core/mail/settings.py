@@ -6,9 +6,13 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import ClassVar, Final
 
+from email_validator import validate_email
+
 from ostiary.core.settings import Secret, Section, Settings, check_server_url, setting
 
 PORTS: Final = {"smtp": 587, "smtps": 465}
+
+_BELOW: Final = ".example"
 
 
 def split_smtp(url: str) -> tuple[urllib.parse.SplitResult, int | None] | None:
@@ -21,12 +25,22 @@ def split_smtp(url: str) -> tuple[urllib.parse.SplitResult, int | None] | None:
 
 
 def read_sender(text: str) -> Address | None:
-    """``Name <name@example.com>`` as an address, or None."""
+    """``Name <name@example.com>`` as an address, or None. An international domain becomes ASCII (IDNA), because many
+    mail servers do not support SMTPUTF8 (RFC 6531)."""
     name, spec = parseaddr(text)
+    local, _, domain = spec.rpartition("@")
     try:
-        return Address(display_name=name, addr_spec=spec)
+        if not domain.isascii():
+            domain = _in_ascii(domain)
+        return Address(display_name=name, addr_spec=f"{local}@{domain}") if local.isascii() and local else None
     except (ValueError, IndexError):
         return None
+
+
+def _in_ascii(domain: str) -> str:
+    """Raises ValueError if this is no domain. A suffix lets email-validator accept private domains too."""
+    found = validate_email(f"name@{domain}{_BELOW}", check_deliverability=False)
+    return found.ascii_domain.removesuffix(_BELOW)
 
 
 def _check_smtp(url: Secret | None, _: Settings) -> str | None:
@@ -52,4 +66,8 @@ class MailSettings(Section):
         None,
         check=_check_smtp,
     )
-    sender: str = setting("The sender of mails.", "Ostiary <no-reply@localhost>", check=_check_sender)
+    sender: str = setting(
+        "The sender of mails. An international domain is sent in its ASCII form (IDNA).",
+        "Ostiary <no-reply@localhost>",
+        check=_check_sender,
+    )

@@ -14,7 +14,10 @@ from ostiary.core.mail.settings import PORTS, MailSettings, read_sender, split_s
 from ostiary.core.plug import Mail
 from ostiary.errors import ConfigurationError
 
-_TIMEOUT: Final = 20.0  # seconds for one mail
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+"""The hosts of an SMTP URL that are this machine (RFC 6761 §6.3). No other is, whatever it resolves to."""
+
+_TIMEOUT: Final = 20.0  # seconds for each step of one mail
 
 
 class Transport(Protocol):
@@ -37,8 +40,9 @@ class ConsoleTransport:
 
 
 class SmtpTransport:
-    """Sends mails to a server: ``smtps://`` with TLS from the start, ``smtp://`` with STARTTLS. Only a server on this
-    machine is used without TLS, because mails contain links that give access."""
+    """Sends mails to a server: ``smtps://`` with TLS from the start, ``smtp://`` with STARTTLS. Mails contain links
+    that give access, so nothing is sent without TLS and a valid certificate. Only for a server on this machine
+    (`LOOPBACK`), TLS is optional and its certificate is not checked: nobody is in between."""
 
     def __init__(self, url: str, *, sender: str) -> None:
         split, read = split_smtp(url), read_sender(sender)
@@ -50,19 +54,37 @@ class SmtpTransport:
         self._user = urllib.parse.unquote(parts.username) if parts.username else None
         self._password = urllib.parse.unquote(parts.password) if parts.password else None
         self._tls = parts.scheme == "smtps"
-        self._starttls = not self._tls and self._host not in {"127.0.0.1", "::1", "localhost"}
+        self._is_local = self._host in LOOPBACK
         self._sender: Final[Address] = read
 
+    @property
+    def place(self) -> str:
+        """Host and port."""
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+
+    @property
+    def sender(self) -> str:
+        """The address in MAIL FROM, in ASCII."""
+        return self._sender.addr_spec
+
     async def send(self, mail: Mail) -> None:
-        await aiosmtplib.send(
-            self._message(mail),
+        message = self._message(mail)
+        async with self.connected(timeout=_TIMEOUT) as client:
+            await client.send_message(message)
+
+    def connected(self, *, timeout: float) -> aiosmtplib.SMTP:
+        """A context manager: a connection that is ready for mails, encrypted and signed in as the URL says. Entering
+        it raises OSError or an error of aiosmtplib. ``timeout`` is in seconds and for each step."""
+        starttls = None if self._is_local else True  # None: where the server offers it
+        return aiosmtplib.SMTP(
             hostname=self._host,
             port=self._port,
             username=self._user,
             password=self._password,
             use_tls=self._tls,
-            start_tls=True if self._starttls else None if not self._tls else False,
-            timeout=_TIMEOUT,
+            start_tls=False if self._tls else starttls,
+            validate_certs=not self._is_local,
+            timeout=timeout,
         )
 
     def _message(self, mail: Mail) -> EmailMessage:

@@ -41,8 +41,8 @@ class Profile(Generic[P]):
     """The application's class, as registration, `PATCH /auth/me` and storage need it.
 
     Raises:
-        ConfigurationError: it is no such class, or a new account could not have a profile because a field that people
-            may not write has no default.
+        ConfigurationError: it is no such class, a new account could not have a profile because a field that people may
+            not write has no default, or a field is marked where the mark has no effect.
     """
 
     def __init__(self, shape: type[P]) -> None:
@@ -60,6 +60,11 @@ class Profile(Generic[P]):
         self.body.__doc__ = "The profile fields that the owner of the account may write."
         self.answer: Final[Any] = _on_the_wire(shape)
         for name in names:
+            if name not in self._writable and _has_mark(hints[name]):
+                raise ConfigurationError(
+                    f"profile {shape.__name__}: {name} has WRITABLE inside its type. Write "
+                    "Annotated[str | None, WRITABLE] instead of Annotated[str, WRITABLE] | None"
+                )
             if name not in self._writable and _is_required(shape, name):
                 raise ConfigurationError(
                     f"profile {shape.__name__}: {name} needs a default, because people may not write it"
@@ -201,6 +206,11 @@ def _loaded(stored: str | None) -> dict[str, Any]:
 
 def _is_writable(hint: Any) -> bool:
     return get_origin(hint) is Annotated and any(each is WRITABLE for each in get_args(hint)[1:])
+
+
+def _has_mark(hint: Any) -> bool:
+    """Whether the mark is anywhere in the type, where it would have no effect."""
+    return any(each is WRITABLE or _has_mark(each) for each in get_args(hint))
 
 
 def _on_the_wire(hint: Any) -> Any:
