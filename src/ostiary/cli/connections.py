@@ -65,7 +65,7 @@ class Connections:
             try:
                 self.look()
             except Exception as error:  # noqa: BLE001 - the server must continue; the log line has the place
-                _LOG.error("connections.unwatched", extra={"trace": trace(error)})
+                _LOG.error("connections.unwatched", extra={"error": trace(error)})
 
     def look(self) -> None:
         """Sets the time limit once, and ends what a source has too many of."""
