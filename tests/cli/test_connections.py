@@ -102,7 +102,8 @@ def test_a_trusted_proxy_is_not_bounded():
 
 def test_an_error_while_watching_is_logged_and_the_watch_goes_on(monkeypatch, caplog):
     again = threading.Event()
-    monkeypatch.setattr(connections, "_SEARCHING", 0.01)
+    for pause in ("_SEARCHING", "_AFTER_ERROR"):
+        monkeypatch.setattr(connections, pause, 0.01)
     looks = iter([lambda: 1 / 0, lambda: 1 / 0, again.set, threading.Event().wait])
     monkeypatch.setattr(Connections, "look", lambda _: next(looks)())
     Connections(port=1, most=1, proxies=()).begin()

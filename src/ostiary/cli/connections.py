@@ -34,6 +34,9 @@ _PERIOD: Final = 1.0
 _SEARCHING: Final = 0.1
 """Seconds between two looks at the sockets, and before the listening socket is found."""
 
+_AFTER_ERROR: Final = 60.0
+"""Seconds to wait after an error, such as a missing /proc, so that the log does not fill."""
+
 _DESCRIPTORS: Final = "/proc/self/fd"
 _ABORT: Final = struct.pack("ii", 1, 0)
 """For SO_LINGER: closing sends RST and frees the unsent data. With FIN, the kernel would keep it for minutes."""
@@ -66,6 +69,7 @@ class Connections:
                 self.look()
             except Exception as error:  # noqa: BLE001 - the server must continue; the log line has the place
                 _LOG.error("connections.unwatched", extra={"error": trace(error)})
+                time.sleep(_AFTER_ERROR)
 
     def look(self) -> None:
         """Sets the time limit once, and ends what a source has too many of."""
@@ -78,8 +82,9 @@ class Connections:
     def _set_time_limit(self, descriptors: Sequence[str]) -> None:
         """Connections inherit the limit from the listening socket. Some may have been accepted before."""
         for one in self._sockets(descriptors):
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_SECONDS * 1000)
-            self._is_timed |= bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+            with suppress(OSError):  # a client may have left
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_SECONDS * 1000)
+                self._is_timed |= bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
     def _end_excess(self, descriptors: Sequence[str]) -> None:
         connections: Counter[str] = Counter()
