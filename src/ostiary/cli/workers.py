@@ -22,10 +22,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ostiary.app import Ostiary
 from ostiary.cli.address import Address
+from ostiary.cli.connections import Connections
 from ostiary.cli.log import configuration, guard
 from ostiary.cli.options import Options
 from ostiary.cli.refusal import REFUSED
 from ostiary.errors import ConfigurationError
+from ostiary.settings import WebSettings
 
 _LOG: Final = logging.getLogger("ostiary.serve")
 
@@ -40,8 +42,7 @@ _HEADER_BYTES: Final = 64 * 1024
 
 _CONNECTIONS: Final = 4096
 """Open connections per worker. As many more can wait in the kernel. Granian's default is 1024 for all workers
-together. A single caller could occupy all of them with silent connections (`_HEADER_SECONDS` each) and lock the others
-out."""
+together. `Connections` bounds the share of one source."""
 
 _OTHER_FILES: Final = 256
 """Files that a worker has open in addition to connections of callers: the database, libraries, pipes."""
@@ -65,6 +66,7 @@ class Launch:
 
 def run(launch: Launch, address: Address, *, workers: int, announce: Callable[[], None]) -> int:
     """Serves until SIGINT or SIGTERM and returns the exit code. ``announce`` is called once both are handled."""
+    most = _connections()
     server = Server(
         "ostiary",
         address.host,
@@ -77,7 +79,7 @@ def run(launch: Launch, address: Address, *, workers: int, announce: Callable[[]
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=_HEADER_BYTES),
         websockets=False,
         backlog=_CONNECTIONS,
-        backpressure=_connections(),
+        backpressure=most,
         respawn_failed_workers=True,
         workers_kill_timeout=PATIENCE,
         log_level=LogLevels.warning,
@@ -93,7 +95,7 @@ def run(launch: Launch, address: Address, *, workers: int, announce: Callable[[]
     server.on_shutdown(partial(_LOG.info, "server.stopped"))
     try:
         # a loader and no target name, for which Granian would put the current folder first on the import path
-        server.serve(target_loader=partial(load, launch), wrap_loader=False)
+        server.serve(target_loader=partial(load, launch, port=address.port, most=most), wrap_loader=False)
     except SystemExit:
         # Ctrl-C reaches the workers as well. A worker that exits before the parent is not a failure.
         return 0 if server.interrupt_signal else REFUSED
@@ -117,13 +119,14 @@ def _connections() -> int:
     return max(1, min(_CONNECTIONS, files - _OTHER_FILES))
 
 
-def load(launch: Launch) -> ASGIApp:
-    """Creates the ASGI app in the worker's process."""
+def load(launch: Launch, *, port: int, most: int) -> ASGIApp:
+    """Creates the ASGI app in the worker's process. ``most`` is the number of connections that it accepts."""
     _hold_signals()
     guard()
     threading.Thread(target=_end_with_parent, name="ostiary-parent", daemon=True).start()
     try:
         auth = launch.installation()
+        Connections(port=port, most=most, proxies=auth.settings.of(WebSettings).proxies).begin()
         return _Started(auth.asgi, ending=auth.stop_waiting)
     except ConfigurationError as problem:  # the configuration changed after the parent's check
         _LOG.error("server.not_started", extra={"reason": str(problem)})

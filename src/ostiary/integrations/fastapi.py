@@ -32,6 +32,7 @@ from ostiary.verifier.challenge import MEDIA_TYPE, Refusal
 _LOG: Final = logging.getLogger("ostiary.guard")
 
 _GUARDED: Final = "ostiary.guarded"
+_HANDLERS: Final = "starlette.exception_handlers"
 
 _STATUSES: Final = {
     400: "The credential is malformed, or there are two.",
@@ -225,26 +226,21 @@ async def _answer_error(connection: HTTPConnection, error: Exception) -> Respons
 def _answer_errors(scope: Scope) -> None:
     """Registers `_answer_error` for errors of the Python API that a guarded route lets through, such as Forbidden from
     ``auth.acting_as(me)``."""
-    handlers, _ = _handlers(scope)
-    if OstiaryError not in handlers:
-        handlers.setdefault(RequestError, _answer_error)
-        handlers.setdefault(Unavailable, _answer_error)
+    handlers = scope.get(_HANDLERS)
+    if handlers is not None and OstiaryError not in handlers[0]:
+        handlers[0].setdefault(RequestError, _answer_error)
+        handlers[0].setdefault(Unavailable, _answer_error)
 
 
 def _answer_refusals(scope: Scope) -> None:
     """Registers the answers to the guard's own refusals."""
-    handlers, by_status = _handlers(scope)
+    handlers, by_status = scope.get(_HANDLERS, ({}, {}))
     # an app may register a handler for FastAPI's exceptions or for their base classes in Starlette
     is_usual = handlers.get(StarletteHTTPException) in (http_exception_handler, None) and HTTPException not in handlers
     if is_usual and not by_status.keys() & _STATUSES:
         handlers.setdefault(GuardRefused, _answer)
     if WebSocketException not in handlers and _is_starlettes(handlers.get(StarletteWebSocketException)):
         handlers.setdefault(HandshakeRefused, _answer_handshake)
-
-
-def _handlers(scope: Scope) -> tuple[dict[Any, Any], dict[int, Any]]:
-    handlers: tuple[dict[Any, Any], dict[int, Any]] = scope.get("starlette.exception_handlers") or ({}, {})
-    return handlers
 
 
 def _is_starlettes(handler: Any) -> bool:

@@ -71,6 +71,6 @@ async def _watch(check: Callable[[], Awaitable[object]], ended: list[OstiaryErro
     except OstiaryError as error:
         ended.append(error)
     except Exception as error:  # noqa: BLE001 - whatever failed, the WebSocket ends; the log line has the place
-        _LOG.error("guard.check_failed", extra={"trace": trace(error)})
+        _LOG.error("guard.check_failed", extra={"error": trace(error)})
         ended.append(Unavailable("the check of an open WebSocket failed"))
     limit.reschedule(0)  # cancels the block

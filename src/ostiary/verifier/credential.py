@@ -72,13 +72,11 @@ def read_cookie(headers: Headers, name: str) -> str | None:
     The name must match exactly. Other parsers ignore letter case, tabs or no-break spaces, and a sibling host could
     then pass its cookie off as ours. Raises MultipleCredentials if the name occurs twice (cookie tossing).
     """
+    carried = [cookies for header, cookies in headers if header == b"cookie"]
+    if not carried:
+        return None
     wanted, pattern = _cookie_pattern(name)
-    values = [
-        value
-        for header, cookies in headers
-        if header == b"cookie" and wanted in cookies
-        for value in pattern.findall(cookies)
-    ]
+    values = [value for cookies in carried if wanted in cookies for value in pattern.findall(cookies)]
     if len(values) > 1:
         raise MultipleCredentials(f"the request has the cookie {name} more than once")
     return values[0].rstrip(b" ").decode("latin-1") if values else None
