@@ -8,13 +8,14 @@ from msgspec import structs
 from ostiary import Ostiary
 from ostiary.core.plug import PAGE, Credential, Csrf, Place, Route
 from ostiary.testing import world
-from ostiary.verifier import ACCESS_COOKIE, REFRESH_COOKIE
+from ostiary.verifier import cookie_names
 from ostiary.web import with_own
 
 AUTH = Ostiary(environ={})
 ROUTES = with_own(AUTH.routes, settings=AUTH.settings, alone=True)
 CROSS_SITE = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
-COOKIES = {"cookie": f"{ACCESS_COOKIE}=a.b.c; {REFRESH_COOKIE}=x"}
+NAMES = cookie_names(AUTH.settings.issuer)
+COOKIES = {"cookie": f"{NAMES.access}=a.b.c; {NAMES.refresh}=x"}
 
 
 def named(route):

@@ -22,6 +22,7 @@ from ostiary.core.vault import Vault
 from ostiary.errors import ConfigurationError, NoSuchTable, OstiaryError
 from ostiary.store.database import Database
 from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
+from ostiary.verifier import LOOPBACK_HOSTS
 from ostiary.web import WebSettings
 
 MOST_OFFSET: Final = 1.0
@@ -48,6 +49,7 @@ async def run_checks(installation: Ostiary) -> list[Check]:
         *await _counters(settings),
         *await _mail(settings),
         *_proxies(settings),
+        *_origins(settings),
     ]
 
 
@@ -168,6 +170,20 @@ def _proxies(settings: Settings) -> list[Check]:
     """A hint, not an error: only the operator knows whether there is a proxy."""
     told = one_source(settings)
     return [Check("proxies", ok=True, detail=told)] if told else []
+
+
+def _origins(settings: Settings) -> list[Check]:
+    """A hint: on another host, http protects neither tokens nor the scripts that use them."""
+    plain = [each for each in settings.of(WebSettings).trusted_origins if _is_plain(each)]
+    if not plain:
+        return []
+    detail = f"{', '.join(plain)} in web.trusted_origins uses http: anyone on the network can read its tokens"
+    return [Check("origins", ok=True, detail=detail)]
+
+
+def _is_plain(origin: str) -> bool:
+    url = urllib.parse.urlsplit(origin)
+    return url.scheme == "http" and url.hostname not in LOOPBACK_HOSTS
 
 
 def _reason(problem: OSError) -> str:

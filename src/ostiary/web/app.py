@@ -60,7 +60,7 @@ class Application:
     def __init__(self, routes: Sequence[Route], *, settings: Settings, ambient: Callable[[], Ambient]) -> None:
         self._ambient = ambient
         self._edge = Edge.of(settings)
-        self._renderer = Renderer(is_https=self._edge.is_https)
+        self._renderer = Renderer(is_https=self._edge.is_https, cookies=self._edge.cookies)
         self._logs_access = settings.of(WebSettings).access_log
         self._random = SystemRandom()
         self._prefix = settings.prefix

@@ -6,7 +6,7 @@ from typing import Final
 
 from ostiary.core.plug import Place, Route
 from ostiary.core.settings import Settings
-from ostiary.verifier import checked_origins
+from ostiary.verifier import CookieNames, checked_origins, cookie_names
 from ostiary.web.settings import Network, WebSettings
 
 WELL_KNOWN: Final = "/.well-known/"
@@ -19,6 +19,7 @@ class Edge:
     proxies: tuple[Network, ...]
     body_limit: int
     is_https: bool
+    cookies: CookieNames
 
     @classmethod
     def of(cls, settings: Settings) -> "Edge":
@@ -30,6 +31,7 @@ class Edge:
             proxies=web.proxies,
             body_limit=web.body_limit,
             is_https=settings.issuer_origin.startswith("https:"),
+            cookies=cookie_names(settings.issuer),
         )
 
 
