@@ -29,6 +29,7 @@
     │   ├── Forbidden                   403
     │   │   ├── InsufficientScope       403
     │   │   └── CrossSiteRequest        403
+    │   │       └── CrossSiteOrigin     403  a trusted origin, but browsers drop its cookies
     │   ├── NotFound                    404
     │   ├── MethodNotAllowed            405
     │   ├── Conflict                    409  the current state does not allow the change
@@ -133,10 +134,7 @@ class MalformedCredential(InvalidRequest):
 
 
 class MultipleCredentials(InvalidRequest):
-    """The request has two credentials for the same purpose (RFC 6750 §2).
-
-    It is refused because an attacker could exploit a guess about which one counts.
-    """
+    """The request has two credentials for one purpose (RFC 6750 §2). An attacker could exploit a guess which counts."""
 
     code = "multiple_credentials"
     title = "The request carries more than one credential."
@@ -254,6 +252,10 @@ class InsufficientScope(Forbidden):
 class CrossSiteRequest(Forbidden):
     code = "cross_site_request"
     title = "A request with cookies must come from this site or a trusted origin."
+
+
+class CrossSiteOrigin(CrossSiteRequest):
+    title = "Browsers drop the cookies of an origin on another site: use the transport `token` there."
 
 
 class NotFound(RequestError):

@@ -16,6 +16,9 @@ WELL_KNOWN: Final = "/.well-known/"
 class Edge:
     own_origins: frozenset[str]
     trusted_origins: frozenset[str]
+    """Those whose requests may carry cookies."""
+    readers: frozenset[str]
+    """Every origin whose scripts may read answers."""
     proxies: tuple[Network, ...]
     body_limit: int
     is_https: bool
@@ -27,7 +30,8 @@ class Edge:
         web = settings.of(WebSettings)
         return cls(
             own_origins=checked_origins((settings.issuer_origin,)),
-            trusted_origins=checked_origins(web.trusted_origins),
+            trusted_origins=checked_origins(web.cookie_origins),
+            readers=frozenset(web.trusted_origins),
             proxies=web.proxies,
             body_limit=web.body_limit,
             is_https=settings.issuer_origin.startswith("https:"),

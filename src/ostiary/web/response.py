@@ -67,6 +67,10 @@ class Renderer:
             fields[b"allow"] = ", ".join(allow).encode("ascii")
         return self._complete(refused.status, fields, _encode(refused.body), request_id, [])
 
+    def preflight(self, *, request_id: str) -> Response:
+        """The answer to a CORS preflight request, without the headers of CORS."""
+        return self._complete(HTTPStatus.NO_CONTENT, {}, b"", request_id, [])
+
     def _complete(
         self, status: int, fields: Fields, body: bytes, request_id: str, cookies: list[tuple[bytes, bytes]]
     ) -> Response:
