@@ -29,15 +29,17 @@
     │   ├── Forbidden                   403
     │   │   ├── InsufficientScope       403
     │   │   └── CrossSiteRequest        403
+    │   │       └── CrossSiteOrigin     403  a trusted origin, but browsers drop its cookies
     │   ├── NotFound                    404
     │   ├── MethodNotAllowed            405
     │   ├── Conflict                    409  the current state does not allow the change
     │   │   └── TooManySessions         409
     │   ├── BodyTooLarge                413
-    │   ├── UnsupportedMediaType        415
-    │   ├── InvalidBody                 422  JSON, but not the fields that this route accepts
-    │   │   ├── PasswordRejected        422
-    │   │   └── InvalidEmail            422
+    │   ├── Explained                   400  the caller may read the reason
+    │   │   ├── UnsupportedMediaType    415
+    │   │   └── InvalidBody             422  JSON, but not the fields that this route accepts
+    │   │       ├── PasswordRejected    422
+    │   │       └── InvalidEmail        422
     │   └── RateLimited                 429
     ├── Unavailable                     503  Ostiary's fault, or a part of it is unavailable
     │   ├── Busy                        503  the password hashing pool is full
@@ -107,6 +109,17 @@ class RequestError(OstiaryError):
     status = 400
 
 
+class Explained(RequestError):
+    """``reason`` says what is wrong. It is public: it never quotes a value."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason: str = reason
+
+    def public(self) -> dict[str, Any]:
+        return {"detail": self.reason} if self.reason else {}
+
+
 class InvalidRequest(RequestError):
     title = "The request cannot be understood."
 
@@ -121,10 +134,7 @@ class MalformedCredential(InvalidRequest):
 
 
 class MultipleCredentials(InvalidRequest):
-    """The request has two credentials for the same purpose (RFC 6750 §2).
-
-    It is refused because an attacker could exploit a guess about which one counts.
-    """
+    """The request has two credentials for one purpose (RFC 6750 §2). An attacker could exploit a guess which counts."""
 
     code = "multiple_credentials"
     title = "The request carries more than one credential."
@@ -135,17 +145,10 @@ class MissingToken(InvalidRequest):
     title = "The request carries no refresh token."
 
 
-class InvalidQuery(InvalidRequest):
-    """The query parameters are not valid. ``reason`` names the parameter. It is public: it never quotes a value."""
+class InvalidQuery(InvalidRequest, Explained):
+    """The query parameters are not valid. ``reason`` names the parameter."""
 
     repeats_input = True  # the name of an unknown parameter
-
-    def __init__(self, reason: str = "") -> None:
-        super().__init__(reason)
-        self.reason: str = reason
-
-    def public(self) -> dict[str, Any]:
-        return {"detail": self.reason} if self.reason else {}
 
 
 class InvalidTarget(InvalidRequest):
@@ -251,6 +254,10 @@ class CrossSiteRequest(Forbidden):
     title = "A request with cookies must come from this site or a trusted origin."
 
 
+class CrossSiteOrigin(CrossSiteRequest):
+    title = "Browsers drop the cookies of an origin on another site: use the transport `token` there."
+
+
 class NotFound(RequestError):
     code = "not_found"
     title = "Not found."
@@ -282,38 +289,21 @@ class BodyTooLarge(RequestError):
     status = 413
 
 
-class UnsupportedMediaType(RequestError):
-    """The body has another media type than the route accepts, or none. ``reason`` names those that it ``accepts``."""
+class UnsupportedMediaType(Explained):
+    """The body has another media type than the route accepts, or none. ``reason`` names those that it accepts."""
 
     code = "unsupported_media_type"
     title = "This route does not accept a body of this media type."
     status = 415
 
-    def __init__(self, accepts: tuple[str, ...] = ("application/json",)) -> None:
-        self.reason: str = f"Send the body as {' or '.join(accepts)}, with that Content-Type."
-        super().__init__(self.reason)
 
-    def public(self) -> dict[str, Any]:
-        return {"detail": self.reason}
-
-
-class InvalidBody(RequestError):
-    """The body is JSON, but not what this route accepts.
-
-    ``reason`` names the field. It is public: it never quotes a value.
-    """
+class InvalidBody(Explained):
+    """The body is JSON, but not what this route accepts. ``reason`` names the field."""
 
     code = "invalid_body"
     title = "The body does not match what this route expects."
     status = 422
     repeats_input = True  # the name of an unknown field
-
-    def __init__(self, reason: str = "") -> None:
-        super().__init__(reason)
-        self.reason: str = reason
-
-    def public(self) -> dict[str, Any]:
-        return {"detail": self.reason} if self.reason else {}
 
 
 class PasswordRejected(InvalidBody):

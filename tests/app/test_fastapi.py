@@ -174,7 +174,7 @@ async def test_a_cookie_allows_reading_and_only_from_our_own_site_writing():
     async with world(auth, app) as w:
         user = await w.login_as()
         token = user.headers["authorization"].removeprefix("Bearer ")
-        cookie = {"cookie": f"__Host-ostiary_access={token}"}
+        cookie = {"cookie": f"ostiary_dev_access={token}"}
         assert (await w.http.get("/thing", headers=cookie)).status_code == 200
         own = {"origin": "http://127.0.0.1:8000"}
         assert (await w.http.post("/thing", headers=cookie | own)).status_code == 200

@@ -6,15 +6,17 @@ import pytest
 from msgspec import structs
 
 from ostiary import Ostiary
-from ostiary.core.plug import PAGE, Credential, Csrf, Place, Route
+from ostiary.core.plug import PAGE, Credential, Csrf, PerSource, Place, Route, Speaks
+from ostiary.jose import strict_json
 from ostiary.testing import world
-from ostiary.verifier import ACCESS_COOKIE, REFRESH_COOKIE
+from ostiary.verifier import cookie_names
 from ostiary.web import with_own
 
 AUTH = Ostiary(environ={})
 ROUTES = with_own(AUTH.routes, settings=AUTH.settings, alone=True)
 CROSS_SITE = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
-COOKIES = {"cookie": f"{ACCESS_COOKIE}=a.b.c; {REFRESH_COOKIE}=x"}
+NAMES = cookie_names(AUTH.settings.issuer)
+COOKIES = {"cookie": f"{NAMES.access}=a.b.c; {NAMES.refresh}=x"}
 
 
 def named(route):
@@ -70,3 +72,30 @@ READ_BY_COOKIE = [
 async def test_routes_that_read_cookies_reject_cross_site_requests(route):
     refused = await answer_to(route, **COOKIES, **CROSS_SITE)
     assert (refused.status_code, refused.json()["code"]) == (403, "cross_site_request")
+
+
+WITH_BODY = [route for route in ROUTES if route.method != "GET"]
+HOSTILE = b"[" + b"[]," * 21_000 + b"[]]"
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=named)
+async def test_a_body_of_thousands_of_values_is_refused_on_every_route_before_it_is_parsed(route, monkeypatch):
+    monkeypatch.setattr(strict_json, "_read", lambda _: pytest.fail("the body was parsed"))
+    async with world(AUTH) as w:
+        headers = {"content-type": "application/json"}
+        refused = await w.http.request(route.method, place(route), content=HOSTILE, headers=headers)
+    assert refused.status_code == 400
+    assert refused.json()["error" if route.speaks is Speaks.OAUTH else "code"] in {"malformed_json", "invalid_request"}
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if isinstance(route.limit, PerSource)], ids=named)
+async def test_the_limit_of_a_source_is_taken_before_the_body_is_read(route, monkeypatch):
+    """A request that is refused anyway must not cost more: the body here is not even JSON."""
+
+    async def exhausted(*_, **__):
+        return 1_000_000
+
+    async with world(AUTH) as w:
+        monkeypatch.setattr(type(AUTH.ambient.hot), "take", exhausted)
+        refused = await w.http.request(route.method, place(route), content=b"{", headers={"content-type": "text/plain"})
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")

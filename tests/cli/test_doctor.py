@@ -92,6 +92,7 @@ A_RESOURCE = "A resource must be an https URL without user, query and fragment. 
         ("tokens.refresh_grace", "61", "must be between 0 and 60, not 61"),
         ("tokens.resources", "orders", f"must hold valid resources, not 'orders'. {A_RESOURCE}"),
         ("tokens.status_lists", "some", "must be true or false"),
+        ("issuer", "http://192.168.1.5:8000", "must be https, except on the loopback interface"),
         ("revocations.policy", "open", "must be refuse or serve, not 'open'"),
     ],
 )
@@ -216,6 +217,19 @@ def test_production_without_trusted_proxies_is_mentioned(tmp_path):
     }
     _, _, checks = doctor(tmp_path, environ=production | {"OSTIARY_WEB_TRUSTED_PROXIES": "10.0.0.0/8"})
     assert "proxies" not in checks
+
+
+def test_an_origin_over_http_on_the_network_is_mentioned(tmp_path):
+    _, _, checks = doctor(
+        tmp_path, environ={"OSTIARY_WEB_TRUSTED_ORIGINS": "http://192.168.1.5:3000 https://a.example"}
+    )
+    assert checks["origins"] == {
+        "name": "origins",
+        "ok": True,
+        "detail": "http://192.168.1.5:3000 in web.trusted_origins uses http: anyone on the network can read its tokens",
+    }
+    _, _, checks = doctor(tmp_path, environ={"OSTIARY_WEB_TRUSTED_ORIGINS": "http://localhost:3000"})
+    assert "origins" not in checks
 
 
 @pytest.mark.parametrize("url", ["mysql://127.0.0.1/auth", "sqlite:///nowhere/at/all.db", "postgresql://127.0.0.1:9/x"])

@@ -26,7 +26,7 @@ TABLE = {
     ABSENT: {ABSENT: False, OWN: True, TRUSTED: True, OTHER: False, "null": False},
     "same-origin": {ABSENT: True, OWN: True, TRUSTED: True, OTHER: False, "null": False},
     "same-site": {ABSENT: False, OWN: False, TRUSTED: True, OTHER: False, "null": False},
-    "cross-site": {ABSENT: False, OWN: False, TRUSTED: True, OTHER: False, "null": False},
+    "cross-site": {ABSENT: False, OWN: False, TRUSTED: False, OTHER: False, "null": False},
     "none": {ABSENT: False, OWN: False, TRUSTED: True, OTHER: False, "null": False},
     "": {ABSENT: False, OWN: False, TRUSTED: True, OTHER: False, "null": False},
     "Same-Origin": {ABSENT: False, OWN: False, TRUSTED: True, OTHER: False, "null": False},

@@ -215,13 +215,21 @@ async def test_a_request_with_cookies_must_come_from_our_site(method, path, head
         {**SAME_ORIGIN, "origin": ISSUER},
         {"origin": ISSUER},
         {"sec-fetch-site": "same-site", "origin": "https://app.example.com"},
-        {"sec-fetch-site": "cross-site", "origin": "https://app.example.com"},
     ],
 )
 async def test_our_own_and_trusted_origins_are_allowed(method, path, headers, body, site):
     world = World(WebSettings(trusted_origins=("https://app.example.com",)))
     answer = await ask(method, path, world=world, headers={**headers, **site}, json=body)
     assert answer.status_code in {200, 204}
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "body"), COOKIE_REQUESTS)
+async def test_a_trusted_origin_on_another_site_learns_that_it_cannot_use_cookies(method, path, headers, body):
+    world = World(WebSettings(trusted_origins=("https://app.example.com",)))
+    site = {"sec-fetch-site": "cross-site", "origin": "https://app.example.com"}
+    answer = await ask(method, path, world=world, headers={**headers, **site}, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (403, "cross_site_request")
+    assert "use the transport `token`" in answer.json()["title"]
 
 
 async def test_the_origin_of_the_issuer_is_normalised_as_browsers_do():

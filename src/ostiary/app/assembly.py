@@ -88,7 +88,7 @@ class Assembly:
         self.authenticator: Final = TokenAuthenticator(
             self.verifier,
             own_origins=(settings.issuer_origin,),
-            trusted_origins=settings.of(WebSettings).trusted_origins,
+            trusted_origins=settings.of(WebSettings).cookie_origins,
             role_map=self.role_map,
         )
 

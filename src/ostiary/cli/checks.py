@@ -1,6 +1,7 @@
 """The checks of `doctor`: do the database, the secret and the servers in the settings exist, and do they work?"""
 
 import os
+import urllib.parse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from ostiary.errors import ConfigurationError, NoSuchTable, OstiaryError
 from ostiary.store.database import Database
 from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
 from ostiary.store.sqlite.log import LARGE_LOG, log_size
+from ostiary.verifier import LOOPBACK_HOSTS
 from ostiary.web import WebSettings
 
 MOST_OFFSET: Final = 1.0
@@ -49,6 +51,7 @@ async def run_checks(installation: Ostiary) -> list[Check]:
         *await _counters(settings),
         *await _mail(settings),
         *warnings(settings),
+        *_origins(settings),
     ]
 
 
@@ -176,6 +179,20 @@ async def _mail(settings: Settings) -> list[Check]:
         return [Check("mail", ok=True, detail=await probe(transport))]
     except MailServerUnusable as problem:
         return [Check("mail", ok=False, detail=str(problem))]
+
+
+def _origins(settings: Settings) -> list[Check]:
+    """A hint: on another host, http protects neither tokens nor the scripts that use them."""
+    plain = [each for each in settings.of(WebSettings).trusted_origins if _is_plain(each)]
+    if not plain:
+        return []
+    detail = f"{', '.join(plain)} in web.trusted_origins uses http: anyone on the network can read its tokens"
+    return [Check("origins", ok=True, detail=detail)]
+
+
+def _is_plain(origin: str) -> bool:
+    url = urllib.parse.urlsplit(origin)
+    return url.scheme == "http" and url.hostname not in LOOPBACK_HOSTS
 
 
 @asynccontextmanager

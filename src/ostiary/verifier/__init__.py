@@ -8,9 +8,16 @@ on accounts, passwords or a database.
 from ostiary.verifier.access_token import ACCESS_TOKEN_TYPE, AccessToken, Confirmation, encode_access_token
 from ostiary.verifier.authenticator import WEBSOCKET, Authenticator, TokenAuthenticator, TokenVerifier
 from ostiary.verifier.challenge import Refusal, challenge, problem, refusal
-from ostiary.verifier.credential import (
+from ostiary.verifier.cookies import (
     ACCESS_COOKIE,
+    HOST_COOKIES,
+    LOOPBACK_COOKIES,
+    LOOPBACK_HOSTS,
     REFRESH_COOKIE,
+    CookieNames,
+    cookie_names,
+)
+from ostiary.verifier.credential import (
     Credential,
     Headers,
     read_access_token,
@@ -39,7 +46,10 @@ __all__ = [
     "ACCESS_TOKEN_TYPE",
     "ACCOUNT_PREFIX",
     "CLIENT_PREFIX",
+    "HOST_COOKIES",
     "LEEWAY",
+    "LOOPBACK_COOKIES",
+    "LOOPBACK_HOSTS",
     "MAX_LEEWAY",
     "REFRESH_COOKIE",
     "SAFE_METHODS",
@@ -49,6 +59,7 @@ __all__ = [
     "Claims",
     "ClientCredentials",
     "Confirmation",
+    "CookieNames",
     "Credential",
     "Expectation",
     "Headers",
@@ -70,6 +81,7 @@ __all__ = [
     "challenge",
     "check_same_origin",
     "checked_origins",
+    "cookie_names",
     "encode_access_token",
     "problem",
     "read_access_token",

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Final, Protocol, final
 
 from ostiary.verifier.access_token import AccessToken
+from ostiary.verifier.cookies import cookie_names
 from ostiary.verifier.credential import Headers, read_access_token
 from ostiary.verifier.principal import Principal
 from ostiary.verifier.requirement import RoleMap
@@ -48,6 +49,10 @@ class Authenticator(Protocol):
 class TokenVerifier(Protocol):
     """A `Verifier` or a `RemoteVerifier`."""
 
+    @property
+    def issuer(self) -> str:
+        """The issuer, which decides the name of its cookies."""
+
     def verify(self, token: str, /) -> AccessToken: ...
 
     async def verify_async(self, token: str, /) -> AccessToken: ...
@@ -77,6 +82,7 @@ class TokenAuthenticator:
         role_map: RoleMap | None = None,
     ) -> None:
         self._verifier = verifier
+        self._cookie_name = cookie_names(verifier.issuer).access
         self._own_origins = checked_origins(own_origins)
         self._trusted_origins = checked_origins(trusted_origins)
         self._role_map = role_map
@@ -98,7 +104,7 @@ class TokenAuthenticator:
 
     def _token(self, headers: Headers, method: str) -> str | None:
         listed = list(headers)
-        credential = read_access_token(listed)
+        credential = read_access_token(listed, cookie_name=self._cookie_name)
         if credential is None:
             return None
         if credential.in_cookie and method not in SAFE_METHODS:

@@ -11,12 +11,9 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from ostiary.errors import MalformedCredential, MultipleCredentials
+from ostiary.verifier.cookies import ACCESS_COOKIE
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
-
-ACCESS_COOKIE: Final = "__Host-ostiary_access"
-REFRESH_COOKIE: Final = "__Host-ostiary_refresh"
-"""``__Host-`` keeps sibling hosts from setting these cookies: Secure, Path=/ and no Domain (RFC 6265bis §4.1.3.2)."""
 
 
 class Credential(NamedTuple):
@@ -25,15 +22,15 @@ class Credential(NamedTuple):
     """Whether the browser sent it automatically, so that another site may have caused the request."""
 
 
-def read_access_token(headers: Headers) -> Credential | None:
-    """The access token of a request, or None if it has none.
+def read_access_token(headers: Headers, *, cookie_name: str = ACCESS_COOKIE) -> Credential | None:
+    """The access token of a request, or None if it has none. For ``cookie_name``, see `cookie_names`.
 
     Raises:
         MultipleCredentials: there are two headers, two cookies of that name, or a header and a cookie.
         MalformedCredential: the Bearer header does not hold exactly one token.
     """
     listed = list(headers)
-    bearer, cookie = read_bearer(listed), read_cookie(listed, ACCESS_COOKIE)
+    bearer, cookie = read_bearer(listed), read_cookie(listed, cookie_name)
     if bearer is not None and cookie is not None:
         raise MultipleCredentials("the request has both an Authorization header and an access cookie: send only one")
     if bearer is not None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from ostiary.errors import ConfigurationError, CrossSiteRequest
+from ostiary.errors import ConfigurationError, CrossSiteOrigin, CrossSiteRequest
 from ostiary.verifier.credential import Headers
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 §9.2.1, without TRACE
@@ -19,6 +19,7 @@ def check_same_origin(headers: Headers, *, own_origins: frozenset[str], trusted_
 
     Raises:
         CrossSiteRequest: the request comes from another site, has neither header, or has one of them twice.
+        CrossSiteOrigin: it comes from a trusted origin on another site, whose cookies browsers drop or soon will.
     """
     listed = list(headers)
     site, origin = _single(listed, b"sec-fetch-site"), _single(listed, b"origin")
@@ -44,7 +45,9 @@ def _is_allowed(site: str | None, origin: str | None, own: frozenset[str], trust
         return origin in own or origin in trusted
     if site == "same-origin":
         return origin is None or origin in own or origin in trusted
-    # From another site, or entered by hand (``none``). With our own origin, another site redirected the request to us.
+    if site == "cross-site" and origin in trusted:
+        raise CrossSiteOrigin(f"{origin} is trusted, but it is another site")
+    # From a sibling host, or entered by hand (``none``). With our own origin, another site redirected the request.
     return origin in trusted
 
 

@@ -105,6 +105,10 @@ class Verifier:
 
         return RemoteVerifier(source, made_with, feed=follower)
 
+    @property
+    def issuer(self) -> str:
+        return self._issuer
+
     def replace_keys(self, keys: Iterable[Key]) -> None:
         """Uses ``keys`` from now on. Results cached with the previous keys are dropped.
 

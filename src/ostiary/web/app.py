@@ -20,6 +20,7 @@ from ostiary.errors import (
     Unavailable,
 )
 from ostiary.trace import trace
+from ostiary.web.cors import Cors
 from ostiary.web.edge import Edge, placed
 from ostiary.web.endpoint import Endpoint
 from ostiary.web.host import check_host
@@ -60,7 +61,8 @@ class Application:
     def __init__(self, routes: Sequence[Route], *, settings: Settings, ambient: Callable[[], Ambient]) -> None:
         self._ambient = ambient
         self._edge = Edge.of(settings)
-        self._renderer = Renderer(is_https=self._edge.is_https)
+        self._renderer = Renderer(is_https=self._edge.is_https, cookies=self._edge.cookies)
+        self._cors = Cors(self._edge)
         self._logs_access = settings.of(WebSettings).access_log
         self._random = SystemRandom()
         self._prefix = settings.prefix
@@ -77,7 +79,7 @@ class Application:
             began = time.perf_counter()
             request = self._request(scope)
             response = await self._respond(scope, receive, request)
-            await _send(response, scope, send)
+            await self._send(response, request, scope, send)
             if self._logs_access and not request.is_logged:
                 took = round((time.perf_counter() - began) * 1000)
                 request.log(logging.INFO, "request.served", status=response.status, milliseconds=took)
@@ -89,7 +91,7 @@ class Application:
         if scope["type"] == "http":
             request = self._request(scope)
             _log_refusal(error, request)
-            await _send(self._refusal(error, request), scope, send)
+            await self._send(self._refusal(error, request), request, scope, send)
         else:
             await _decline(scope, send)
 
@@ -98,6 +100,8 @@ class Application:
             check_host(scope)
         except InvalidRequest as error:
             return self._refused(error, request)
+        if self._cors.is_preflight(scope):
+            return self._renderer.preflight(request_id=request.id)
         if request.found is None:
             return self._refused(NotFound("no such path"), request)
         endpoint = request.found.methods.get(request.method)
@@ -119,6 +123,15 @@ class Application:
             failure = OstiaryError()
             request.log(logging.ERROR, "request.failed", status=failure.status, code=failure.code, error=trace(error))
             return self._refusal(failure, request)
+
+    async def _send(self, response: Response, request: "_Request", scope: Scope, send: Send) -> None:
+        if self._cors.is_preflight(scope):
+            response.headers.extend(self._cors.preflight(scope))
+        else:
+            response.headers.extend(self._cors.fields(scope, request.route))
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        # RFC 9110 §9.3.2: HEAD has the headers of GET, including its length, and no body
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
     def _refused(
         self, error: OstiaryError, request: "_Request", *, route: Route | None = None, allow: Sequence[str] = ()
@@ -155,14 +168,19 @@ class _Request:
         self.is_logged = False
 
     @property
+    def route(self) -> Route | None:
+        """The route. For a method that the path does not have, one of its other routes."""
+        return None if self.found is None else _endpoint_of(self.found, self.method).route
+
+    @property
     def speaks(self) -> Speaks:
-        """The format of errors. For a method that the path does not have, the format of one of its other routes."""
-        return Speaks.JSON if self.found is None else _endpoint_of(self.found, self.method).route.speaks
+        """The format of errors."""
+        return Speaks.JSON if self.route is None else self.route.speaks
 
     def log(self, level: int, event: str, **fields: Any) -> None:
         """Writes one line. The path is the path of the route: the path that was sent may contain ids and tokens."""
         self.is_logged = True
-        path = None if self.found is None else _endpoint_of(self.found, self.method).route.path
+        path = None if self.route is None else self.route.path
         known = {"method": self.sent_method, "path": path, "source": self.source.address, "request_id": self.id}
         _LOG.log(level, event, extra={**fields, **known})
 
@@ -183,12 +201,6 @@ def _log_refusal(error: OstiaryError, request: _Request, route: Route | None = N
     if is_bug:
         fields["mistake"] = "the route does not state this refusal"
     request.log(level, "request.refused", **fields)
-
-
-async def _send(response: Response, scope: Scope, send: Send) -> None:
-    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-    # RFC 9110 §9.3.2: HEAD has the headers of GET, including its length, and no body
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
 
 async def _decline(scope: Scope, send: Send) -> None:

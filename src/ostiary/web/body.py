@@ -70,7 +70,8 @@ def _announced(scope: Scope, media: Collection[Media]) -> Media | None:
 
 
 def _refusal(media: Collection[Media]) -> UnsupportedMediaType:
-    return UnsupportedMediaType(tuple(each.value.decode("ascii") for each in media))
+    wanted = " or ".join(each.value.decode("ascii") for each in media)
+    return UnsupportedMediaType(f"Send the body as {wanted}, with that Content-Type.")
 
 
 async def _read_whole(scope: Scope, receive: Receive, limit: int) -> bytes:

@@ -8,9 +8,8 @@ import msgspec
 
 from ostiary.core.plug import Credential
 from ostiary.errors import MissingCredential, MissingToken, MultipleCredentials
-from ostiary.verifier import REFRESH_COOKIE, Headers, read_access_token, read_cookie
+from ostiary.verifier import CookieNames, Headers, read_access_token, read_cookie
 from ostiary.verifier import Credential as Token
-from ostiary.web.cookies import DEVICE_COOKIE
 
 
 class Shown(NamedTuple):
@@ -23,34 +22,36 @@ class Shown(NamedTuple):
         return any(token is not None and token.in_cookie for token in self)
 
 
-Read: TypeAlias = Callable[[Headers, msgspec.Struct], Shown]
+Read: TypeAlias = Callable[[Headers, msgspec.Struct, CookieNames], Shown]
 
 
-def _nothing(_headers: Headers, _body: msgspec.Struct) -> Shown:
+def _nothing(_headers: Headers, _body: msgspec.Struct, _names: CookieNames) -> Shown:
     return _NOTHING
 
 
-def _access(headers: Headers, _body: msgspec.Struct) -> Shown:
-    token = read_access_token(headers)
+def _access(headers: Headers, _body: msgspec.Struct, names: CookieNames) -> Shown:
+    token = read_access_token(headers, cookie_name=names.access)
     if token is None:
         raise MissingCredential
     return Shown(access=token)
 
 
-def _refresh(headers: Headers, body: msgspec.Struct) -> Shown:
-    token = _refresh_token(headers, body)
+def _refresh(headers: Headers, body: msgspec.Struct, names: CookieNames) -> Shown:
+    token = _refresh_token(headers, body, names)
     if token is None:
         raise MissingToken
     return Shown(refresh=token)
 
 
-def _any(headers: Headers, body: msgspec.Struct) -> Shown:
-    return Shown(access=read_access_token(headers), refresh=_refresh_token(headers, body))
+def _any(headers: Headers, body: msgspec.Struct, names: CookieNames) -> Shown:
+    return Shown(
+        access=read_access_token(headers, cookie_name=names.access), refresh=_refresh_token(headers, body, names)
+    )
 
 
-def _refresh_token(headers: Headers, body: msgspec.Struct) -> Token | None:
+def _refresh_token(headers: Headers, body: msgspec.Struct, names: CookieNames) -> Token | None:
     given: str | None = getattr(body, "refresh_token", None)
-    cookie = read_cookie(headers, REFRESH_COOKIE)
+    cookie = read_cookie(headers, names.refresh)
     if given is not None and cookie is not None:
         raise MultipleCredentials("a refresh token in the body and one in a cookie")
     if given is not None:
@@ -69,14 +70,14 @@ READERS: Final[Mapping[Credential, Read]] = {
 }
 
 
-def read_device_token(headers: Headers, body: msgspec.Struct, *, with_cookies: bool) -> str | None:
+def read_device_token(headers: Headers, body: msgspec.Struct, names: CookieNames, *, with_cookies: bool) -> str | None:
     """The field ``device_token``, or the cookie. The cookie is read only ``with_cookies``.
 
     Raises:
         MultipleCredentials: the request has both, or two cookies.
     """
     given: str | None = getattr(body, "device_token", None)
-    cookie = read_cookie(headers, DEVICE_COOKIE) if with_cookies else None
+    cookie = read_cookie(headers, names.device) if with_cookies else None
     if given is not None and cookie is not None:
         raise MultipleCredentials("a device token in the body and one in a cookie")
     return cookie if given is None else given

@@ -6,7 +6,7 @@ from typing import Final
 
 from ostiary.core.plug import Place, Route
 from ostiary.core.settings import Settings
-from ostiary.verifier import checked_origins
+from ostiary.verifier import CookieNames, checked_origins, cookie_names
 from ostiary.web.settings import Network, WebSettings
 
 WELL_KNOWN: Final = "/.well-known/"
@@ -16,9 +16,13 @@ WELL_KNOWN: Final = "/.well-known/"
 class Edge:
     own_origins: frozenset[str]
     trusted_origins: frozenset[str]
+    """Those whose requests may carry cookies."""
+    readers: frozenset[str]
+    """Every origin whose scripts may read answers."""
     proxies: tuple[Network, ...]
     body_limit: int
     is_https: bool
+    cookies: CookieNames
 
     @classmethod
     def of(cls, settings: Settings) -> "Edge":
@@ -26,10 +30,12 @@ class Edge:
         web = settings.of(WebSettings)
         return cls(
             own_origins=checked_origins((settings.issuer_origin,)),
-            trusted_origins=checked_origins(web.trusted_origins),
+            trusted_origins=checked_origins(web.cookie_origins),
+            readers=frozenset(web.trusted_origins),
             proxies=web.proxies,
             body_limit=web.body_limit,
             is_https=settings.issuer_origin.startswith("https:"),
+            cookies=cookie_names(settings.issuer),
         )
 
 

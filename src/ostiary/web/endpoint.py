@@ -95,7 +95,7 @@ class Endpoint:
         request_id: str,
         gone: Callable[[], Awaitable[None]],
     ) -> Call[Any]:
-        shown = self._read_credentials(headers, body)
+        shown = self._read_credentials(headers, body, self._edge.cookies)
         wants_cookies = shown.in_cookie or getattr(body, "transport", None) == "cookie"
         must_be_ours = wants_cookies and self.route.csrf is Csrf.SAME_ORIGIN
         from_own_site = self._is_from_own_site(headers, must_be=must_be_ours)  # before anything is verified
@@ -108,7 +108,7 @@ class Endpoint:
             client=None,
             access_token=shown.access.token if shown.access else None,
             refresh_token=shown.refresh.token if shown.refresh else None,
-            device_token=read_device_token(headers, body, with_cookies=wants_cookies) if self._knows_devices else None,
+            device_token=self._device_token(headers, body, with_cookies=wants_cookies),
             transport="cookie" if wants_cookies else "token",
             from_own_site=from_own_site,
             source=source,
@@ -117,6 +117,11 @@ class Endpoint:
             gone=gone,
             if_none_match=_if_none_match(headers) if self.route.method == "GET" else None,
         )
+
+    def _device_token(self, headers: Headers, body: msgspec.Struct, *, with_cookies: bool) -> str | None:
+        if not self._knows_devices:
+            return None
+        return read_device_token(headers, body, self._edge.cookies, with_cookies=with_cookies)
 
     def _is_from_own_site(self, headers: Headers, *, must_be: bool) -> bool:
         """Whether the request comes from our own site or a trusted origin.

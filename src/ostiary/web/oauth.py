@@ -4,16 +4,7 @@ import re
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-from ostiary.errors import (
-    Forbidden,
-    InvalidBody,
-    InvalidQuery,
-    OstiaryError,
-    RateLimited,
-    RequestError,
-    Unavailable,
-    UnsupportedMediaType,
-)
+from ostiary.errors import Explained, Forbidden, InvalidBody, OstiaryError, RateLimited, RequestError, Unavailable
 from ostiary.verifier import Refusal, refusal
 from ostiary.web.body import Media, load
 from ostiary.web.parameters import read_parameters
@@ -59,7 +50,7 @@ def error_object(error: OstiaryError) -> Refusal:
 
 def _description(error: OstiaryError, problem: Refusal) -> str:
     title: str = problem.body["title"]
-    reason = error.reason if isinstance(error, InvalidBody | InvalidQuery | UnsupportedMediaType) else ""
+    reason = error.reason if isinstance(error, Explained) else ""
     named = f"{title} {reason}" if reason else title
     return named if _DESCRIPTION.fullmatch(named) else title
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ostiary.core.plug import Credential, Empty, Page, Place, Route, SignedText, Speaks
 from ostiary.core.settings import Settings
-from ostiary.verifier import ACCESS_COOKIE, REFRESH_COOKIE
+from ostiary.verifier import cookie_names
 from ostiary.web.body import Media
 from ostiary.web.edge import WELL_KNOWN, placed
 from ostiary.web.oauth import MEDIA, told
@@ -24,12 +24,6 @@ References: TypeAlias = Mapping[Struct, Json]
 _REFERENCE: Final = "#/components/schemas/{name}"
 _NO_JSON: Final = frozenset({None, Page, SignedText})
 
-_SCHEMES: Final[Json] = {
-    "accessCookie": {"type": "apiKey", "in": "cookie", "name": ACCESS_COOKIE},
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-    "client": {"type": "http", "scheme": "basic"},
-    "refreshCookie": {"type": "apiKey", "in": "cookie", "name": REFRESH_COOKIE},
-}
 _SECURITY: Final[dict[Credential, list[Json]]] = {
     Credential.NONE: [],
     Credential.ACCESS: [{"bearer": []}, {"accessCookie": []}],
@@ -90,7 +84,20 @@ def document(routes: Sequence[Route], *, settings: Settings, version: str) -> Js
         "info": {"title": "Ostiary", "version": version},
         "servers": [{"url": settings.issuer}],
         "paths": paths,
-        "components": {"schemas": dict(sorted({**schemas, **_REFUSALS}.items())), "securitySchemes": _SCHEMES},
+        "components": {
+            "schemas": dict(sorted({**schemas, **_REFUSALS}.items())),
+            "securitySchemes": _schemes(settings),
+        },
+    }
+
+
+def _schemes(settings: Settings) -> Json:
+    names = cookie_names(settings.issuer)
+    return {
+        "accessCookie": {"type": "apiKey", "in": "cookie", "name": names.access},
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        "client": {"type": "http", "scheme": "basic"},
+        "refreshCookie": {"type": "apiKey", "in": "cookie", "name": names.refresh},
     }
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from ostiary.core.plug import Answer, Page, SignedText, Speaks
 from ostiary.errors import OstiaryError
-from ostiary.verifier import refusal
+from ostiary.verifier import CookieNames, refusal
 from ostiary.web.cookies import set_cookie
 from ostiary.web.oauth import error_object
 
@@ -43,8 +43,9 @@ class Response(NamedTuple):
 class Renderer:
     """Makes responses. Their common headers depend only on the installation."""
 
-    def __init__(self, *, is_https: bool) -> None:
+    def __init__(self, *, is_https: bool, cookies: CookieNames) -> None:
         self._always = {**_ALWAYS, **_OVER_HTTPS} if is_https else _ALWAYS
+        self._cookies = cookies
 
     def answer(self, answer: Answer, *, may_be_kept: bool, request_id: str) -> Response:
         """The answer's own headers replace the default content type. If the answer ``may_be_kept``, they also replace
@@ -55,7 +56,7 @@ class Renderer:
             fields |= {name.encode("ascii"): value.encode("ascii") for name, value in answer.headers}
             if not may_be_kept:
                 fields[b"cache-control"] = b"no-store"
-        cookies = [(b"set-cookie", set_cookie(cookie).encode("ascii")) for cookie in answer.cookies]
+        cookies = [(b"set-cookie", set_cookie(cookie, self._cookies).encode("ascii")) for cookie in answer.cookies]
         return self._complete(answer.status, fields, body, request_id, cookies)
 
     def refusal(self, error: OstiaryError, *, speaks: Speaks, request_id: str, allow: Sequence[str] = ()) -> Response:
@@ -65,6 +66,10 @@ class Renderer:
         if allow:
             fields[b"allow"] = ", ".join(allow).encode("ascii")
         return self._complete(refused.status, fields, _encode(refused.body), request_id, [])
+
+    def preflight(self, *, request_id: str) -> Response:
+        """The answer to a CORS preflight request, without the headers of CORS."""
+        return self._complete(HTTPStatus.NO_CONTENT, {}, b"", request_id, [])
 
     def _complete(
         self, status: int, fields: Fields, body: bytes, request_id: str, cookies: list[tuple[bytes, bytes]]

@@ -14,7 +14,7 @@ FROM_HERE = [
     SAME_ORIGIN,
     {"sec-fetch-site": "same-origin", "origin": ISSUER},
     {"origin": ISSUER},
-    {"sec-fetch-site": "cross-site", "origin": TRUSTED},
+    {"sec-fetch-site": "same-site", "origin": TRUSTED},
     {"origin": TRUSTED},
 ]
 FROM_ELSEWHERE = [
@@ -23,6 +23,7 @@ FROM_ELSEWHERE = [
     {"sec-fetch-site": "same-site"},
     {"sec-fetch-site": "none"},
     {"sec-fetch-site": "cross-site", "origin": ISSUER},
+    {"sec-fetch-site": "cross-site", "origin": TRUSTED},
     {"sec-fetch-site": "same-origin", "origin": "https://evil.example"},
     {"sec-fetch-site": "SAME-ORIGIN"},
     {"origin": "https://evil.example"},

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Final, TypeVar
 from ostiary.core.settings.secret import NEW_SECRET, Secret
 from ostiary.core.settings.section import Section, setting
 from ostiary.core.settings.urls import check_server_url, plain_url
+from ostiary.verifier import LOOPBACK_HOSTS
 
 _DEVELOPMENT_ISSUER: Final = "http://127.0.0.1:8000"
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 S = TypeVar("S", bound=Section)
 
@@ -23,7 +23,7 @@ def _check_issuer(issuer: str, settings: "Settings") -> str | None:
         return f"must be an http(s) URL without user, query or fragment, not {issuer!r}"
     if issuer.endswith("/"):
         return "must not end with a slash, because verifiers compare `iss` character by character"
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
         return "must be https, except on the loopback interface"
     if settings.production and issuer == _DEVELOPMENT_ISSUER:
         return "must be set in production: the https URL under which callers reach this server"

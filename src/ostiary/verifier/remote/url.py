@@ -5,10 +5,10 @@ import urllib.parse
 from typing import Final, NamedTuple
 
 from ostiary.errors import ConfigurationError
+from ostiary.verifier.cookies import LOOPBACK_HOSTS
 
 _VISIBLE: Final = re.compile(r"[!-~]+")  # a line break in a URL would add headers to our request
 _HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")
-_LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -28,7 +28,7 @@ class Url(NamedTuple):
 
     @property
     def is_loopback(self) -> bool:
-        return self.host in _LOOPBACK_HOSTS
+        return self.host in LOOPBACK_HOSTS
 
 
 def read_url(text: str, *, development: bool = False) -> Url:

@@ -50,6 +50,10 @@ class RemoteVerifier:
         self._current = no_keys, made_with(no_keys)
         self._authenticator = TokenAuthenticator(self)
 
+    @property
+    def issuer(self) -> str:
+        return self._remote.issuer
+
     def verify(self, token: str, *, now: float | None = None, proven_key: str | None = None) -> AccessToken:
         """As `Verifier.verify`.
 
