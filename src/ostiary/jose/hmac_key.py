@@ -1,6 +1,5 @@
 """HS256, HS384 and HS512 (RFC 7518 §3.2). Anyone who can verify can also sign, so both sides must be one party."""
 
-import binascii
 from collections.abc import Mapping
 from typing import Any, Final, Self, final
 
@@ -11,14 +10,24 @@ from ostiary.errors import KeyRejected
 from ostiary.jose import jwk as jwks
 from ostiary.jose import members
 from ostiary.jose.algorithms import SYMMETRIC
+from ostiary.jose.key_material import is_asymmetric_key
 
 
 @final
 class HmacKey:
     """A shared secret that signs and verifies. Immutable.
 
-    The secret must be random bytes, not a password, and at least as long as the hash. Public keys in any encoding are
-    refused: an attacker who knows the public key could sign with it.
+    The secret must be random bytes, not a password, and at least as long as the hash. An attacker who knows a public
+    key could sign with it, so public and private keys and certificates are refused. Exactly these are recognised:
+
+    - PEM, SSH, PuTTY, PGP, JWK, JWK Set and XML key text, in any letter case, with any other text around it
+    - DER of public keys, private keys, certificates, PKCS#7 and PKCS#12, of 44 bytes or more
+    - the SSH wire format, and uncompressed points of P-256, P-384 and P-521
+    - each of them in hexadecimal, in base64 with or without padding and line breaks, with JSON, ``\\x`` or percent
+      escapes, in UTF-16 or UTF-32, and up to four of these encodings around each other
+
+    Bare numbers cannot be told from random bytes: the 32 bytes of an Ed25519 key, a compressed point, an RSA modulus.
+    Neither can a hash of a key, nor a key that was compressed or encrypted.
     """
 
     __slots__ = ("_keyed", "_secret", "alg", "kid", "spellings", "thumbprint")
@@ -93,45 +102,5 @@ def _check_secret(secret: bytes, least: int) -> None:
         raise KeyRejected(f"the HMAC secret has {len(secret)} bytes and needs {least} (RFC 7518 §3.2)")
     if secret in _PUBLISHED:
         raise KeyRejected("the HMAC secret is a published example from documentation: generate a random one")
-    if _is_asymmetric_key(secret):
+    if is_asymmetric_key(secret):
         raise KeyRejected("the HMAC secret is an asymmetric key: anyone who has the public key could sign with it")
-
-
-_MARKS: Final = (
-    b"-----begin",
-    b"---- begin",
-    b"ssh-rsa",
-    b"ssh-ed25519",
-    b"ssh-dss",
-    b"ecdsa-sha2-",
-    b'"kty"',
-    b'"keys"',
-)
-
-
-def _is_asymmetric_key(secret: bytes) -> bool:
-    """Whether the bytes are a key in PEM, DER, SSH, JWK or X.509 form, alone or with other text around it.
-
-    CVE-2022-29217, CVE-2024-33663, GHSA-xgmm-8j9v-c9wx, CVE-2026-114615: every list of prefixes has been evaded. The
-    marks are therefore searched for everywhere and in any letter case, and NULs (UTF-16) are dropped.
-    """
-    text = secret.replace(b"\0", b"").lower()
-    return any(mark in text for mark in _MARKS) or _is_der(secret) or _is_der(_from_base64(secret))
-
-
-def _is_der(data: bytes) -> bool:
-    """Whether the bytes are one DER SEQUENCE that begins like a key or certificate (SEQUENCE or INTEGER inside)."""
-    data = data.lstrip()
-    if len(data) < 44 or data[0] != 0x30:  # 44 bytes: an Ed25519 public key, the shortest kind
-        return False
-    length_bytes = data[1] & 0x7F if data[1] & 0x80 else 0
-    start = 2 + length_bytes
-    end = start + (int.from_bytes(data[2:start], "big") if length_bytes else data[1])
-    return length_bytes <= 3 and len(data.rstrip()) <= end <= len(data) and data[start] in {0x30, 0x02}
-
-
-def _from_base64(secret: bytes) -> bytes:
-    try:
-        return binascii.a2b_base64(secret)
-    except binascii.Error:
-        return b""
