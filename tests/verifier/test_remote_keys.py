@@ -348,6 +348,42 @@ def test_a_renewal_with_the_same_keys_keeps_the_cached_tokens(setting):
     assert setting.fetched == 2
 
 
+# -- a clock that jumps ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("back", [0.001, 1, 3600, 10**9])
+def test_j41_cached_keys_do_not_become_fresh_because_the_clock_was_set_back(setting, back):
+    """Otherwise a withdrawn key would be trusted until the clock has caught up."""
+    setting.verify()
+    setting.issuer.publish(NEXT)
+    setting.pass_by(-back)
+    with pytest.raises(BadSignature):
+        setting.verify(KEY)
+    assert setting.verify(NEXT).sub == "acc_1"
+    assert setting.fetched == 2
+
+
+def test_keys_of_unknown_age_are_not_used_during_an_outage(setting):
+    setting.verify()
+    setting.pass_by(-3600)
+    with setting.issuer.away():
+        with pytest.raises(Unavailable) as caught:
+            setting.verify()
+        assert 1 <= caught.value.retry_after <= COOL_DOWN_WITHOUT
+    setting.pass_by(COOL_DOWN_WITHOUT)
+    assert setting.verify().sub == "acc_1"
+
+
+def test_no_cool_down_lasts_longer_because_the_clock_was_set_back(setting):
+    setting.verify()
+    setting.pass_by(-3600)
+    setting.verify()
+    setting.issuer.publish(KEY, NEXT)
+    setting.pass_by(COOL_DOWN)
+    assert setting.verify(NEXT).sub == "acc_1"
+    assert setting.fetched == 3
+
+
 # -- withdraw ----------------------------------------------------------------------------------------------------------
 
 

@@ -299,6 +299,16 @@ def test_a_revocation_takes_effect_when_the_ttl_of_the_list_has_passed(setting):
     setting.refuses(TokenRevoked)
 
 
+@pytest.mark.parametrize("back", [0.001, 3600])
+def test_a_list_does_not_become_fresh_because_the_clock_was_set_back(setting, back):
+    """Otherwise a revoked token would be valid until the clock has caught up."""
+    setting.verify(5)
+    setting.publish(5)
+    setting.monotonic.now -= back
+    setting.refuses(TokenRevoked, 5)
+    assert setting.fetched() == 2
+
+
 def test_a_list_is_renewed_in_the_background_without_waiting(setting):
     setting.verify()
     let_go = threading.Event()

@@ -11,7 +11,7 @@ from ostiary.errors import (
     InsufficientUserAuthentication,
     MissingCredential,
 )
-from ostiary.verifier import AAL1, AAL2, Principal, Requirement
+from ostiary.verifier import AAL1, AAL2, MAX_LEEWAY, Principal, Requirement
 from tests.verifier.material import NOW, access_token
 
 ROLE_MAP = {"user": {"orders:read"}, "editor": {"orders:read", "orders:write"}, "admin": {"users:write"}}
@@ -98,6 +98,14 @@ def test_l25_max_age_is_checked_to_the_second():
         assert passes(me(auth_time=NOW - age), max_age=300) is expected
     assert passes(me(auth_time=NOW), max_age=0) is True
     assert passes(me(auth_time=NOW - 1), max_age=0) is InsufficientUserAuthentication
+
+
+def test_a_sign_in_does_not_become_recent_because_the_clock_was_set_back():
+    """Clocks of two machines may differ a little, so a sign-in that is just ahead of ours counts as new."""
+    assert passes(me(auth_time=NOW + MAX_LEEWAY), max_age=300) is True
+    for ahead in (MAX_LEEWAY + 1, 3600, 10**9):
+        assert passes(me(auth_time=NOW + ahead), max_age=300) is InsufficientUserAuthentication
+        assert passes(me(auth_time=NOW + ahead), max_age=10**9) is InsufficientUserAuthentication
 
 
 def test_a_sign_in_is_too_old_if_the_clock_returns_nan():

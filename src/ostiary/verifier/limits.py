@@ -9,6 +9,14 @@ MAX_LEEWAY: Final = 120  # seconds; clocks do not differ by more
 MAX_LIFETIME: Final = 24 * 3600  # seconds; the maximum lifetime of an access token
 
 
+def is_within(age: float, limit: float) -> bool:
+    """Whether something of this ``age`` is younger than ``limit``, both in seconds.
+
+    A negative age is not: the clock was set back, so the true age is unknown. NaN is not either.
+    """
+    return 0 <= age < limit
+
+
 def check_parameters(issuer: str, audience: str, leeway: int) -> None:
     """Raises ConfigurationError if a parameter of a verifier is not valid."""
     for name, value in (("issuer", issuer), ("audience", audience)):

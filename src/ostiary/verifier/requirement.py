@@ -11,6 +11,7 @@ from ostiary.errors import (
     InsufficientUserAuthentication,
     MissingCredential,
 )
+from ostiary.verifier.limits import MAX_LEEWAY
 from ostiary.verifier.principal import Principal
 
 AAL1: Final = "urn:ostiary:aal:1"
@@ -103,7 +104,8 @@ class Requirement:
 
     def _check_sign_in(self, principal: Principal, now: float) -> None:
         weak = self._aal is not None and _LEVELS.get(principal.acr, 0) < self._aal
-        stale = self._max_age is not None and not now - principal.auth_time <= self._max_age  # NaN is stale
+        # A sign-in in the future is stale: our clock was set back, so its age is unknown. NaN is stale too.
+        stale = self._max_age is not None and not -MAX_LEEWAY <= now - principal.auth_time <= self._max_age
         if weak or stale:
             raise InsufficientUserAuthentication(
                 "acr: the sign-in is too weak" if weak else "auth_time: the sign-in is too old",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Generic, NamedTuple, TypeVar, final
 
 from ostiary.errors import Unavailable
+from ostiary.verifier.limits import is_within
 from ostiary.verifier.remote.fetch import FetchFailed
 from ostiary.verifier.remote.flights import Flight, Steps, new_flight
 
@@ -33,12 +34,13 @@ class Loaded(NamedTuple, Generic[T]):
 
 
 class _Held(NamedTuple, Generic[T]):
-    """A value with the times, on the monotonic clock, at which its state changes."""
+    """A value, when it was requested on the monotonic clock, and the ages in seconds at which its state changes."""
 
     value: T
-    renew_at: float
-    expires_at: float
-    ends_at: float
+    since: float
+    renewal: float
+    lifetime: float
+    end: float
 
 
 @final
@@ -91,18 +93,20 @@ class Kept(Generic[T]):
     def at_hand(self) -> T | None:
         """The value, or None if it is missing or due for renewal."""
         held = self._held
-        return held.value if held is not None and self._monotonic() < held.renew_at else None
+        if held is not None and is_within(self._monotonic() - held.since, held.renewal):
+            return held.value
+        return None
 
     def get(self) -> Steps[T]:
         """The value, fetched first if necessary. Raises ``error`` if there is no usable value."""
         held, now = self._held, self._monotonic()
-        if held is not None and now < held.renew_at:
+        if held is not None and is_within(now - held.since, held.renewal):
             return held.value
         flight = self._depart(now)
         if flight is not None and self._must_arrive(held, now):
             yield flight
             held, now = self._held, self._monotonic()
-        if held is None or now >= held.ends_at:
+        if held is None or not is_within(now - held.since, held.end):
             raise self.unavailable()
         return held.value
 
@@ -125,7 +129,8 @@ class Kept(Generic[T]):
 
     def unavailable(self) -> Unavailable:
         now = self._monotonic()
-        wait = self._departed + self._pause(now) - now
+        pause = self._pause(now)
+        wait = min(self._departed + pause - now, pause)
         return self._error(f"{self._name} could not be fetched: {self._reason}", retry_after=math.ceil(wait))
 
     def _must_arrive(self, held: _Held[T] | None, now: float) -> bool:
@@ -133,18 +138,18 @@ class Kept(Generic[T]):
 
         An expired value is used only while the issuer is unreachable, because the issuer may have withdrawn it.
         """
-        if held is None or now >= held.ends_at:
+        if held is None or not is_within(now - held.since, held.end):
             return True
-        is_outage = self._failed_at is not None and now < self._failed_at + OUTAGE
-        return now >= held.expires_at and not is_outage
+        is_outage = self._failed_at is not None and is_within(now - self._failed_at, OUTAGE)
+        return not is_within(now - held.since, held.lifetime) and not is_outage
 
     def _depart(self, now: float, cool_down: float | None = None) -> "Flight | None":
         """The current flight, or a new one, or None during the cool-down."""
         with self._lock:
             age = now - self._departed
-            if self._flight is not None and age < ABANDONED:
+            if self._flight is not None and is_within(age, ABANDONED):
                 return self._flight
-            if age < (self._pause(now) if cool_down is None else cool_down):
+            if is_within(age, self._pause(now) if cool_down is None else cool_down):
                 return None
             self._departed = now
             self._flight = flight = new_flight()
@@ -155,7 +160,7 @@ class Kept(Generic[T]):
         return flight
 
     def _pause(self, now: float) -> float:
-        has_one = self._held is not None and now < self._held.ends_at
+        has_one = self._held is not None and is_within(now - self._held.since, self._held.end)
         return self._cool_down if has_one else min(self._cool_down, COOL_DOWN_WITHOUT)
 
     def _fly(self, flight: Flight) -> None:
@@ -179,9 +184,8 @@ class Kept(Generic[T]):
 
     def _holding(self, loaded: Loaded[T]) -> _Held[T]:
         # times start at the request, because the answer was made at some time after it
-        start, former = self._departed, self.value
-        value = self._admit(loaded.value, former)
-        return _Held(value, start + RENEWAL * loaded.lifetime, start + loaded.lifetime, start + loaded.end)
+        value = self._admit(loaded.value, self.value)
+        return _Held(value, self._departed, RENEWAL * loaded.lifetime, loaded.lifetime, loaded.end)
 
 
 def _log_failure(event: str, fields: Mapping[str, str]) -> None:
