@@ -55,7 +55,18 @@ def verify(token: str, keys: KeySet, *, typ: str | None, longest: int = MAX_TOKE
         BadSignature: the set has no key with the token's ``kid`` and ``alg``, or the signature does not match.
         ClaimRejected: the token is signed, but of another kind.
     """
-    segment, payload, signature, message = _split(token, longest)
+    # the size comes first, so that no other code processes an oversized token
+    if not isinstance(token, str) or len(token) > longest:
+        raise MalformedToken(f"the token is not a string, or is longer than {longest} characters")
+    try:
+        message, _, third = token.encode("ascii").rpartition(b".")
+        segment, dot, second = message.partition(b".")
+        if not dot:
+            raise MalformedToken("the token is not three segments separated by dots")
+        # any further dot, as in the five segments of a JWE, fails here: it is not a base64url character
+        payload, signature = base64url.decode(second), base64url.decode(third)
+    except ValueError:
+        raise MalformedToken("the token is not three segments of base64url") from None
     known = keys.recall(segment)
     header, key = known or _choose(segment, keys, foreign=foreign)
     if not key.matches(signature, message):
@@ -66,24 +77,6 @@ def verify(token: str, keys: KeySet, *, typ: str | None, longest: int = MAX_TOKE
         wanted = "no typ" if typ is None else f"typ {typ}"
         raise ClaimRejected(f"typ: a token of another kind, pass one with {wanted}")
     return Verified(header, payload)
-
-
-def _split(token: str, longest: int) -> tuple[bytes, bytes, bytes, bytes]:
-    """The header segment, payload, signature and signed message.
-
-    The size is checked first, so that no other code processes an oversized token.
-    """
-    if not isinstance(token, str) or len(token) > longest:
-        raise MalformedToken(f"the token is not a string, or is longer than {longest} characters")
-    try:
-        message, _, signature = token.encode("ascii").rpartition(b".")
-        segment, dot, payload = message.partition(b".")
-        if not dot:
-            raise MalformedToken("the token is not three segments separated by dots")
-        # any further dot, as in the five segments of a JWE, fails here: it is not a base64url character
-        return segment, base64url.decode(payload), base64url.decode(signature), message
-    except ValueError:
-        raise MalformedToken("the token is not three segments of base64url") from None
 
 
 def _choose(segment: bytes, keys: KeySet, *, foreign: bool) -> tuple[Header, Key]:

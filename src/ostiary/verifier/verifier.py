@@ -130,7 +130,13 @@ class Verifier:
             InvalidToken: the token is not valid. The subclass says why. The signature is checked before any claim.
             RevocationsUnknown: revocations are unknown, so the token is refused.
         """
-        claims = self._claims_of(token)
+        if not isinstance(token, str) or len(token) > MAX_TOKEN:  # a cache look-up would hash an oversized text
+            raise MalformedToken(f"the token is not a string, or is longer than {MAX_TOKEN} characters")
+        known = self._known
+        claims = known.young.get(token)
+        if claims is None:
+            claims = known.old.get(token) or self._verify_first_time(token, known.keys)
+            known.remember(token, claims)
         at = self._clock() if now is None else now
         self._check_moment(claims, at)
         if (None if claims.cnf is None else claims.cnf.jkt) != proven_key:
@@ -173,16 +179,6 @@ class Verifier:
             InvalidToken: as `verify`, except for audience, time and revocation.
         """
         return self._verify_signed(token, self._known.keys)
-
-    def _claims_of(self, token: str) -> AccessToken:
-        if not isinstance(token, str) or len(token) > MAX_TOKEN:  # a cache look-up would hash an oversized text
-            raise MalformedToken(f"the token is not a string, or is longer than {MAX_TOKEN} characters")
-        known = self._known
-        claims = known.young.get(token)
-        if claims is None:
-            claims = known.old.get(token) or self._verify_first_time(token, known.keys)
-            known.remember(token, claims)
-        return claims
 
     def _verify_first_time(self, token: str, keys: KeySet) -> AccessToken:
         claims = self._verify_signed(token, keys)

