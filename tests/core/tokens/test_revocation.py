@@ -102,18 +102,21 @@ class Cut:
 
     def __init__(self, house):
         self._database = house.ambient.database
-        self._all = self._database.all
 
     def __enter__(self):
-        async def fails(sql, *args):
-            if "feed_head" in sql:
-                raise StoreUnavailable("the line is cut")
-            return await self._all(sql, *args)
-
-        self._database.all = fails
+        for name in ("few", "all"):
+            setattr(self._database, name, self._failing(getattr(self._database, name)))
 
     def __exit__(self, *_):
-        del self._database.all
+        del self._database.few, self._database.all
+
+    def _failing(self, read):
+        async def reads(sql, *args):
+            if "feed_head" in sql:
+                raise StoreUnavailable("the line is cut")
+            return await read(sql, *args)
+
+        return reads
 
 
 async def test_without_the_feed_requests_get_503_until_it_recovers(database_url):
