@@ -29,6 +29,15 @@ SETTINGS = {
 _numbers = itertools.count(1)
 
 
+def until(condition: Callable[[], object], *, patience: float = PATIENCE) -> float:
+    """Waits until the condition holds, and returns the seconds it took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < patience, "timed out"
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
 class Entrance(Protocol):
     """Where callers send their requests."""
 

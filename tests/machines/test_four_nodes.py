@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import time
 import urllib.parse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ import pytest
 from tests.cli.program import PATIENCE, Served, run, sockets
 from tests.machines.conftest import settings
 from tests.machines.daemons import HaProxy
-from tests.machines.load import NO_ANSWER, Load, Session, Through, registered
+from tests.machines.load import NO_ANSWER, Load, Session, Through, registered, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -98,15 +97,6 @@ async def in_database(url: str, *statements: str) -> None:
             await connection.execute(statement)
     finally:
         await connection.close()
-
-
-def until(condition, *, patience=PATIENCE) -> float:
-    """Waits until the condition holds, and returns the seconds it took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < patience, "timed out"
-        time.sleep(0.02)
-    return time.monotonic() - started
 
 
 # -- nodes -------------------------------------------------------------------------------------------------------------
