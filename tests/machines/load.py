@@ -156,14 +156,15 @@ class Load:
         self.longest_outage = 0.0
 
     def start(self) -> None:
-        email = registered(self._entrance)
         for _ in range(self._refreshing):
+            email = registered(self._entrance)
             own = [Session(self._entrance, email) for _ in range(SESSIONS)]
             for each in own:
                 assert each.sign_in().status_code == 200
             self.sessions += own
             self._begin(self._renew, own)
-        self._begin(self._come_and_go, email)
+        # one account may begin 60 sessions an hour
+        self._begin(self._come_and_go, itertools.cycle([registered(self._entrance) for _ in range(8)]))
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Load"]:
@@ -215,8 +216,8 @@ class Load:
             if self._acknowledged("refresh", session.refresh, 200):
                 self._acknowledged("me", session.me, 200)
 
-    def _come_and_go(self, email: str) -> None:
-        session = Session(self._entrance, email)
+    def _come_and_go(self, emails: Iterator[str]) -> None:
+        session = Session(self._entrance, next(emails))
         if not self._acknowledged("sign-in", session.sign_in, 200):
             return
         self._acknowledged("me", session.me, 200)
