@@ -57,9 +57,8 @@ class Target:
 
     def client(self) -> Any:
         """A client that is not connected yet. It never sends a command twice: the first one may have been run."""
-        never = importlib.import_module("redis.asyncio.retry").Retry(
-            importlib.import_module("redis.backoff").NoBackoff(), 0
-        )
+        backoff = importlib.import_module("redis.backoff").NoBackoff()
+        never = importlib.import_module("redis.asyncio.retry").Retry(backoff, 0)
         patience = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS, "retry": never}
         if self.kind == "cluster":
             nodes = [importlib.import_module("redis.asyncio.cluster").ClusterNode(*host) for host in self.hosts]
