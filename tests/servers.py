@@ -46,7 +46,7 @@ class ServerError(Exception):
     """A server did not start, or a command failed. The message ends with the server's log."""
 
 
-class _Server:
+class Server:
     """A folder, the server that runs in it, and the watchdog for both."""
 
     def __init__(self, *, name: str, parent: Path | None, pid_file: str, end_signal: str) -> None:
@@ -108,7 +108,7 @@ class _Server:
         return ServerError(f"{what}\n{log[-4000:]}")
 
 
-class PostgresServer(_Server):
+class PostgresServer(Server):
     """PostgreSQL with fsync on. Its databases are created and dropped by name.
 
     ``parent`` is where its folder is created, by default the temporary folder. In `memory_folder` it is many times
@@ -208,7 +208,7 @@ class PostgresServer(_Server):
             raise self._failure(f"{program} failed.")
 
 
-class ValkeyServer(_Server):
+class ValkeyServer(Server):
     """Valkey without persistence and without eviction."""
 
     def __init__(self) -> None:

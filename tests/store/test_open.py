@@ -35,7 +35,20 @@ def test_postgresql_urls_select_a_server(url):
     assert isinstance(database_from_url(url), PostgresDatabase)
 
 
-@pytest.mark.parametrize("url", ["valkey://h", "valkeys://u:p@h:6380/1", "redis://h", "rediss://h"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "valkey://h",
+        "valkeys://u:p@h:6380/1",
+        "redis://h",
+        "rediss://h?ssl_ca_certs=/ca.pem",
+        "valkey://:p%23@[::1]:6379",
+        "valkey+sentinel://u:p@h1,h2:26380/mymaster",
+        "rediss+sentinel://h1/mymaster/2?sentinel_username=u&sentinel_password=p&ssl_ca_certs=/ca.pem",
+        "valkey+cluster://u:p@h1,h2:7000",
+        "rediss+cluster://h1/0",
+    ],
+)
 def test_valkey_urls_select_a_server(url):
     assert isinstance(hot_from_url(url), ValkeyHot)
 
@@ -80,6 +93,17 @@ def test_other_urls_are_refused_in_one_line_without_the_password(url):
         "valkey://",
         "valkey://h/one",
         "valkey://h?db=1",
+        "valkey://h1,h2",
+        f"valkey://:{SECRET}#@h",
+        f"valkey://:{SECRET}/@h",
+        f"valkey://:{SECRET}%@h",
+        f"valkey://:{SECRET}@h:0",
+        f"valkey://h?sentinel_password={SECRET}",
+        f"valkey+sentinel://:{SECRET}@h1,h2",
+        f"valkey+sentinel://:{SECRET}@h1,,h2/mymaster",
+        f"valkey+sentinel://h1/mymaster?sentinel_password={SECRET}&sentinel_password=b",
+        f"valkey+cluster://:{SECRET}@h1/1",
+        f"valkey+other://:{SECRET}@h1",
     ],
 )
 def test_other_urls_for_counters_are_refused_in_one_line_without_the_password(url):

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from ostiary.errors import ConfigurationError, StoreUnavailable
-from ostiary.store import valkey_hot
+from ostiary.store import valkey_url
 from ostiary.store.hot import MICROSECONDS, Rate
 from ostiary.store.open import hot_from_url
 from ostiary.store.valkey_hot import LONGEST_RESERVATION
@@ -102,17 +102,17 @@ async def test_a_server_without_memory_is_unavailable(valkey_url, command):
 
 
 async def test_keys_expire_and_contain_no_personal_data(valkey_url, command):
-    """Every key but one expires, and none contains a readable address."""
+    """Every key but two expires, and none contains a readable address."""
     async with opened(valkey_url) as hot:
         await hot.take("login:somebody@example.com", Rate(5, 60), now=NOW)
         with pytest.raises(StoreUnavailable):
             await hot.reserve("proof:somebody@example.com", until=NOW, now=NOW - QUARANTINE)
         await hot.reserve("proof:somebody@example.com", until=NOW + MICROSECONDS, now=NOW)
     keys = command("KEYS", "*")
-    assert len(keys) == 3
+    assert len(keys) == 4
     assert not any(b"somebody" in key for key in keys)
     ends = {key: command("PTTL", key) for key in keys}
-    assert ends.pop(b"ostiary:born") == -1
+    assert {ends.pop(b"{ostiary:reservations}:" + name) for name in (b"born", b"history")} == {-1}
     assert all(0 < milliseconds <= 61_000 + 1 for milliseconds in ends.values())
 
 
@@ -135,7 +135,7 @@ def test_without_redis_py_the_error_says_how_to_install_it(monkeypatch):
     def missing(name):
         raise ImportError(name)
 
-    valkey_hot._driver.cache_clear()
+    valkey_url.driver.cache_clear()
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(ConfigurationError, match=r"pip install 'ostiary\[valkey\]'"):
         hot_from_url("valkey://localhost")

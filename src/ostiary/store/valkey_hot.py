@@ -1,22 +1,21 @@
 """`ValkeyHot`: the `Hot` port on Valkey or Redis, which takes this load off the database.
 
-Use one server, or a primary with replicas, but not a cluster. A loss of state is dangerous only for reservations: a
-second use then looks like a first. A restart or failover is detected by an empty script cache, and a flush by a missing
-key. Then nothing can be reserved until all reservations that may have existed before have expired.
+Use one server, a primary with replicas that Sentinels watch, or a cluster. A cluster spreads the counters over its
+nodes, one key each. All reservations are in one slot, because a script that reserves also reads whether the state is
+complete.
+
+A loss of state is dangerous only for reservations: a second use then looks like a first. A restart is detected by an
+empty script cache, a failover by another replication id, and a flush by a missing key. Then nothing can be reserved
+until all reservations that may have existed before have expired.
 """
 
-import functools
 import hashlib
-import importlib
-import re
-import urllib.parse
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ostiary.errors import ConfigurationError, StoreUnavailable
 from ostiary.store.hot import MICROSECONDS, Rate, hashed
-
-ANSWER_SECONDS: Final = 2.0
+from ostiary.store.valkey_url import close, driver, errors, parsed
 
 LONGEST_RESERVATION: Final = 300
 """Seconds. After a loss of state, nothing can be reserved for this long."""
@@ -24,15 +23,12 @@ LONGEST_RESERVATION: Final = 300
 EXPIRY_SLACK: Final = 1000
 """Milliseconds that keys outlive their use, because clocks of nodes may differ by a second (`ostiary doctor`)."""
 
-_SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss"}
+_BORN: Final = "{ostiary:reservations}:born"
+"""The key for the time, in microseconds, since which this state has been complete. In a cluster, keys with the same
+text in braces are in the same slot, so one script may use them."""
 
-_OPTIONS: Final = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
-"""The allowed options after the question mark. They are paths of files."""
-
-_NUMBER: Final = re.compile(r"(/[0-9]{0,4})?")
-
-_BORN: Final = "ostiary:born"
-"""The key for the time, in microseconds, since which this state has been complete."""
+_HISTORY: Final = "{ostiary:reservations}:history"
+"""The key for the replication id of the server that vouches for this. A replica that takes over gets a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +61,15 @@ redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'XX', 'KEEPTTL')
 return 0
 """)
 
-# KEYS: reservation, _BORN. ARGV: now, until, how long nothing can be reserved after a loss, slack.
+# KEYS: reservation, _BORN, _HISTORY. ARGV: now, until, how long nothing can be reserved after a loss, slack.
 _RESERVE: Final = _Script("""
 local now, till = tonumber(ARGV[1]), tonumber(ARGV[2])
+local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 local born = redis.call('GET', KEYS[2])
-if not born then
+if not born or redis.call('GET', KEYS[3]) ~= history then
     born = ARGV[1]
     redis.call('SET', KEYS[2], born)
+    redis.call('SET', KEYS[3], history)
 end
 if now < tonumber(born) + tonumber(ARGV[3]) then return -1 end
 local reserved = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -83,38 +81,33 @@ return 1
 
 
 class ValkeyHot:
-    """``url``: ``valkey://[user:password@]host[:port][/number]``. ``valkeys://`` uses TLS. ``redis://`` works too."""
+    """``url``: ``valkey://[user:password@]host[:port][/number]``, ``valkey+sentinel://…host[,host…]/service[/number]``
+    or ``valkey+cluster://…host[,host…]``. ``valkeys`` uses TLS. ``redis`` works too."""
 
     def __init__(self, url: str) -> None:
-        _driver()
-        self._url, self._place = _checked(url)
+        driver()
+        self._target = parsed(url)
         self._client: Any = None
 
     async def open(self) -> None:
         """Raises ConfigurationError if the login is refused or keys may be evicted: a replay cache must not forget."""
-        client = _driver().Redis.from_url(
-            self._url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-            retry=None,  # a command whose answer was lost must not be run twice
-        )
+        client = self._target.client()
         try:
-            memory = await client.info("memory")
-        except _errors().AuthenticationError:
-            await client.aclose()
-            raise ConfigurationError(f"Valkey at {self._place} refuses the user or password") from None
-        except _errors().RedisError as error:
-            await client.aclose()
+            policies = await _eviction_policies(client)
+        except _failures() as error:
+            await close(client)
+            if _is_refused_login(error):
+                raise ConfigurationError(f"Valkey at {self._target} refuses the user or password") from None
             raise _unavailable(error) from None
-        if memory.get("maxmemory_policy") != "noeviction":
-            await client.aclose()
-            raise ConfigurationError(f"Valkey at {self._place} needs maxmemory-policy noeviction")
+        if policies != {"noeviction"}:
+            await close(client)
+            raise ConfigurationError(f"Valkey at {self._target} needs maxmemory-policy noeviction")
         self._client = client
 
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await client.aclose()
+            await close(client)
 
     async def take(self, key: str, rate: Rate, *, now: int) -> int:
         latest = now + rate.tolerance
@@ -128,7 +121,8 @@ class ValkeyHot:
         quarantine = LONGEST_RESERVATION * MICROSECONDS
         if until - now > quarantine:
             raise ValueError(f"a reservation lasts {LONGEST_RESERVATION} seconds at most")
-        reserved = await self._run(_RESERVE, [_reservation_key(key), _BORN], now, until, quarantine, EXPIRY_SLACK)
+        keys = [_reservation_key(key), _BORN, _HISTORY]
+        reserved = await self._run(_RESERVE, keys, now, until, quarantine, EXPIRY_SLACK)
         if reserved < 0:
             raise StoreUnavailable("Valkey has lost its state: reservations are refused until old ones have expired")
         return reserved == 1
@@ -143,47 +137,45 @@ class ValkeyHot:
         try:
             try:
                 return int(await self._client.evalsha(script.sha, len(keys), *keys, *args))
-            except _errors().NoScriptError:
-                await self._start_over(script, now=args[0])
+            except errors().NoScriptError:
+                await self._start_over(script, keys[0], now=args[0])
                 return int(await self._client.evalsha(script.sha, len(keys), *keys, *args))
-        except _errors().RedisError as error:
+        except _failures() as error:
             raise _unavailable(error) from None
 
-    async def _start_over(self, script: _Script, *, now: int) -> None:
-        """A server that does not know the script was restarted, or is a different server.
+    async def _start_over(self, script: _Script, key: str, *, now: int) -> None:
+        """The server of ``key`` does not know the script. It was restarted, or is a different server.
 
         The time is set before the script is loaded, so that no caller can reserve in between.
         """
         if script is _RESERVE:
             await self._client.set(_BORN, now)
-        await self._client.script_load(script.text)
+        if hasattr(self._client, "get_node_from_key"):  # a cluster: the other nodes may be unreachable
+            node = self._client.get_node_from_key(key)
+            await self._client.execute_command("SCRIPT LOAD", script.text, target_nodes=node)
+        else:
+            await self._client.script_load(script.text)
 
 
-@functools.cache
-def _driver() -> Any:
-    """Imports redis-py, which is needed only if it is used."""
-    try:
-        return importlib.import_module("redis.asyncio")
-    except ImportError:
-        raise ConfigurationError("Valkey and Redis need redis-py: pip install 'ostiary[valkey]'") from None
+async def _eviction_policies(client: Any) -> set[str]:
+    """Those of the primaries that can be reached."""
+    memory = await client.info("memory")
+    each = [memory] if "maxmemory_policy" in memory else memory.values()
+    return {str(one["maxmemory_policy"]) for one in each}
 
 
-def _errors() -> Any:
-    return importlib.import_module("redis.exceptions")
+def _failures() -> tuple[type[Exception], ...]:
+    """What redis-py raises. Exceptions about a whole cluster have a base class of their own."""
+    return (errors().RedisError, errors().RedisClusterException)
 
 
-def _checked(url: str) -> tuple[str, str]:
-    """The URL in redis-py's form, and a printable part of it. redis-py itself silently skips what it cannot read."""
-    scheme, _, rest = url.partition("://")
-    try:
-        parts = urllib.parse.urlsplit(url)
-        place = f"{parts.hostname}:{parts.port or 6379}{parts.path}"
-        unknown = urllib.parse.parse_qs(parts.query, keep_blank_values=True).keys() - _OPTIONS
-        if scheme in _SCHEMES and parts.hostname and _NUMBER.fullmatch(parts.path) and not unknown:
-            return f"{_SCHEMES[scheme]}://{rest}", place
-    except ValueError:
-        pass
-    raise ConfigurationError("the URL for counters must be like valkey://host:6379/0, or valkeys:// with TLS")
+def _is_refused_login(error: BaseException | None) -> bool:
+    """Whether this error, or one that caused it, is a wrong user or password."""
+    while error is not None:
+        if isinstance(error, errors().AuthenticationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
@@ -196,4 +188,4 @@ def _rate_key(key: str) -> str:
 
 
 def _reservation_key(key: str) -> str:
-    return f"ostiary:reservation:{hashed(key).hex()}"
+    return f"{{ostiary:reservations}}:{hashed(key).hex()}"

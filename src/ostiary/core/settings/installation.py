@@ -84,7 +84,8 @@ class Settings(Section):
         check=_check_secret,
     )
     hot: str | None = setting(
-        "Where rate limits and replay caches are kept: valkey://host:port/0. Empty: in the database.",
+        "Where rate limits and replay caches are kept: valkey://host:port/0, valkey+sentinel://host,host/service or "
+        "valkey+cluster://host,host. Empty: in the database.",
         None,
         check=_check_hot,
         shown=False,

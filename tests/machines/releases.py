@@ -1,0 +1,37 @@
+"""The version before, from the history of this repository."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.program import PATIENCE, Served, environment
+
+PREVIOUS = "61e04d7804a6"
+"""The commit of the version that servers run before the upgrade. A release sets this to the release before it."""
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def previous_source(folder: Path) -> Path:
+    """Unpacks the version before. Returns the folder for the import path. Both versions use the same dependencies."""
+    archive = subprocess.run(["git", "-C", ROOT, "archive", PREVIOUS, "src"], capture_output=True, check=False)
+    if archive.returncode != 0:
+        raise AssertionError(f"commit {PREVIOUS} is missing: run git fetch --unshallow\n{archive.stderr.decode()}")
+    subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+    return folder / "src"
+
+
+class ServedFromSource(Served):
+    """`ostiary serve` of the code in a folder, not of the installed one."""
+
+    command = (sys.executable, "-m", "ostiary", "serve")
+
+    def __init__(self, folder: Path, source: Path, *, environ: dict[str, str]) -> None:
+        super().__init__(folder, environ={**environ, "PYTHONPATH": str(source)})
+
+
+def migrate_from_source(folder: Path, source: Path, *, environ: dict[str, str]) -> None:
+    run = {"cwd": folder, "env": environment({**environ, "PYTHONPATH": str(source)}), "timeout": PATIENCE}
+    found = [sys.executable, "-c", "import ostiary; print(ostiary.__file__)"]
+    assert subprocess.check_output(found, text=True, **run).startswith(str(source))
+    subprocess.run([sys.executable, "-m", "ostiary", "migrate"], check=True, stdout=subprocess.DEVNULL, **run)

@@ -1,0 +1,118 @@
+"""Counters in Valkey with Sentinels or in a cluster, whose primary dies under load."""
+
+import asyncio
+import contextlib
+import time
+
+import pytest
+
+from ostiary.errors import ConfigurationError, StoreUnavailable
+from ostiary.store.hot import MICROSECONDS, Rate
+from ostiary.store.open import hot_from_url
+from ostiary.store.valkey_hot import LONGEST_RESERVATION
+from tests.cli.program import Served, run
+from tests.machines.load import Fleet, registered
+from tests.machines.valkey_groups import Cluster, Watched
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+NOW = 1_800_000_000 * MICROSECONDS
+QUARANTINE = LONGEST_RESERVATION * MICROSECONDS
+ONCE = Rate(1, 3600)
+
+
+@pytest.fixture(params=[Watched, Cluster], ids=["Sentinel", "Cluster"])
+def group(request):
+    with contextlib.ExitStack() as stack:
+        yield request.param(stack)
+
+
+@contextlib.asynccontextmanager
+async def opened(url):
+    hot = hot_from_url(url)
+    await hot.open()
+    try:
+        yield hot
+    finally:
+        await hot.close()
+
+
+async def until_it_works(attempt):
+    """Every failure on the way is a refusal."""
+    refused = 0
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await attempt(), refused
+            except StoreUnavailable:
+                refused += 1
+                await asyncio.sleep(0.05)
+
+
+async def test_counters_of_many_subjects_survive_a_failover(group):
+    """In a cluster they are spread over all nodes. What was used up stays used up. During the failover, every call is
+    refused, and none is let through."""
+    keys = [f"subject {number}" for number in range(60)]
+    async with opened(group.url) as hot:
+        assert [await hot.take(key, ONCE, now=NOW) for key in keys] == [0] * len(keys)
+        group.kill_a_primary()
+        for key in keys:
+            wait, _ = await until_it_works(lambda key=key: hot.take(key, ONCE, now=NOW))
+            assert wait > 0
+
+
+async def test_after_each_failover_reservations_are_refused_until_old_ones_have_expired(group):
+    """Also when a former primary takes over again, whose script cache is not empty."""
+    async with opened(group.url) as hot:
+        with pytest.raises(StoreUnavailable):
+            await hot.reserve("first", until=NOW, now=NOW - QUARANTINE)
+        assert await hot.reserve("proof", until=NOW + MICROSECONDS, now=NOW)
+        assert not await hot.reserve("proof", until=NOW + MICROSECONDS, now=NOW)
+        now = NOW
+        for _ in range(2):
+            await asyncio.to_thread(group.switch_over, "{ostiary:reservations}")
+            with pytest.raises(StoreUnavailable, match="lost its state"):
+                await reserve_once_reachable(hot, now)
+            now += QUARANTINE
+            assert await hot.reserve(f"proof at {now}", until=now, now=now)
+
+
+async def reserve_once_reachable(hot, now):
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await hot.reserve("again", until=now, now=now)
+            except StoreUnavailable as error:
+                if "lost its state" in str(error):
+                    raise
+                await asyncio.sleep(0.05)
+
+
+async def test_a_wrong_password_is_a_configuration_error(group):
+    password = group.url.split("://:")[1].split("@")[0]
+    with pytest.raises(ConfigurationError, match="refuses the user or password") as refused:
+        await hot_from_url(group.url.replace(f":{password}@", ":unmistakable@")).open()
+    assert "unmistakable" not in str(refused.value)
+
+
+def test_sign_ins_get_503_during_a_failover_and_then_count_again(group, environ, folder):
+    """Never 500, and never more attempts than the limit allows."""
+    environ = {**environ, "OSTIARY_HOT": group.url}
+    assert run("migrate", folder=folder, environ=environ).returncode == 0
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Served(folder, environ=environ)).ready()
+        fleet = stack.enter_context(contextlib.closing(Fleet()))
+        fleet.add(server.url)
+        email = registered(fleet)
+
+        def sign_in():
+            return fleet.request("POST", "/auth/login", json={"email": email, "password": "violet-anchor-drifts-73"})
+
+        assert sign_in().status_code == 200
+        group.kill_a_primary()
+        seen, started = [], time.monotonic()
+        while time.monotonic() < started + 60 and seen[-5:] != [200] * 5:
+            seen.append(sign_in().status_code)
+        assert set(seen) <= {200, 503}
+        assert seen[-5:] == [200] * 5
+        assert "request.failed" not in server.err
