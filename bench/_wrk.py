@@ -62,6 +62,7 @@ def run_round(port: int, load: Load, seconds: float) -> Round:
             "-t1",
             f"-c{len(load.tokens)}",
             f"-d{seconds:g}s",
+            f"--timeout={_PATIENCE}s",
             "-s",
             str(_SCRIPT),
             f"http://127.0.0.1:{port}",
