@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _SCRIPT: Final = Path(__file__).with_name("_wrk.lua")
+_PATIENCE: Final = 30
+"""Seconds until a response counts as lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +62,13 @@ def run_round(port: int, load: Load, seconds: float) -> Round:
             "-t1",
             f"-c{len(load.tokens)}",
             f"-d{seconds:g}s",
+            f"--timeout={_PATIENCE}s",
             "-s",
             str(_SCRIPT),
             f"http://127.0.0.1:{port}",
         ]
-        said = subprocess.run([*command, "--", file.name], check=True, capture_output=True, text=True).stdout
+        done = subprocess.run([*command, "--", file.name], check=False, capture_output=True, text=True)
+    said = done.stdout or done.stderr
     outcome, _, result = said.strip().splitlines()[-1].partition(" ")
     if outcome != "measured":
         raise SystemExit(f"the load failed: {said[-1000:]}")

@@ -94,7 +94,7 @@ class _Listened:
     def __init__(self, inner: Database, listeners: Listeners) -> None:
         self._inner = inner
         self._listeners = listeners
-        self.one, self.all, self.execute = inner.one, inner.all, inner.execute
+        self.one, self.few, self.all, self.execute = inner.one, inner.few, inner.all, inner.execute
 
     async def transaction(self, body: Body[T], *, patience: float | None = None) -> T:
         if not self._listeners:
@@ -119,7 +119,7 @@ class _Noting:
         self._inner = inner
         self._notes = notes
         self._listeners = listeners
-        self.one, self.all, self.execute = inner.one, inner.all, inner.execute
+        self.one, self.few, self.all, self.execute = inner.one, inner.few, inner.all, inner.execute
 
     def note(self, type_: str, event: Callable[[], Any]) -> None:
         if self._listeners.want(type_):
