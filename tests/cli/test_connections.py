@@ -7,6 +7,8 @@ import ipaddress
 import json
 import select
 import socket
+import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -155,3 +157,17 @@ def test_230_clients_that_never_read_do_not_silence_a_server_with_200_connection
         visitor.request("GET", "/healthz")
         assert visitor.getresponse().status == 200
         visitor.close()
+
+
+def test_looking_at_the_sockets_keeps_the_locks_on_the_database(tmp_path):
+    """SQLite uses POSIX locks. Closing any descriptor of the file gives up all of them: another worker then writes at
+    the same time, and both read a disk I/O error."""
+    path = tmp_path / "app.db"
+    other = f"import sqlite3; sqlite3.connect({str(path)!r}, timeout=0).execute('begin immediate')"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database, listening(40) as (listener, *_):
+        database.execute("pragma journal_mode = wal")
+        database.execute("begin immediate")
+        for _ in range(3):
+            watching(listener, most=1).look()
+            done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=False)
+            assert "database is locked" in done.stderr

@@ -110,19 +110,20 @@ class Connections:
         return None if is_from_proxy({"client": (peer, 0)}, proxies=self._proxies) else Source(peer).bucket
 
     def _sockets(self, descriptors: Sequence[str]) -> Iterator[socket.socket]:
-        """The sockets of our port, each while the loop body runs. They are duplicates, so that the server may close its
-        own at any time: a number that it uses again could belong to the database."""
+        """The sockets of our port, each while the loop body runs.
+
+        Descriptors are used as they are, and never duplicated or closed: closing any descriptor of the database's file
+        would give up all locks that this process has on it (POSIX fcntl). The server may close one at any time. If its
+        number is then used again for a file, every call fails with ENOTSOCK.
+        """
         for descriptor in descriptors:
             with suppress(OSError):  # closed in the meantime, or no socket
-                copy = os.dup(int(descriptor))
+                one = socket.socket(fileno=int(descriptor))
                 try:
-                    one = socket.socket(fileno=copy)
-                except OSError:
-                    os.close(copy)
-                    continue
-                with one:
                     if self._is_ours(one):
                         yield one
+                finally:
+                    one.detach()
 
     def _is_ours(self, one: socket.socket) -> bool:
         is_tcp = one.family in {socket.AF_INET, socket.AF_INET6} and one.type == socket.SOCK_STREAM
