@@ -18,6 +18,7 @@ from ostiary import Ostiary, Principal
 from ostiary.integrations.fastapi import Guard
 from ostiary.settings import WebSettings
 from ostiary.testing import world
+from ostiary.verifier.cookies import LOOPBACK_COOKIES
 from tests.cli.program import Caller, Served
 from tests.logged import written
 
@@ -107,7 +108,7 @@ async def signed_in(app, auth, **options):
 
 
 def cookie_of(user):
-    return ("cookie", f"__Host-ostiary_access={user.headers['authorization'].removeprefix('Bearer ')}")
+    return ("cookie", f"{LOOPBACK_COOKIES.access}={user.headers['authorization'].removeprefix('Bearer ')}")
 
 
 @pytest.mark.parametrize("denial", [True, False])
@@ -322,7 +323,7 @@ def test_a_real_server_refuses_the_handshake_with_the_status(tmp_path):
         token = caller.login()["access_token"]
         with Service(tmp_path, issuer=served.url) as service:
             service.ready()
-            cookie = {"cookie": f"__Host-ostiary_access={token}"}
+            cookie = {"cookie": f"{LOOPBACK_COOKIES.access}={token}"}
             for headers, status in (
                 ({}, 401), ({"authorization": "Bearer junk"}, 401), (cookie, 403), (cookie | {"origin": FOREIGN}, 403),
             ):  # fmt: skip

@@ -227,6 +227,7 @@ def test_an_origin_over_http_on_the_network_is_mentioned(tmp_path):
         "name": "origins",
         "ok": True,
         "detail": "http://192.168.1.5:3000 in web.trusted_origins uses http: anyone on the network can read its tokens",
+        "warning": True,
     }
     _, _, checks = doctor(tmp_path, environ={"OSTIARY_WEB_TRUSTED_ORIGINS": "http://localhost:3000"})
     assert "origins" not in checks

@@ -187,7 +187,7 @@ def _origins(settings: Settings) -> list[Check]:
     if not plain:
         return []
     detail = f"{', '.join(plain)} in web.trusted_origins uses http: anyone on the network can read its tokens"
-    return [Check("origins", ok=True, detail=detail)]
+    return [Check("origins", ok=True, detail=detail, warning=True)]
 
 
 def _is_plain(origin: str) -> bool:
