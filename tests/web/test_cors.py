@@ -8,6 +8,7 @@ from ostiary import Ostiary
 from ostiary.errors import ConfigurationError
 from ostiary.settings import WebSettings
 from ostiary.testing import world
+from tests.core.installation import installation
 from tests.web.toy import SECRET, World, access_token
 
 APP = "https://app.example.com"
@@ -151,3 +152,13 @@ async def test_embedded_each_answers_for_its_own_paths():
             assert ("access-control-allow-origin" in answer.headers) is is_allowed
             asked = await w.http.options(path, headers={"origin": origin, "access-control-request-method": "GET"})
             assert asked.is_success is is_allowed
+
+
+@pytest.mark.parametrize(
+    "path", ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/auth/status/1"]
+)
+async def test_documents_for_everybody_name_their_readers_once(sqlite_url, path):
+    """A browser refuses an answer with two Access-Control-Allow-Origin fields, even if both would allow it."""
+    async with installation(sqlite_url, TRUSTED) as house:
+        answer = await house.ask("GET", path, headers={"origin": APP})
+        assert answer.headers.get_list("access-control-allow-origin") == ["*"]

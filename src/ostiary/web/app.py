@@ -127,7 +127,7 @@ class Application:
     async def _send(self, response: Response, request: "_Request", scope: Scope, send: Send) -> None:
         if self._cors.is_preflight(scope):
             response.headers.extend(self._cors.preflight(scope))
-        else:
+        elif not any(name == b"access-control-allow-origin" for name, _ in response.headers):  # open to every origin
             response.headers.extend(self._cors.fields(scope, request.route))
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         # RFC 9110 §9.3.2: HEAD has the headers of GET, including its length, and no body

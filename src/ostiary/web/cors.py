@@ -13,9 +13,7 @@ Fields: TypeAlias = list[tuple[bytes, bytes]]
 _METHODS: Final = b"GET, POST, PUT, PATCH, DELETE"
 _REQUEST_HEADERS: Final = b"Authorization, Content-Type, DPoP"
 _RESPONSE_HEADERS: Final = b"Date, Retry-After, WWW-Authenticate, DPoP-Nonce, X-Request-Id"
-_SECONDS_TO_KEEP: Final = (
-    b"600"  # for which a browser does not repeat a preflight request: Chromium keeps it 2 h at most
-)
+_SECONDS_TO_KEEP: Final = b"600"  # how long a browser does not repeat a preflight request
 
 _VARY: Final = (b"vary", b"Origin")
 """On every answer, so that no cache gives one origin's answer to another (§3.3.5)."""

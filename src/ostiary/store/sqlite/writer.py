@@ -74,6 +74,7 @@ class Writer:
         self._session = session
         self._patience = patience
         self._committed = committed
+        self._loop = asyncio.get_running_loop()
         self._waiting: deque[Member] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -87,7 +88,7 @@ class Writer:
             raise StoreUnavailable("the database is closed")
         if len(self._waiting) >= MOST_WAITING:
             raise StoreUnavailable("too many transactions are waiting")
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[T] = self._loop.create_future()
         self._waiting.append(Member(body, answer, patience=self._patience if patience is None else patience))
         self._wake.set()
         try:
@@ -187,7 +188,7 @@ class Writer:
             self._waiting.popleft().settle(reason)
 
     async def _in_thread(self, work: Callable[..., None], *args: float) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+        await self._loop.run_in_executor(self._thread, work, *args)
 
 
 def _unavailable(error: BaseException) -> StoreUnavailable:
