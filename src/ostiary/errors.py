@@ -370,7 +370,7 @@ class RevocationsUnknown(Unavailable):
 
 
 class NotReady(Unavailable):
-    """A part that every request needs is unavailable: ``database``, ``clock`` or ``revocations``."""
+    """A part that every request needs is unavailable: ``database``, ``issuer``, ``clock`` or ``revocations``."""
 
     code = "not_ready"
     title = "The service is not ready."

@@ -50,7 +50,20 @@ def test_a_database_moves_to_a_new_issuer_only_when_told_to(tmp_path):
     assert "belongs to the issuer https://old.example.com" in refused.stderr
     assert "ostiary migrate --new-issuer" in refused.stderr
     assert call("keys", "list", folder=tmp_path).returncode == 0, "a command without an issuer looks at any database"
-    moved = call("migrate", "--new-issuer", folder=tmp_path, environ=new)
+    for arguments, environ, problem in (
+        (("--new-issuer", "--yes"), {}, "--new-issuer needs the new issuer: set OSTIARY_ISSUER"),
+        (
+            ("--new-issuer",),
+            new,
+            "from https://old.example.com to https://new.example.com and signs everybody out. This",
+        ),
+    ):
+        refused = call("migrate", *arguments, folder=tmp_path, environ=environ)
+        assert refused.returncode == 2
+        assert problem in refused.stderr
+    unchanged = call("migrate", "--new-issuer", folder=tmp_path, environ=old)
+    assert "the issuer is https://old.example.com already; nothing has changed" in unchanged.stdout
+    moved = call("migrate", "--new-issuer", "--yes", folder=tmp_path, environ=new)
     assert "the issuer is https://new.example.com; everybody is signed out" in moved.stdout
     assert call("users", "list", folder=tmp_path, environ=new).returncode == 0
     assert call("users", "list", folder=tmp_path, environ=old).returncode == 2

@@ -284,6 +284,7 @@ async def test_liveness_does_not_depend_on_the_database():
     [
         (lambda world: setattr(world.database, "is_away", True), "database"),
         (lambda world: setattr(world.database, "is_full", True), "database"),
+        (lambda world: setattr(world.database, "issuer", "https://other.example.com"), "issuer"),
         (lambda world: setattr(world.database, "ahead", 1_000_001), "clock"),
         (lambda world: setattr(world.database, "ahead", -1_000_001), "clock"),
         (lambda world: setattr(world, "fresh", False), "revocations"),

@@ -73,12 +73,17 @@ class Counters:
 
 
 class Rows:
-    """A database that can be unreachable or full, or whose clock can be wrong."""
+    """A database that can be unreachable, full or of another issuer, or whose clock can be wrong."""
 
     def __init__(self) -> None:
         self.is_away = False
         self.is_full = False
         self.ahead = 0
+        self.issuer = ISSUER
+
+    async def one(self, _sql: str) -> tuple[str]:
+        """The issuer, which is all that the edge reads."""
+        return (self.issuer,)
 
     async def check_writes(self) -> None:
         if self.is_full:
@@ -100,7 +105,7 @@ class Directory:
         self.asked.append((client_id, secret))
         return CLIENT if (client_id, secret) == (CLIENT.id, CLIENT_SECRET) else None
 
-    async def have_resource(self, resource: str) -> bool:
+    async def have_resource(self, _reader: object, resource: str) -> bool:
         return resource in CLIENT.resources
 
 

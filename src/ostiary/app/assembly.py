@@ -57,7 +57,10 @@ class Assembly:
         profile: Profile[Any] | None,
         listeners: Listeners,
         ignored: Sequence[str] = (),
+        records_issuer: bool = True,
     ) -> None:
+        """``records_issuer``: whether the first opening records the issuer as that of the database. A script that does
+        not state one must not."""
         self.features: Final = features
         self.settings = settings
         self.clock = clock
@@ -65,6 +68,7 @@ class Assembly:
         self.profile: Final = profile
         self.compares_issuer = True
         """Whether opening refuses a database of another issuer."""
+        self.records_issuer = records_issuer
         self._listeners = listeners
         self._random = random
         self._ignored = ignored
@@ -110,7 +114,7 @@ class Assembly:
         keeper = KeyKeeper(ambient)
         stack.push_async_callback(keeper.close)
         await keeper.open()
-        if self.compares_issuer:  # after the keys: a start that is refused for its secret writes nothing
+        if self.compares_issuer and self.records_issuer:  # after the keys: a start with a wrong secret writes nothing
             await claim(ambient.database, self.settings.issuer)
         await self._follow(ambient, keeper, stack)
         return ambient

@@ -30,6 +30,7 @@ from ostiary.core.mail import Transport
 from ostiary.core.plug import Actor, Ambient, Profile, Route, Source
 from ostiary.core.restoring import Restored, finish_restore
 from ostiary.core.settings import ConfigFile, Finding, Loaded, Secret, Section, Settings
+from ostiary.core.settings.load import DEFAULT
 from ostiary.errors import ConfigurationError
 from ostiary.verifier import Headers, Principal, RoleMap
 from ostiary.web import Embedded, application, document, with_own
@@ -104,6 +105,7 @@ class Ostiary(Doors[P]):
             profile=None if profile is None else Profile(profile),
             listeners=self._listeners,
             ignored=self._loaded.ignored,
+            records_issuer=self._loaded.source_of("issuer") != DEFAULT,
         )
         self._life = Life(self._assembly.assemble, self._assembly.housekeeper, drain=self._listeners.close)
         self._thread: Final = LoopThread()
@@ -294,11 +296,11 @@ class Ostiary(Doors[P]):
 
     async def move_to_issuer(self, actor: Actor | None = None) -> None:
         """Moves the database to the issuer of the settings, and ends all sessions and access tokens. Call it while no
-        server runs. While open, after `with_any_issuer`."""
+        server runs. Requires an open installation made with `with_any_issuer`."""
         await move(self.ambient, actor or Actor.application())
 
     def with_any_issuer(self) -> Self:
-        """For commands that issue no tokens: opens a database of any issuer, and records none."""
+        """For commands and scripts that issue no tokens: opens a database of any issuer, and records none."""
         self._assembly.compares_issuer = False
         return self
 

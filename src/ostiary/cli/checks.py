@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from ostiary.app import Ostiary
+from ostiary.cli.options import has_default_issuer
 from ostiary.core.accounts.settings import RegistrationSettings
 from ostiary.core.clock import MICROSECONDS, SystemClock
 from ostiary.core.entropy import SystemRandom
+from ostiary.core.issuer import refuse_another
 from ostiary.core.mail import MailServerUnusable, MailSettings, SmtpTransport, probe, transport_from
 from ostiary.core.secret import load_secrets, secret_path
 from ostiary.core.settings import Settings
@@ -19,7 +21,7 @@ from ostiary.core.tokens.keys import queries
 from ostiary.core.tokens.keys.model import PUBLISHED
 from ostiary.core.tokens.keys.sealing import unseal
 from ostiary.core.vault import Vault
-from ostiary.errors import ConfigurationError, NoSuchTable, OstiaryError
+from ostiary.errors import ConfigurationError, NoSuchTable, OstiaryError, StatementRefused
 from ostiary.store.database import Database
 from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
 from ostiary.store.sqlite.log import LARGE_LOG, log_size
@@ -94,6 +96,7 @@ async def _database(installation: Ostiary) -> list[Check]:
         async with _opened(url) as database:
             clock = await _clock(database)
             keys = await _keys(installation.settings, database)
+            issuer = [] if has_default_issuer(installation) else await _issuer(installation.settings, database)
         waiting = await installation.pending()
     except OstiaryError as problem:
         return [Check("database", ok=False, detail=str(problem))]
@@ -102,6 +105,7 @@ async def _database(installation: Ostiary) -> list[Check]:
         _migrations(waiting, automatic=path is not None),
         clock,
         *keys,
+        *issuer,
     ]
 
 
@@ -129,6 +133,16 @@ async def _keys(settings: Settings, database: Database) -> list[Check]:
     except ConfigurationError as problem:
         return [Check("keys", ok=False, detail=str(problem))]
     return [Check("keys", ok=True, detail=f"{len(published)} unsealed with the secret")] if published else []
+
+
+async def _issuer(settings: Settings, database: Database) -> list[Check]:
+    try:
+        is_recorded = await refuse_another(database, settings.issuer)
+    except ConfigurationError as problem:
+        return [Check("issuer", ok=False, detail=str(problem))]
+    except StatementRefused:
+        return []  # reported by the check of the migrations
+    return [Check("issuer", ok=True, detail=f"the database belongs to {settings.issuer}")] if is_recorded else []
 
 
 def _migrations(waiting: list[str], *, automatic: bool) -> Check:

@@ -31,6 +31,11 @@ def check_one_or_all(one: str | None, *, all_of_them: bool) -> None:
         raise ConfigurationError("give either a name or --all")
 
 
+def has_default_issuer(installation: Ostiary) -> bool:
+    """Whether no issuer is configured."""
+    return any(each.name == "issuer" and each.source == DEFAULT for each in installation.findings)
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
@@ -48,8 +53,7 @@ class Options:
     def installation(self, **settings: Any) -> Ostiary:
         """The installation that these options, the environment and the file describe. Raises ConfigurationError."""
         installation = Ostiary(self.database, config=self._config(), **settings)
-        has_default = any(each.name == "issuer" and each.source == DEFAULT for each in installation.findings)
-        return installation.with_any_issuer() if has_default else installation
+        return installation.with_any_issuer() if has_default_issuer(installation) else installation
 
     def loaded(self) -> Loaded:
         """The settings, valid or not. Raises ConfigurationError if a source cannot be read."""

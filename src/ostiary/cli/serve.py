@@ -9,12 +9,11 @@ from cyclopts.validators import Number
 
 from ostiary.cli.address import Address
 from ostiary.cli.memory import give_back_large_blocks
-from ostiary.cli.options import Options
+from ostiary.cli.options import Options, has_default_issuer
 from ostiary.cli.output import flush, print_json, print_lines
 from ostiary.cli.preflight import Readiness, prepare
 from ostiary.cli.screen import facts, screen
 from ostiary.cli.workers import Launch, run
-from ostiary.core.settings.load import DEFAULT
 
 
 def serve(
@@ -45,8 +44,7 @@ def serve(
 def _settings(options: Options, address: Address, *, production: bool) -> dict[str, Any]:
     """The settings from the command line. Without a configured issuer, the issuer is the address it listens on."""
     decided: dict[str, Any] = {"production": True} if production else {}
-    findings = options.installation(**decided).findings
-    if any(finding.name == "issuer" and finding.source == DEFAULT for finding in findings):
+    if has_default_issuer(options.installation(**decided)):
         decided["issuer"] = address.loopback_url
     return decided
 

@@ -14,16 +14,21 @@ from ostiary.store.database import Database, Transaction
 CHANGED: Final = "installation.issuer_changed"
 
 
+async def recorded(database: Database) -> str | None:
+    """The issuer that the database belongs to. None if no server has opened it yet."""
+    return await queries.issuer(database)
+
+
 async def refuse_another(database: Database, issuer: str) -> bool:
     """Whether ``issuer`` is the recorded one. False if none is recorded yet.
 
     Raises:
         ConfigurationError: the database belongs to another issuer.
     """
-    recorded = await queries.issuer(database)
-    if recorded is not None:
-        _compare(recorded, issuer)
-    return recorded is not None
+    found = await recorded(database)
+    if found is not None:
+        _compare(found, issuer)
+    return found is not None
 
 
 async def claim(database: Database, issuer: str) -> None:
@@ -32,17 +37,18 @@ async def claim(database: Database, issuer: str) -> None:
         _compare(await database.transaction(lambda tx: queries.claim_issuer(tx, issuer)), issuer)
 
 
-def _compare(recorded: str, issuer: str) -> None:
-    if recorded != issuer:
+def _compare(found: str, issuer: str) -> None:
+    if found != issuer:
         raise ConfigurationError(
-            f"the database belongs to the issuer {recorded}, not to {issuer}: set the issuer to {recorded}. To move the"
-            " database to the new issuer, which ends all sessions, stop all servers and run"
-            " ostiary migrate --new-issuer"
+            f"the database belongs to the issuer {found}, but this server is configured as {issuer}: set the issuer to"
+            f" {found}. To move the database to {issuer}, which ends all sessions, stop all servers, set the issuer to"
+            f" {issuer} and run ostiary migrate --new-issuer"
         )
 
 
 async def move(ambient: Ambient, actor: Actor) -> None:
-    """Moves the database to the issuer of the settings, and ends all sessions and access tokens.
+    """Moves the database to the issuer of the settings, and ends all sessions and access tokens. A server that still
+    runs with the former issuer issues nothing from then on.
 
     Raises:
         Forbidden: the actor lacks ``users:write``.

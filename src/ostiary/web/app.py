@@ -20,7 +20,7 @@ from ostiary.errors import (
     Unavailable,
 )
 from ostiary.trace import trace
-from ostiary.web.cors import Cors
+from ostiary.web.cors import Cors, is_preflight
 from ostiary.web.edge import Edge, placed
 from ostiary.web.endpoint import Endpoint
 from ostiary.web.host import check_host
@@ -106,7 +106,10 @@ class Application:
             return self._refused(NotFound("no such path"), request)
         endpoint = request.found.methods.get(request.method)
         if endpoint is None:
-            return self._refused(MethodNotAllowed("no such method"), request, allow=_allowed(request.found.methods))
+            reason = "no such method"
+            if is_preflight(scope):
+                reason = "a preflight request from an origin that is not in web.trusted_origins"
+            return self._refused(MethodNotAllowed(reason), request, allow=_allowed(request.found.methods))
         try:
             answer = await endpoint.answer(
                 scope,

@@ -28,9 +28,7 @@ class Cors:
 
     def is_preflight(self, scope: Scope) -> bool:
         """Whether a browser asks if a trusted origin may send a request."""
-        if scope["method"] != "OPTIONS" or self._origin(scope) is None:
-            return False
-        return any(name == b"access-control-request-method" for name, _ in scope["headers"])
+        return is_preflight(scope) and self._origin(scope) is not None
 
     def preflight(self, scope: Scope) -> Fields:
         """The headers of the answer to a preflight request. They are the same for every path, also for one that does
@@ -62,6 +60,13 @@ class Cors:
         """The origin of the request, if it is trusted."""
         origins = _values(scope["headers"], b"origin")
         return origins[0] if len(origins) == 1 and origins[0] in self._trusted else None
+
+
+def is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks if a page of any origin may send a request."""
+    if scope["method"] != "OPTIONS":
+        return False
+    return any(name == b"access-control-request-method" for name, _ in scope["headers"])
 
 
 def _values(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> list[bytes]:

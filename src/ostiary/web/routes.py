@@ -8,9 +8,10 @@ import msgspec
 
 from ostiary._version import __version__
 from ostiary.core.clock import MICROSECONDS
+from ostiary.core.issuer import refuse_another
 from ostiary.core.plug import PUBLIC, Answer, Call, Credential, Csrf, Empty, Place, Policy, Route, Speaks, Unlimited
 from ostiary.core.settings import Settings
-from ostiary.errors import NotReady, StoreUnavailable
+from ostiary.errors import ConfigurationError, NotReady, StoreUnavailable
 from ostiary.web.openapi import document
 
 _LARGEST_CLOCK_ERROR: Final = MICROSECONDS
@@ -71,8 +72,11 @@ async def ready(call: Call[Empty]) -> Answer:
     try:
         ahead = await ambient.database.now() - ambient.now()
         await ambient.database.check_writes()
+        await refuse_another(ambient.database, ambient.settings.issuer)
     except StoreUnavailable as problem:
         raise NotReady("database") from problem
+    except ConfigurationError as problem:
+        raise NotReady("issuer") from problem
     if abs(ahead) > _LARGEST_CLOCK_ERROR:
         raise NotReady("clock")
     if not ambient.revocations.is_fresh:

@@ -275,6 +275,11 @@ async def test_repeats_of_one_token_leave_one_audit_event(database_url):
         for _ in range(5):
             assert tokens_of(await house.refresh(second.refresh)).refresh == third.refresh
         assert len(await house.events("tokens.refresh_repeated")) == 2
+        newest = third
+        for _ in range(20):
+            spent, newest = newest, tokens_of(await house.refresh(newest.refresh))
+            await house.refresh(spent.refresh)
+        assert len(await house.events("tokens.refresh_repeated")) == 10, "at most ten an hour"
 
 
 async def test_a_phone_that_slept_for_minutes_gets_its_successor_if_it_proves_its_device(database_url):

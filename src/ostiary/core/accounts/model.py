@@ -44,6 +44,8 @@ class Standing:
     active: bool
     roles: tuple[str, ...]
     verified_email: str | None = None
+    issuer: str | None = None
+    """The issuer that the database belongs to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ async def insert(tx: Transaction, account: Account, email_key: str) -> bool:
 async def standing(reader: Reader, account_id: str) -> Standing | None:
     rows = await reader.few(
         "select a.epoch + m.least, m.least, a.disabled_at, r.role,"
-        " case when a.verified_at is null then null else a.email end"
+        " case when a.verified_at is null then null else a.email end, m.issuer"
         " from accounts a cross join realm m left join account_roles r on r.account_id = a.id"
         " where a.id = $1 order by r.role",
         account_id,
@@ -132,6 +132,7 @@ async def standing(reader: Reader, account_id: str) -> Standing | None:
         active=rows[0][2] is None,
         roles=tuple(row[3] for row in rows if row[3] is not None),
         verified_email=rows[0][4],
+        issuer=rows[0][5],
     )
 
 

@@ -19,7 +19,7 @@ from ostiary.core.tokens.refresh_token import new_token
 from ostiary.core.tokens.settings import TokenSettings
 from ostiary.core.tokens.status.claim import claim
 from ostiary.core.tokens.status.service import slot_for
-from ostiary.errors import InvalidTarget, RevocationsUnknown
+from ostiary.errors import InvalidTarget, RevocationsUnknown, Unavailable
 from ostiary.jose import sign
 from ostiary.store.database import Reader, Transaction
 from ostiary.verifier import ACCESS_TOKEN_TYPE, AccessToken, encode_access_token
@@ -68,6 +68,9 @@ async def grant(
     standing = await accounts.standing(tx, session.account_id)
     if standing is None or not standing.active:
         return NotAlive("the account is gone or disabled")
+    if standing.issuer not in {None, ambient.settings.issuer}:
+        # raised, so that nothing is spent: the token would be good at the other issuer
+        raise Unavailable(f"the database was moved to the issuer {standing.issuer}: restart with it")
     # Signing everybody out does not touch session rows, so the lock on this session does not exclude it. Without this
     # check, the token could carry the new epoch and be valid for a session that has ended.
     if standing.least != session.least:

@@ -17,7 +17,7 @@ The limit on refreshes counts in the row as well. It never answers before reuse 
 
 import hmac
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -44,11 +44,12 @@ from ostiary.store.database import Transaction
 
 _LOG: Final = logging.getLogger("ostiary.tokens")
 
+REPEATED: Final = "tokens.refresh_repeated"
 REUSED: Final = "tokens.refresh_token_reused"
 STORE_BEHIND: Final = "tokens.store_behind"
 
 _TOLD: Final = 10
-"""Mails about reuse, and records of a store that is behind, for one account per hour."""
+"""Mails about reuse, and events that a holder can cause again and again, for one account per hour."""
 _HOUR: Final = 3600
 
 Rotation: TypeAlias = Granted | Reused | NotAlive | Behind
@@ -156,10 +157,8 @@ async def _come_again(
     if not await count_refresh(ambient, tx, session.id):
         raise _too_many(ambient, newest)
     revoking = await _granted(ambient, asked, tx, session, successor)
-    # once for each spent token, or a client could fill the audit log
     if isinstance(revoking.result, Granted) and await grace.is_first_repeat(tx, asked.token):
-        event = Event("tokens.refresh_repeated", account_id=session.account_id, session_id=session.id)
-        await record(ambient, tx, asked.actor, event)
+        await _record_sometimes(ambient, asked, tx, session, Event(REPEATED))
     return revoking
 
 
@@ -194,9 +193,7 @@ def _too_many(ambient: Ambient, newest: Newest) -> RateLimited:
 
 async def _store_behind(ambient: Ambient, asked: _Asked, tx: Transaction, session: Session) -> Revoking[Rotation]:
     """A failover or a backup lost the newest tokens. Nobody stole anything, so the session does not end."""
-    if await _is_new_within_the_hour(ambient, tx, session, STORE_BEHIND):
-        event = Event(STORE_BEHIND, Outcome.REFUSED, account_id=session.account_id, session_id=session.id)
-        await record(ambient, tx, asked.actor, event)
+    await _record_sometimes(ambient, asked, tx, session, Event(STORE_BEHIND, Outcome.REFUSED))
     return Revoking(Behind(session.id))
 
 
@@ -215,6 +212,13 @@ async def _mail_about_reuse(ambient: Ambient, asked: _Asked, tx: Transaction, se
         return None
     account = await accounts.by_id(tx, session.account_id)
     return None if account is None else reused(ambient, account, session, asked.actor)
+
+
+async def _record_sometimes(ambient: Ambient, asked: _Asked, tx: Transaction, session: Session, event: Event) -> None:
+    """At most ten an hour, or the holder of a token could fill the audit log."""
+    if await _is_new_within_the_hour(ambient, tx, session, event.type):
+        of_session = replace(event, account_id=session.account_id, session_id=session.id)
+        await record(ambient, tx, asked.actor, of_session)
 
 
 async def _is_new_within_the_hour(ambient: Ambient, tx: Transaction, session: Session, type_: str) -> bool:
