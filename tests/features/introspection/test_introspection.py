@@ -219,7 +219,7 @@ async def test_o14_tokens_of_the_issuer_itself_are_inactive_for_a_client_created
         service = await service_of(before, resources=(ORDERS, ISSUER))
     moved = ostiary(sqlite_url, before.clock, before.outbox).with_any_issuer()
     async with opened(moved, before.clock, before.outbox) as house:
-        await moved.move_to_issuer(Actor.operator("test"))
+        await moved.move_to_issuer(OPERATOR)
         service.house = house
         person, tokens = await token_for(house)
         assert await service.is_told(tokens.access)
