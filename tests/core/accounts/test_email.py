@@ -203,6 +203,8 @@ def test_an_address_in_a_private_domain_needs_the_setting(text):
         "ada@onion",
         "ada@arpa",
         "ada@2130706433",
+        "ada@0x7f000001",
+        "ada@0X7F",
         "ada@127.0.0.1",
         "ada@[127.0.0.1]",
         "ada@x.invalid",

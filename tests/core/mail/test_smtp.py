@@ -6,6 +6,7 @@ import aiosmtplib
 import pytest
 
 from ostiary.core.mail import ConsoleTransport, SmtpTransport, transport_from
+from ostiary.core.mail.settings import read_sender
 from ostiary.core.plug import Mail
 from ostiary.errors import ConfigurationError
 from ostiary.settings import MailSettings, RegistrationSettings
@@ -191,3 +192,11 @@ async def test_registration_sends_a_mail_through_a_real_server(sqlite_url):
         link = message.get_content().partition("#")[2].split()[0]
         assert (await house.post("/email/verify", {"token": link})).status_code == 204
         assert (await house.login()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "text", ["a@.example", "a@b c", "N <a@ex ample.com>", "x <a@b\r\nX: y>", "a@b\tc", "@b.example", "a", ""]
+)
+def test_a_sender_that_is_no_address_is_refused(text):
+    """Python's parser leaves out what it does not understand, and raises an error of its own for a leading dot."""
+    assert read_sender(text) is None

@@ -203,3 +203,22 @@ async def test_concurrent_sign_ins_cannot_exceed_the_limit_of_the_account(databa
         await house.person()
         codes = [answer.status_code for answer in await asyncio.gather(*(house.login() for _ in range(10)))]
         assert sorted(codes) == [200] * 3 + [429] * 7
+
+
+@pytest.mark.parametrize("failure", ["a resource that is not allowed", "an outage"])
+async def test_a_sign_in_that_fails_after_the_password_does_not_count_for_the_account(database_url, failure):
+    """Somebody who has only the password would otherwise keep out the owner, and so would an outage."""
+    async with installation(database_url, FEW) as house:
+        await house.person()
+        is_away = failure == "an outage"
+
+        def seen(sql):
+            if is_away and sql.startswith("insert into sessions"):
+                raise StoreUnavailable("away")
+
+        house.watch(seen)
+        options = {} if is_away else {"resource": "https://nowhere.example/"}
+        codes = {(await house.login(**options)).status_code for _ in range(5)}
+        assert codes == {503 if failure == "an outage" else 400}
+        is_away = False
+        assert [(await house.login()).status_code for _ in range(4)] == [200, 200, 200, 429]

@@ -19,7 +19,7 @@ def is_former(tokens):
 
 @pytest.fixture
 def upgraded(database_url):
-    """An installation that was upgraded a moment ago. ``forms(later)``: how it goes on when the hour is over."""
+    """Lets an installation behave as if it was upgraded a moment ago, or ``later``, when the hour is over."""
 
     def at(house, *, later):
         now = house.clock.now()

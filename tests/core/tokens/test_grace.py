@@ -9,11 +9,11 @@ from ostiary.core.entropy import SystemRandom
 from ostiary.core.plug import Actor
 from ostiary.core.sessions.model import SessionOptions
 from ostiary.core.sessions.service import set_disabled
+from ostiary.core.tokens import grace
 from ostiary.core.tokens.refresh_token import read, successor_of
 from ostiary.core.vault import Vault
 from ostiary.errors import Unavailable
 from ostiary.settings import SessionSettings, TokenSettings
-from ostiary.store.hot import Rate
 from tests.core.installation import SAME_ORIGIN, SECRET, installation, opened, ostiary, tokens_of
 
 OPERATOR = Actor.operator("test")
@@ -138,15 +138,37 @@ async def test_a_token_whose_grace_period_is_over_ends_the_chain(database_url):
         assert (await house.refresh(third.refresh)).status_code == 401
 
 
-async def test_the_length_of_a_followed_chain_is_limited(sqlite_url):
-    """Otherwise each request would be more expensive than the one before."""
-    async with installation(sqlite_url, SessionSettings(refresh_limit=Rate(1000, 60))) as house:
+async def test_a_long_chain_within_the_grace_period_is_followed_with_one_statement(database_url):
+    """A busy client is no thief. Each link was a statement, with the session row locked."""
+    async with installation(database_url) as house:
         tokens = await house.session(await house.person())
         chain = [tokens.refresh]
-        for _ in range(65):
+        for number in range(67):
             chain.append(tokens_of(await house.refresh(chain[-1])).refresh)
-        assert tokens_of(await house.refresh(chain[2])).refresh == chain[-1]
-        assert (await house.refresh(chain[1])).status_code == 401
+            house.clock.advance(0 if number < 55 else 0.7)
+        statements = []
+        house.watch(statements.append)
+        house.clock.advance(0.5)
+        assert tokens_of(await house.refresh(chain[0])).refresh == chain[-1]
+        longest = len(statements)
+        house.clock.advance(1)
+        del statements[:]
+        assert tokens_of(await house.refresh(chain[-2])).refresh == chain[-1]
+        assert len(statements) <= longest
+        assert longest < 12
+        assert await ended_by_reuse(house) == 0
+
+
+async def test_the_length_of_a_followed_chain_is_limited(sqlite_url, monkeypatch):
+    """Otherwise each request would be more expensive than the one before."""
+    monkeypatch.setattr(grace, "_MOST_LINKS", 5)
+    async with installation(sqlite_url) as house:
+        tokens = await house.session(await house.person())
+        chain = [tokens.refresh]
+        for _ in range(6):
+            chain.append(tokens_of(await house.refresh(chain[-1])).refresh)
+        assert tokens_of(await house.refresh(chain[1])).refresh == chain[-1]
+        assert (await house.refresh(chain[0])).status_code == 401
         assert await ended_by_reuse(house) == 1
 
 

@@ -88,8 +88,9 @@ def _is_private(domain: str) -> bool:
     folded = domain.lower()
     if any(folded == each or folded.endswith(f".{each}") for each in _PRIVATE_DOMAINS):
         return True
-    # a number could be read as an IPv4 address
-    return "." not in folded and folded not in _NO_DOMAINS and not folded.isnumeric() and folded != ""
+    # a number, also a hexadecimal one, could be read as an IPv4 address
+    is_number = folded.isnumeric() or folded.startswith("0x")
+    return "." not in folded and folded not in _NO_DOMAINS and not is_number and folded != ""
 
 
 def _validated(text: str) -> ValidatedEmail:

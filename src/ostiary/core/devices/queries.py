@@ -42,7 +42,8 @@ async def see(
     tx: Transaction, token_hash: bytes, *, account_id: str, seen_after: int, now: int, source: str, user_agent: str
 ) -> Device | None:
     """Locks the account's device with this token and records where it was seen. None if the account has no such device,
-    or if the device was not seen since ``seen_after``."""
+    or if the device was not seen since ``seen_after``. A time in the future counts as seen: after a clock was set back,
+    every device would otherwise be a new one, and recognising one signs nobody in."""
     row = await tx.one(
         "update devices set last_seen_at = $4, source = $5, user_agent = $6"  # noqa: S608 — a constant
         f" where token_hash = $1 and account_id = $2 and last_seen_at > $3 returning {_COLUMNS}",

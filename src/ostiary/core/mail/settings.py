@@ -2,6 +2,7 @@
 
 import urllib.parse
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import ClassVar, Final
@@ -28,12 +29,14 @@ def read_sender(text: str) -> Address | None:
     """``Name <name@example.com>`` as an address, or None. An international domain becomes ASCII (IDNA), because many
     mail servers do not support SMTPUTF8 (RFC 6531)."""
     name, spec = parseaddr(text)
+    if spec not in text or any(character.isspace() for character in spec) or not text.isprintable():
+        return None  # parseaddr leaves out what it cannot read
     local, _, domain = spec.rpartition("@")
     try:
         if not domain.isascii():
             domain = _in_ascii(domain)
         return Address(display_name=name, addr_spec=f"{local}@{domain}") if local.isascii() and local else None
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, MessageError):
         return None
 
 

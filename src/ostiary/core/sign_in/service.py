@@ -1,5 +1,6 @@
 """The dispatcher: runs a step and decides with the table in ``model`` what comes next."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -35,7 +36,14 @@ from ostiary.core.sign_in.password import prove
 from ostiary.core.sign_in.settings import SignInSettings
 from ostiary.core.tokens.issuing import audience, first_grant, refuse_when_unable_to_sign
 from ostiary.core.tokens.model import Granted
-from ostiary.errors import CrossSiteRequest, InvalidCode, InvalidCredentials, RequestError, TooManySessions
+from ostiary.errors import (
+    CrossSiteRequest,
+    InvalidCode,
+    InvalidCredentials,
+    OutcomeUnknown,
+    RequestError,
+    TooManySessions,
+)
 from ostiary.store.database import Transaction
 
 _UNKNOWN: Final = "unknown"
@@ -68,9 +76,7 @@ async def begin(
         opened_from=actor.source,
     )
     taker = _Taker(actor, PASSWORD, await device_name(wanted.device_name, actor.user_agent))
-    step = await transact(ambient, partial(_advance, ambient, taker, pending, proof))
-    if proof is not None:
-        await _settle(ambient, pending.account_id, step)
+    step = await _settled(ambient, pending.account_id, proof, partial(_advance, ambient, taker, pending, proof))
     await _check_after(ambient, replace(attempt, account_id=account.id if account else None), step)
     return _reached(ambient, step, InvalidCredentials)
 
@@ -100,20 +106,31 @@ async def proceed(
     if proof is not None:
         await limits.take_session(ambient, found.account_id)  # its code is not spent yet, and works again later
     taker = _Taker(actor, factor.name, await device_name(found.wanted.device_name, actor.user_agent))
-    step = await transact(ambient, partial(_resume, ambient, taker, token_hash, proof))
+    step = await _settled(ambient, found.account_id, proof, partial(_resume, ambient, taker, token_hash, proof))
     if proof is not None and proof.mail is not None and not isinstance(step, Refused):
         ambient.mail.post(proof.mail)
-    if proof is not None:
-        await _settle(ambient, found.account_id, step)
     await _check_after(ambient, attempt, step)
     return _reached(ambient, step, InvalidCode)
 
 
-async def _settle(ambient: Ambient, account_id: str, step: Step) -> None:
-    """Gives the session's count back if the step began no session and recorded no refusal because of the limit on
-    sessions."""
-    if isinstance(step, Continues | Refused):
-        await limits.give_session_back(ambient, account_id)
+async def _settled(
+    ambient: Ambient, account_id: str, proof: Proof | None, body: Callable[[Transaction], Awaitable[Revoking[Step]]]
+) -> Step:
+    """Runs the step. If it begins no session, it gives back what `limits.take_session` counted. Otherwise an attacker
+    who has only the password could use up the sessions of the owner, and so could an outage."""
+    begins_one = proof is not None
+    try:
+        step = await transact(ambient, body)
+        begins_one = not isinstance(step, Continues | Refused)
+    except OutcomeUnknown:
+        raise
+    except Exception:
+        begins_one = False
+        raise
+    finally:
+        if proof is not None and not begins_one:
+            await limits.give_session_back(ambient, account_id)
+    return step
 
 
 def _reached(ambient: Ambient, step: Step, refusal: type[RequestError]) -> SignedIn | Continues:

@@ -52,12 +52,12 @@ async def issue(ambient: Ambient, tx: Transaction, session_id: str, *, generatio
     return token.text
 
 
-async def spend(ambient: Ambient, tx: Transaction, token: FormerToken, *, successor: str | None) -> bool:
-    """Spends the token. Returns False if it already was. ``successor``: what it gets again within the grace period."""
+async def spend(ambient: Ambient, tx: Transaction, token: FormerToken, *, successor: str | None) -> None:
+    """Spends the token. ``successor``: what it gets again within the grace period."""
     sealed = successor and ambient.vault.seal_for(
         token.text.encode(), successor.encode(), purpose=_PURPOSE, row=_row(token)
     )
-    return await queries.spend_former(tx, token.hash, now=ambient.now(), sealed_successor=sealed or None)
+    await queries.spend_former(tx, token.hash, now=ambient.now(), sealed_successor=sealed or None)
 
 
 async def spent_at(tx: Transaction, token: FormerToken) -> tuple[int, bytes | None] | None:

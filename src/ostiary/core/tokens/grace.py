@@ -26,9 +26,11 @@ LONGEST_FOR_DEVICES: Final = 15 * 60
 """Seconds. A caller that proves its device gets the successor again for this long, while nobody has used it. A phone
 that is suspended in the middle of a request may need that long to ask again."""
 
-_MOST_LINKS: Final = 64
-"""Successors that are followed in a chain. No client loses that many responses within one grace period. Without a
-limit, the holder of a token could make each request more expensive than the one before."""
+_MOST_LINKS: Final = 1024
+"""Successors that are followed in a chain. With the default limit on refreshes, a grace period has 70 at most."""
+
+_MOST_FORMER_LINKS: Final = 64
+"""Of the former format, whose links cost two statements each."""
 
 
 def period(ambient: Ambient) -> int:
@@ -55,13 +57,10 @@ async def newest_from(
     Raises:
         Unavailable: a successor was made with a master secret that this process does not have.
     """
-    for _ in range(_MOST_LINKS):
-        if isinstance(token, FormerToken):
-            following = await _after_former(ambient, tx, token)
-        elif token.generation == newest.generation:
-            return token.text if token.hash == newest.hash else None
-        else:
-            following = await _after(ambient, tx, token, newest, proves_device=proves_device)
+    for _ in range(_MOST_FORMER_LINKS):
+        if isinstance(token, RefreshToken):
+            return await _newest_after(ambient, tx, token, newest, proves_device=proves_device)
+        following = await _after_former(ambient, tx, token)
         if following is None or following is token:
             return following and following.text
         token = following
@@ -74,15 +73,20 @@ async def is_first_repeat(tx: Transaction, token: Presented) -> bool:
     return isinstance(token, FormerToken) or await queries.mark_repeated(tx, token.session_id, token.generation)
 
 
-async def _after(
+async def _newest_after(
     ambient: Ambient, tx: Transaction, token: RefreshToken, newest: Newest, *, proves_device: bool
-) -> RefreshToken | None:
-    spent = await queries.spent(tx, token.session_id, token.generation)
-    if spent is None or spent.hash != token.hash:
-        return None
-    is_unused = token.generation + 1 == newest.generation
-    longest = LONGEST_FOR_DEVICES if proves_device and is_unused else 0
-    return successor_of(ambient.vault, token, spent.salt) if _is_within(ambient, spent.at, longest) else None
+) -> str | None:
+    # one statement, however long the chain is: the session row is locked
+    links = await queries.spent_from(tx, token.session_id, token.generation, most=_MOST_LINKS)
+    if token.generation + len(links) != newest.generation:
+        return None  # a row is gone, so its grace period is over
+    for link in links:
+        is_unused = token.generation + 1 == newest.generation
+        longest = LONGEST_FOR_DEVICES if proves_device and is_unused else 0
+        if link.hash != token.hash or not _is_within(ambient, link.at, longest):
+            return None
+        token = successor_of(ambient.vault, token, link.salt)
+    return token.text if token.hash == newest.hash else None
 
 
 async def _after_former(ambient: Ambient, tx: Transaction, token: FormerToken) -> Presented | None:

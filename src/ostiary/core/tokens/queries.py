@@ -27,13 +27,16 @@ async def keep_spent(tx: Transaction, session_id: str, generation: int, spent: S
     )
 
 
-async def spent(reader: Reader, session_id: str, generation: int) -> Spent | None:
-    row = await reader.one(
-        "select hash, spent_at, salt from spent_refresh_tokens where session_id = $1 and generation = $2",
+async def spent_from(reader: Reader, session_id: str, generation: int, *, most: int) -> list[Spent]:
+    """The spent tokens of this generation and later ones, in order."""
+    rows = await reader.few(
+        "select hash, spent_at, salt from spent_refresh_tokens where session_id = $1 and generation >= $2"
+        " order by generation limit $3",
         session_id,
         generation,
+        most,
     )
-    return None if row is None else Spent(*row)
+    return [Spent(*row) for row in rows]
 
 
 async def mark_repeated(tx: Transaction, session_id: str, generation: int) -> bool:
@@ -89,16 +92,13 @@ async def insert_former(tx: Transaction, token_hash: bytes, session_id: str, *, 
     )
 
 
-async def spend_former(tx: Transaction, token_hash: bytes, *, now: int, sealed_successor: bytes | None) -> bool:
-    """Marks the token as spent. Returns False if it already was."""
-    return (
-        await tx.execute(
-            "update refresh_tokens set spent_at = $2, sealed_successor = $3 where hash = $1 and spent_at is null",
-            token_hash,
-            now,
-            sealed_successor,
-        )
-        == 1
+async def spend_former(tx: Transaction, token_hash: bytes, *, now: int, sealed_successor: bytes | None) -> None:
+    """Marks the token as spent. The caller holds the lock on the session row and has seen that it is not."""
+    await tx.execute(
+        "update refresh_tokens set spent_at = $2, sealed_successor = $3 where hash = $1 and spent_at is null",
+        token_hash,
+        now,
+        sealed_successor,
     )
 
 
