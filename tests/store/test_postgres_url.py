@@ -13,6 +13,13 @@ from ostiary.store.postgres.url import Host, parse
 from tests.cli.program import call
 
 SECRET = "hunter2"
+
+
+@pytest.fixture(autouse=True)
+def _no_default_port(monkeypatch):
+    monkeypatch.delenv("PGPORT", raising=False)
+
+
 BASE = f"postgresql://somebody:{SECRET}@db.example/auth"
 
 
@@ -158,6 +165,28 @@ def test_an_unencoded_character_in_the_password_is_refused_without_a_part_of_it(
         database_from_url(f"postgresql://somebody:Zq7{character}Xv9@db.example/auth")
     assert "percent-encode" in str(refused.value)
     assert not any(part in str(refused.value) for part in ("Zq7", "Xv9"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "ports"),
+    [
+        ("6543", "postgresql://h1,h2:7/d", [6543, 7]),
+        ("6543", "postgresql://h/d?port=5", [5]),
+        ("6543,6544", "postgresql://h1,h2/d", [6543, 6544]),
+        ("1,2", "postgresql://h:5/d", [5]),
+        ("", "postgresql://h/d", [5432]),
+    ],
+)
+def test_without_a_port_it_is_where_libpq_looks(monkeypatch, variable, url, ports):
+    monkeypatch.setenv("PGPORT", variable)
+    assert [host.port for host in parse(url).hosts] == ports
+
+
+@pytest.mark.parametrize("variable", ["x", "0", "65536", "1,2", " 5432"])
+def test_an_invalid_default_port_is_refused_by_name(monkeypatch, variable):
+    monkeypatch.setenv("PGPORT", variable)
+    with pytest.raises(ConfigurationError, match="PGPORT"):
+        database_from_url("postgresql://h/d")
 
 
 @pytest.mark.parametrize("address", ["h:0", "h:65536", "h:x", "[h", "h]", "h1:1:2", "h1,h2:x"])

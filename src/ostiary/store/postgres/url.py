@@ -5,6 +5,7 @@ URLs that they print. No message quotes a value, because a URL whose characters 
 password anywhere.
 """
 
+import os
 import re
 import socket
 import urllib.parse
@@ -16,6 +17,7 @@ from typing import Final, NamedTuple, TypeVar
 from ostiary.errors import ConfigurationError
 
 DEFAULT_PORT: Final = 5432
+_DEFAULT_PORTS: Final = "PGPORT"  # libpq's environment variable
 
 MOST_CONNECTIONS: Final = 10
 CONNECT_SECONDS: Final = 5.0
@@ -284,10 +286,15 @@ def _fields(query: str) -> dict[str, str]:
 
 def _hosts(names: str, ports: str | None) -> tuple[Host, ...]:
     found = [_host(each) for each in names.split(",")]
-    given = ports.split(",") if ports else []
-    if len(given) not in {0, 1, len(found)}:
-        raise _bad_host()
-    defaults = [_port(port) if port else DEFAULT_PORT for port in given or [""]]
+    given = ports or ("" if all(port for _, port in found) else os.environ.get(_DEFAULT_PORTS, ""))
+    try:
+        defaults = [_port(port) if port else DEFAULT_PORT for port in given.split(",")]
+        if len(defaults) not in {1, len(found)}:
+            raise _bad_host()
+    except ConfigurationError:
+        raise (
+            _bad_host() if ports else ConfigurationError(f"{_DEFAULT_PORTS} is not a port, or one for each host")
+        ) from None
     return tuple(Host(name, port or defaults[index % len(defaults)]) for index, (name, port) in enumerate(found))
 
 
