@@ -1,5 +1,6 @@
 """PostgreSQL URLs as servers, hosted databases and other clients print them: used, or refused by name."""
 
+import asyncio
 import secrets
 import socket
 import urllib.parse
@@ -9,6 +10,7 @@ import pytest
 
 from ostiary.errors import ConfigurationError, StoreUnavailable
 from ostiary.store.open import database_from_url
+from ostiary.store.postgres import url as url_module
 from ostiary.store.postgres.url import Host, parse
 from tests.cli.program import call
 
@@ -124,6 +126,10 @@ def test_parameters_are_used():
         ("connect_timeout=1.5", "connect_timeout"),
         ("connection_limit=0", "connection_limit"),
         ("keepalives_idle=-1", "keepalives_idle"),
+        ("keepalives_idle=32768", "from 0 to 32767"),
+        ("keepalives_interval=32768", "from 0 to 32767"),
+        ("keepalives_count=128", "from 0 to 127"),
+        ("tcp_user_timeout=600001", "tcp_user_timeout"),
         ("keepalives=perhaps", "keepalives"),
         ("pooler=perhaps", "pooler"),
         ("pooler=true&schema=auth", "schema"),
@@ -210,6 +216,19 @@ async def test_the_session_and_its_socket_are_as_the_url_says(postgres_url):
     async with opened(f"{postgres_url}?keepalives=0") as database, database._connections.lend() as connection:
         sock = connection._con._transport.get_extra_info("socket")
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+
+
+async def test_a_socket_that_refuses_an_option_leaves_no_connection(postgres_url, monkeypatch):
+    """The largest values are used as they are. The kernel refuses others, and then nothing stays open at the server."""
+    query = "keepalives_idle=32767&keepalives_interval=32767&keepalives_count=127&tcp_user_timeout=600000"
+    async with opened(f"{postgres_url}?{query}") as database:
+        monkeypatch.setitem(url_module._SOCKET_OPTIONS, "keepalives_count", ("TCP_KEEPCNT", 200))
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await database_from_url(f"{postgres_url}?keepalives_count=200&application_name=refused").open()
+        async with asyncio.timeout(10):
+            while await database.all("select pid from pg_stat_activity where application_name = 'refused'"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

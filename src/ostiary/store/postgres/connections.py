@@ -91,7 +91,11 @@ class Connections:
             **({} if target.cached_statements is None else {"statement_cache_size": target.cached_statements}),
             **given,
         )
-        _set_options(connection, target.keepalive)
+        try:
+            _set_options(connection, target.keepalive)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     async def close(self) -> None:

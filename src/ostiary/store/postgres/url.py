@@ -54,12 +54,13 @@ _ACCEPTED: Final[Mapping[str, tuple[str, ...]]] = {
 """The values that are accepted. Of the parameters that are used nowhere else, they say what happens anyway."""
 
 _SOCKET_OPTIONS: Final = {
-    "keepalives_idle": "TCP_KEEPIDLE",
-    "keepalives_interval": "TCP_KEEPINTVL",
-    "keepalives_count": "TCP_KEEPCNT",
-    "tcp_user_timeout": "TCP_USER_TIMEOUT",
+    "keepalives_idle": ("TCP_KEEPIDLE", 32_767),
+    "keepalives_interval": ("TCP_KEEPINTVL", 32_767),
+    "keepalives_count": ("TCP_KEEPCNT", 127),
+    "tcp_user_timeout": ("TCP_USER_TIMEOUT", 600_000),
 }
-"""The names of their constants. Not every operating system has all of them."""
+"""The names of their constants, and the largest values (of the first three: Linux's MAX_TCP_KEEPIDLE, …KEEPINTVL and
+…KEEPCNT). Not every operating system has all of them."""
 
 _IGNORED: Final = {"supa", "workaround"}
 """Marks that Supabase puts into its URLs for statistics."""
@@ -224,8 +225,8 @@ class _Parameters:
         """As libpq does: on, unless the URL says otherwise. A lost connection would otherwise look like an idle one."""
         is_on = self.yes("keepalives", otherwise=True)
         found = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] if is_on else []
-        for name, constant in _SOCKET_OPTIONS.items():
-            if (value := self.number(name, 0, 600_000, 0)) == 0:
+        for name, (constant, most) in _SOCKET_OPTIONS.items():
+            if (value := self.number(name, 0, most, 0)) == 0:
                 continue  # 0: what the system does
             if (option := getattr(socket, constant, None)) is None:
                 raise ConfigurationError(f"{name} in the database URL is not supported on this operating system")
