@@ -19,6 +19,8 @@ CLOSE_SECONDS: Final = 5.0
 # session setting
 _WRONG_URL: Final = {"28000", "28P01", "3D000", "42704", "22023", "42601"}
 
+_ALPN: Final = "postgresql"  # PostgreSQL 17 requires it for sslnegotiation=direct
+
 _PROTOCOL_VIOLATION: Final = "08P01"  # also of a pooling proxy that does not pass a session setting on
 
 
@@ -71,8 +73,14 @@ class Connections:
 
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext | None:
-        """Where asyncpg cannot make it from the URL. Reading all certificates takes a while, so it happens once."""
-        return ssl.create_default_context() if self._target.trusts_system else None
+        """Where asyncpg cannot make it from the URL. It then ignores the TLS parameters there. Reading all certificates
+        takes a while, so it happens once."""
+        if not self._target.trusts_system:
+            return None
+        context = ssl.create_default_context()
+        context.minimum_version, context.maximum_version = self._target.tls_versions
+        context.set_alpn_protocols([_ALPN])
+        return context
 
     async def _connect_to(self, host: Host, **given: Any) -> Any:
         target = self._target

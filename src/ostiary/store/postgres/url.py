@@ -8,6 +8,7 @@ password anywhere.
 import os
 import re
 import socket
+import ssl
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,9 +33,13 @@ STATEMENT_SECONDS: Final = 10.0
 
 _SYSTEM: Final = "system"  # sslrootcert: the certificates that the operating system trusts
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_DEMANDING: Final = ("require", "verify-ca", "verify-full")
 _YES_OR_NO: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 _DRIVERS_OWN: Final = ("sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation")
 _DRIVERS_OWN_TOO: Final = ("ssl_min_protocol_version", "ssl_max_protocol_version", "passfile", "krbsrvname", "gsslib")
+_TLS_VERSIONS: Final = {
+    name.replace("_", "."): ssl.TLSVersion[name] for name in ("TLSv1", "TLSv1_1", "TLSv1_2", "TLSv1_3")
+}
 _FILES: Final = ("sslcert", "sslkey", "sslrootcert", "sslcrl", "passfile")
 _UNENCODED: Final = re.compile(r"[\s#]|%(?![0-9A-Fa-f]{2})")
 _NAME: Final = re.compile(r"[A-Za-z_]{1,40}")
@@ -117,6 +122,8 @@ class Target:
     keepalive: tuple[tuple[int, int, int], ...]
     """Arguments of ``setsockopt``."""
     trusts_system: bool
+    tls_versions: tuple[ssl.TLSVersion, ssl.TLSVersion]
+    """The oldest and the newest."""
 
     def __str__(self) -> str:
         """Hosts, ports and database, without user and password, so that it can be printed."""
@@ -159,6 +166,7 @@ def parse(url: str) -> Target:
         cached_statements=0 if pooler else cached,
         keepalive=parameters.keepalive(),
         trusts_system=parameters.trusts_system(),
+        tls_versions=parameters.tls_versions(),
     )
     parameters.refuse_the_rest()
     return target
@@ -238,11 +246,29 @@ class _Parameters:
             return False
         if self._given.get("sslmode", "verify-full") != "verify-full":
             raise ConfigurationError("sslrootcert=system in the database URL needs sslmode=verify-full")
-        if {"sslcert", "sslkey", "sslcrl"} & self._given.keys():
-            raise ConfigurationError("sslrootcert=system in the database URL excludes sslcert, sslkey and sslcrl")
+        if {"sslcert", "sslkey", "sslpassword", "sslcrl"} & self._given.keys():
+            raise ConfigurationError(
+                "sslrootcert=system in the database URL excludes sslcert, sslkey, sslpassword and sslcrl"
+            )
         return True
 
+    def tls_versions(self) -> tuple[ssl.TLSVersion, ssl.TLSVersion]:
+        least, most = (self.text(f"ssl_{end}_protocol_version") for end in ("min", "max"))
+        least = least or os.environ.get("PGSSLMINPROTOCOLVERSION") or "TLSv1.2"
+        most = most or os.environ.get("PGSSLMAXPROTOCOLVERSION") or "TLSv1.3"
+        if not {least, most} <= _TLS_VERSIONS.keys():
+            raise ConfigurationError(
+                "the TLS versions in the database URL, or in PGSSLMINPROTOCOLVERSION and PGSSLMAXPROTOCOLVERSION,"
+                f" must be {', '.join(_TLS_VERSIONS)}"
+            )
+        return _TLS_VERSIONS[least], _TLS_VERSIONS[most]
+
     def refuse_the_rest(self) -> None:
+        mode = self.text("sslmode") or os.environ.get("PGSSLMODE") or "prefer"
+        if self.text("sslnegotiation") == "direct" and not (mode in _DEMANDING or self._verifies_server()):
+            raise ConfigurationError(
+                f"sslnegotiation=direct in the database URL needs sslmode={' or '.join(_DEMANDING)}"
+            )
         for name, values in _ACCEPTED.items():
             if (value := self.text(name)) is not None and value not in values:
                 raise ConfigurationError(f"{name} in the database URL must be {' or '.join(values)}")
