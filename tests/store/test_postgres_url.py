@@ -6,11 +6,13 @@ import socket
 import urllib.parse
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 
 from ostiary.errors import ConfigurationError, StoreUnavailable
 from ostiary.store.open import database_from_url
 from ostiary.store.postgres import url as url_module
+from ostiary.store.postgres.connections import Connections
 from ostiary.store.postgres.url import Host, parse
 from tests.cli.program import call
 
@@ -150,6 +152,8 @@ def test_parameters_are_used():
         ("sslmode", "a parameter"),
         (f"{SECRET}%21=1", "a parameter"),
         ("port=1,2", "port"),
+        ("sslmode=", "sslmode in the database URL has no value"),
+        ("options=", "has no value"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(query, says):
@@ -206,6 +210,20 @@ def test_an_invalid_host_or_port_is_refused(address):
         database_from_url(f"postgresql://somebody:{SECRET}@{address}/auth")
 
 
+@pytest.mark.parametrize("end", ["Xvizq=2", "Xvizq=", "Xvizq", "Xvizq=1&Xvizq=2"])
+@pytest.mark.parametrize("name", ["password", "sslpassword"])
+def test_an_unencoded_and_sign_in_the_password_shows_no_part_of_it(name, end):
+    """It ends the parameter, and what follows looks like the name of another one."""
+    with pytest.raises(ConfigurationError, match="a parameter") as refused:
+        database_from_url(f"postgresql://db.example/auth?user=somebody&{name}=Zq7&{end}")
+    assert not any(part in str(refused.value) for part in ("Zq7", "Xvi"))
+
+
+def test_a_known_name_next_to_a_password_is_shown_with_its_hint():
+    with pytest.raises(ConfigurationError, match="ssl in the database URL is not supported: use sslmode"):
+        database_from_url("postgresql://db.example/auth?user=somebody&password=hunter2&ssl=true")
+
+
 async def test_the_session_and_its_socket_are_as_the_url_says(postgres_url):
     query = "connect_timeout=7&keepalives_idle=31&application_name=doors&schema=elsewhere&options=-c%20geqo%3Doff"
     async with opened(f"{postgres_url}?{query}") as database:
@@ -255,6 +273,13 @@ async def test_a_certificate_authority_that_is_not_given_is_a_configuration_erro
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ConfigurationError, match="sslrootcert"):
         await database_from_url(f"{postgres_url}?sslmode=verify-full").open()
+
+
+@pytest.mark.parametrize(("query", "hints"), [("", 1), ("?pooler=true", 0), ("?pgbouncer=true", 0)])
+def test_a_proxy_that_refuses_a_setting_leads_to_pooler_only_where_it_is_not_set(query, hints):
+    refused = Connections(parse(f"{BASE}{query}"))._unusable(asyncpg.ProtocolViolationError("no such parameter"))
+    assert isinstance(refused, ConfigurationError)
+    assert str(refused).count("pooler=true") == hints
 
 
 async def test_a_server_that_does_not_answer_is_unavailable():

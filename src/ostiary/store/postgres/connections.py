@@ -56,7 +56,7 @@ class Connections:
     async def connect(self, *_: None, **given: Any) -> Any:
         """A connection to the host that accepts writes. The arguments come from the pool."""
         hosts, first = self._target.hosts, self._first
-        failure: BaseException | None = None
+        failures: list[BaseException] = []
         for index in (*range(first, len(hosts)), *range(first)):
             try:
                 connection = await self._connect_to(hosts[index], **given)
@@ -65,11 +65,11 @@ class Connections:
                     self._first = (index + 1) % len(hosts)  # also if the pool has cancelled this attempt
                 if not isinstance(error, driver_errors()):
                     raise
-                failure = _telling(failure, error)
+                failures.append(error)
             else:
                 self._first = index
                 return connection
-        raise failure or asyncpg().InterfaceError("there is no host")
+        raise min(failures, key=self._vagueness)
 
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext | None:
@@ -132,15 +132,21 @@ class Connections:
             with contextlib.suppress(*driver_errors()):
                 await pool.release(connection, timeout=CLOSE_SECONDS)
 
+    def _vagueness(self, error: BaseException) -> int:
+        """Of several hosts' errors, the least vague is reported: first what is wrong with the URL, which no retry
+        mends, then that a host is down, and last that one is a standby."""
+        if isinstance(self._unusable(error), ConfigurationError):
+            return 0
+        return 2 if isinstance(error, asyncpg().TargetServerAttributeNotMatched) else 1
+
     def _unusable(self, error: BaseException) -> ConfigurationError | StoreUnavailable:
         """Why there is no connection. Never quotes the URL, because it contains the password."""
         detail, place = explained(error).detail, self._target
         if sqlstate(error) in _WRONG_URL:
             return ConfigurationError(f"the database at {place} refuses the connection: {detail}")
         if sqlstate(error) == _PROTOCOL_VIOLATION:
-            return ConfigurationError(
-                f"the database at {place} refuses the connection: {detail}. Behind a pooling proxy, add pooler=true"
-            )
+            hint = "" if self._target.pooler else ". Behind a pooling proxy, add pooler=true"
+            return ConfigurationError(f"the database at {place} refuses the connection: {detail}{hint}")
         if isinstance(error, ssl.SSLError):
             return ConfigurationError(f"no TLS connection to {place}: {error.reason or type(error).__name__}")
         if type(error) is ConnectionError:  # asyncpg's own, for a server that does not offer TLS
@@ -153,12 +159,6 @@ class Connections:
                 " sslrootcert=FILE, or sslrootcert=system"
             )
         return StoreUnavailable(f"no answer from {place}: {detail}")
-
-
-def _telling(former: BaseException | None, error: BaseException) -> BaseException:
-    """The error to report for several hosts. A standby is less telling than why another host is not the primary."""
-    standby = asyncpg().TargetServerAttributeNotMatched
-    return error if former is None or isinstance(former, standby) else former
 
 
 def _set_options(connection: Any, options: tuple[tuple[int, int, int], ...]) -> None:

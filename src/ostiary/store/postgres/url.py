@@ -86,6 +86,9 @@ _HINTS: Final = {
     "service": "write what it contains into the URL",
 }
 
+_SECRET: Final = {"password", "sslpassword"}
+_KNOWN: Final = {*_SECRET, *_DRIVERS_OWN, *_DRIVERS_OWN_TOO, *_ACCEPTED, *_SOCKET_OPTIONS, *_HINTS}
+
 T = TypeVar("T")
 
 
@@ -279,7 +282,8 @@ class _Parameters:
                 " sslrootcert=system if the server's certificate is from a public authority"
             )
         for name in self._given.keys() - self._used:
-            raise ConfigurationError(_unsupported(name))
+            hint = f": {_HINTS[name]}" if name in _HINTS else ""
+            raise ConfigurationError(f"{_shown(name, self._given)} in the database URL is not supported{hint}")
 
     def _verifies_server(self) -> bool:
         return self._given.get("sslmode") == "verify-full" or self._given.get("sslrootcert") == _SYSTEM
@@ -303,10 +307,12 @@ def _fields(query: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     for each in filter(None, query.split("&")):
         name, equals, value = each.partition("=")
-        if not equals:
-            raise ConfigurationError("a parameter in the database URL has no value")
         if name in fields:
-            raise ConfigurationError(f"{_shown(name)} is in the database URL more than once")
+            raise ConfigurationError(f"{_shown(name, fields)} is in the database URL more than once")
+        if not equals or not value:
+            raise ConfigurationError(
+                f"{_shown(name, fields) if equals else 'a parameter'} in the database URL has no value"
+            )
         fields[name] = _text(value) or ""
     return fields
 
@@ -355,13 +361,10 @@ def _readable(file: str) -> bool:
     return True
 
 
-def _unsupported(name: str) -> str:
-    hint = f": {_HINTS[name]}" if name in _HINTS else ""
-    return f"{_shown(name)} in the database URL is not supported{hint}"
-
-
-def _shown(name: str) -> str:
-    return name if _NAME.fullmatch(name) else "a parameter"
+def _shown(name: str, fields: Mapping[str, str]) -> str:
+    """A name that can be printed. After ``password=abc``, an unknown one may belong to the password ``abc&def=1``."""
+    may_be_secret = name not in _KNOWN and not fields.keys().isdisjoint(_SECRET)
+    return name if _NAME.fullmatch(name) and not may_be_secret else "a parameter"
 
 
 def _bad_host() -> ConfigurationError:
