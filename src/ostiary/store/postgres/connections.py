@@ -116,12 +116,15 @@ class Connections:
         except driver_errors():
             pool.terminate()
 
+    def refuse_when_closed(self) -> None:
+        if self._pool is None:
+            raise StoreUnavailable("the database is not open")
+
     @contextlib.asynccontextmanager
     async def lend(self) -> AsyncIterator[Any]:
         """A connection for the duration of the block. A terminated connection is replaced."""
+        self.refuse_when_closed()
         pool = self._pool
-        if pool is None:
-            raise StoreUnavailable("the database is not open")
         try:
             connection = await pool.acquire(timeout=self._target.lend_seconds)
         except driver_errors() as error:
