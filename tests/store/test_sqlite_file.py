@@ -157,6 +157,23 @@ async def test_a_file_that_is_back_is_used_again(tmp_path):
         assert await database.all("select id from kept") == [(2,)]
 
 
+async def test_a_log_that_was_away_while_a_transaction_failed_is_used_again(tmp_path):
+    """The connection of that time cannot be closed, but it no longer holds the lock."""
+    path = tmp_path / "a.db"
+    log = path.with_name("a.db-wal")
+    async with opened(path) as database:
+        _, writer = database._parts()
+        writer._session.begin(1)
+        writer._session.connection.execute("insert into kept (id, words) values (1, 'x')")
+        log.rename(tmp_path / "away")
+        writer._session.discard()
+        with pytest.raises(StoreUnavailable):
+            await database.check_writes()
+        (tmp_path / "away").rename(log)
+        await database.execute("insert into kept (id, words) values (2, 'x')")
+        assert await database.all("select id from kept") == [(2,)]
+
+
 async def test_a_file_that_is_moved_during_a_commit_leaves_no_acknowledged_write(tmp_path):
     path = tmp_path / "a.db"
 

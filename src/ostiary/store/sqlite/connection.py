@@ -1,5 +1,6 @@
 """Opens connections to the file, and translates their errors."""
 
+import contextlib
 import ctypes
 import os
 import sqlite3
@@ -63,6 +64,8 @@ def disconnect(connection: sqlite3.Connection, file: DatabaseFile) -> None:
     if file.disconnecting():
         connection.close()
     else:
+        with contextlib.suppress(sqlite3.Error):
+            connection.rollback()  # the log may come back, and then others want the lock
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))  # never collected, not even at exit
 
 
