@@ -9,9 +9,9 @@ from functools import partial
 import pytest
 
 from ostiary.errors import ConfigurationError, OutcomeUnknown, StatementRefused, StoreUnavailable
-from ostiary.store.migrations import migrate
+from ostiary.store.migrations import Migrations, migrate
 from ostiary.store.open import database_from_url
-from ostiary.store.postgres import driver
+from ostiary.store.postgres import driver, job
 from ostiary.testing.conformance import DATABASE_CHECKS, name_of
 from ostiary.testing.conformance.feed import FEED_CHECKS, a_follower_is_updated_soon
 from ostiary.testing.conformance.marks import MARK_CHECKS
@@ -189,6 +189,51 @@ async def test_waiting_for_a_row_lock_times_out(postgres_url, monkeypatch):
             finish.set()
         await patient
         assert await count(database) == 11
+
+
+async def test_a_migration_that_waits_for_a_lock_does_not_stop_the_servers(postgres_url, monkeypatch):
+    """A dump reads the table all the time. A statement that waits for its lock makes every later read of the table
+    queue behind it."""
+    monkeypatch.setattr(job, "LOCK_SECONDS", 1)
+    doors = Migrations("doors", lambda: {"0001_doors.sql": "create table doors (id text)"})
+    wider = Migrations("doors", lambda: {**doors.read(), "0002_width.sql": "alter table doors add width bigint"})
+    async with opened(postgres_url) as database, opened(postgres_url) as other:
+        await migrate(database, [doors])
+        dump = await driver.asyncpg().connect(postgres_url)
+        reading = dump.transaction(isolation="repeatable_read")
+        await reading.start()
+        await dump.fetch("select * from doors")
+        migrating = asyncio.create_task(migrate(database, [wider]))
+        waiting = "select count(*) from pg_locks where relation = 'doors'::regclass and not granted"
+        while await dump.fetchval(waiting) == 0:  # noqa: ASYNC110 — the server changes it
+            await asyncio.sleep(0.01)
+        for _ in range(3):  # each would fail after ten seconds
+            assert await other.all("select id from doors") == []
+            await asyncio.sleep(0.5)
+        assert not migrating.done()
+        await reading.rollback()
+        await dump.close()
+        assert [each.name for each in await migrating] == ["0002_width.sql"]
+
+
+async def test_a_lock_that_is_never_free_ends_a_migration_when_its_patience_ends(postgres_url, monkeypatch):
+    monkeypatch.setattr(job, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(job, "LOCK_PAUSE", 0.1)
+    attempts = 0
+
+    async def body(tx):
+        nonlocal attempts
+        attempts += 1
+        await tx.execute("alter table counted add more bigint")
+
+    async with counted(postgres_url) as database:
+        dump = await driver.asyncpg().connect(postgres_url)
+        async with dump.transaction():
+            await dump.fetch("select * from counted")
+            with pytest.raises(StoreUnavailable, match="lock timeout"):
+                await database.transaction(body, patience=1.5)
+        await dump.close()
+        assert attempts == 2
 
 
 async def test_an_unreachable_server_is_unavailable():

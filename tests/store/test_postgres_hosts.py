@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from ostiary.errors import OutcomeUnknown, StoreUnavailable
+from ostiary.errors import ConfigurationError, OutcomeUnknown, StoreUnavailable
 from ostiary.store.open import database_from_url
 from tests.servers import PostgresServer, memory_folder
 
@@ -98,6 +98,17 @@ async def test_a_standby_alone_is_unavailable_and_not_wrong(primary, standby):
     database = database_from_url(url_of(standby))
     with pytest.raises(StoreUnavailable, match="accepts writes"):
         await database.open()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_wrong_password_is_reported_even_if_another_host_is_down(primary, order):
+    """Otherwise it looks as if no server answers, and the login is tried again for ever."""
+    password = urllib.parse.urlsplit(primary.url("postgres")).password
+    parts = urllib.parse.urlsplit(url_of(primary))
+    hosts = ",".join([f"127.0.0.1:{DEAD.port}", f"127.0.0.1:{primary.port}"][::order])
+    url = parts._replace(netloc=f"{parts.username}:not{password}@{hosts}").geturl()
+    with pytest.raises(ConfigurationError, match="password authentication failed"):
+        await database_from_url(url).open()
 
 
 async def test_after_a_failover_callers_get_503_and_then_the_new_primary(primary, standby):

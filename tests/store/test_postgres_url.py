@@ -1,18 +1,29 @@
 """PostgreSQL URLs as servers, hosted databases and other clients print them: used, or refused by name."""
 
+import asyncio
 import secrets
 import socket
 import urllib.parse
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 
 from ostiary.errors import ConfigurationError, StoreUnavailable
 from ostiary.store.open import database_from_url
+from ostiary.store.postgres import url as url_module
+from ostiary.store.postgres.connections import Connections
 from ostiary.store.postgres.url import Host, parse
 from tests.cli.program import call
 
 SECRET = "hunter2"
+
+
+@pytest.fixture(autouse=True)
+def _no_default_port(monkeypatch):
+    monkeypatch.delenv("PGPORT", raising=False)
+
+
 BASE = f"postgresql://somebody:{SECRET}@db.example/auth"
 
 
@@ -106,6 +117,11 @@ def test_parameters_are_used():
         ("sslmode=perhaps", "sslmode"),
         ("sslmode=require&sslrootcert=system", "sslrootcert=system"),
         ("sslrootcert=system&sslcert=/x", "sslcert"),
+        ("sslrootcert=system&sslpassword=x", "sslpassword"),
+        ("sslnegotiation=direct", "sslnegotiation"),
+        ("sslnegotiation=direct&sslmode=prefer", "sslnegotiation"),
+        ("ssl_min_protocol_version=TLSv1.4", "TLS versions"),
+        ("sslmode=require&ssl_max_protocol_version=SSLv3", "TLS versions"),
         ("sslrootcert=/nowhere/root.crt", "sslrootcert"),
         ("passfile=/nowhere/pass", "passfile"),
         ("target_session_attrs=read-only", "target_session_attrs"),
@@ -117,6 +133,10 @@ def test_parameters_are_used():
         ("connect_timeout=1.5", "connect_timeout"),
         ("connection_limit=0", "connection_limit"),
         ("keepalives_idle=-1", "keepalives_idle"),
+        ("keepalives_idle=32768", "from 0 to 32767"),
+        ("keepalives_interval=32768", "from 0 to 32767"),
+        ("keepalives_count=128", "from 0 to 127"),
+        ("tcp_user_timeout=600001", "tcp_user_timeout"),
         ("keepalives=perhaps", "keepalives"),
         ("pooler=perhaps", "pooler"),
         ("pooler=true&schema=auth", "schema"),
@@ -132,6 +152,8 @@ def test_parameters_are_used():
         ("sslmode", "a parameter"),
         (f"{SECRET}%21=1", "a parameter"),
         ("port=1,2", "port"),
+        ("sslmode=", "sslmode in the database URL has no value"),
+        ("options=", "has no value"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(query, says):
@@ -160,10 +182,46 @@ def test_an_unencoded_character_in_the_password_is_refused_without_a_part_of_it(
     assert not any(part in str(refused.value) for part in ("Zq7", "Xv9"))
 
 
+@pytest.mark.parametrize(
+    ("variable", "url", "ports"),
+    [
+        ("6543", "postgresql://h1,h2:7/d", [6543, 7]),
+        ("6543", "postgresql://h/d?port=5", [5]),
+        ("6543,6544", "postgresql://h1,h2/d", [6543, 6544]),
+        ("1,2", "postgresql://h:5/d", [5]),
+        ("", "postgresql://h/d", [5432]),
+    ],
+)
+def test_without_a_port_it_is_where_libpq_looks(monkeypatch, variable, url, ports):
+    monkeypatch.setenv("PGPORT", variable)
+    assert [host.port for host in parse(url).hosts] == ports
+
+
+@pytest.mark.parametrize("variable", ["x", "0", "65536", "1,2", " 5432"])
+def test_an_invalid_default_port_is_refused_by_name(monkeypatch, variable):
+    monkeypatch.setenv("PGPORT", variable)
+    with pytest.raises(ConfigurationError, match="PGPORT"):
+        database_from_url("postgresql://h/d")
+
+
 @pytest.mark.parametrize("address", ["h:0", "h:65536", "h:x", "[h", "h]", "h1:1:2", "h1,h2:x"])
 def test_an_invalid_host_or_port_is_refused(address):
     with pytest.raises(ConfigurationError, match="host or port"):
         database_from_url(f"postgresql://somebody:{SECRET}@{address}/auth")
+
+
+@pytest.mark.parametrize("end", ["Xvizq=2", "Xvizq=", "Xvizq", "Xvizq=1&Xvizq=2"])
+@pytest.mark.parametrize("name", ["password", "sslpassword"])
+def test_an_unencoded_and_sign_in_the_password_shows_no_part_of_it(name, end):
+    """It ends the parameter, and what follows looks like the name of another one."""
+    with pytest.raises(ConfigurationError, match="a parameter") as refused:
+        database_from_url(f"postgresql://db.example/auth?user=somebody&{name}=Zq7&{end}")
+    assert not any(part in str(refused.value) for part in ("Zq7", "Xvi"))
+
+
+def test_a_known_name_next_to_a_password_is_shown_with_its_hint():
+    with pytest.raises(ConfigurationError, match="ssl in the database URL is not supported: use sslmode"):
+        database_from_url("postgresql://db.example/auth?user=somebody&password=hunter2&ssl=true")
 
 
 async def test_the_session_and_its_socket_are_as_the_url_says(postgres_url):
@@ -181,6 +239,19 @@ async def test_the_session_and_its_socket_are_as_the_url_says(postgres_url):
     async with opened(f"{postgres_url}?keepalives=0") as database, database._connections.lend() as connection:
         sock = connection._con._transport.get_extra_info("socket")
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+
+
+async def test_a_socket_that_refuses_an_option_leaves_no_connection(postgres_url, monkeypatch):
+    """The largest values are used as they are. The kernel refuses others, and then nothing stays open at the server."""
+    query = "keepalives_idle=32767&keepalives_interval=32767&keepalives_count=127&tcp_user_timeout=600000"
+    async with opened(f"{postgres_url}?{query}") as database:
+        monkeypatch.setitem(url_module._SOCKET_OPTIONS, "keepalives_count", ("TCP_KEEPCNT", 200))
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await database_from_url(f"{postgres_url}?keepalives_count=200&application_name=refused").open()
+        async with asyncio.timeout(10):
+            while await database.all("select pid from pg_stat_activity where application_name = 'refused'"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +273,13 @@ async def test_a_certificate_authority_that_is_not_given_is_a_configuration_erro
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ConfigurationError, match="sslrootcert"):
         await database_from_url(f"{postgres_url}?sslmode=verify-full").open()
+
+
+@pytest.mark.parametrize(("query", "hints"), [("", 1), ("?pooler=true", 0), ("?pgbouncer=true", 0)])
+def test_a_proxy_that_refuses_a_setting_leads_to_pooler_only_where_it_is_not_set(query, hints):
+    refused = Connections(parse(f"{BASE}{query}"))._unusable(asyncpg.ProtocolViolationError("no such parameter"))
+    assert isinstance(refused, ConfigurationError)
+    assert str(refused).count("pooler=true") == hints
 
 
 async def test_a_server_that_does_not_answer_is_unavailable():

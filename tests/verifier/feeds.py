@@ -76,7 +76,8 @@ class Feed:
             if after == self.position(self.head):
                 self.told.wait(min(float(asked["wait"]), self.patience))
             number = int(after.split(".")[1]) if after else 0
-            previous = number if after == self.position(number) and number <= self.head else 0
+            known = {self.position(number), f"{self.generation}.{number}"}  # older clients send no mark
+            previous = number if after in known and number <= self.head else 0
             some = [entry for entry in self.entries if entry[0] > previous][: self.limit]
             current = some[-1][0] if len(some) == self.limit else self.head
             claims = {
@@ -90,7 +91,7 @@ class Feed:
                 "more": current < self.head,
                 "entries": [entry for _, entry in some],
             }
-            if previous:
+            if previous and after == self.position(number):
                 claims["previous_mark"] = self.marks[previous]
         forged = self.forge(claims)
         return sign(json.dumps(forged).encode(), self.key, typ=self.typ, longest=2**20)

@@ -224,3 +224,14 @@ def test_s19_a_replayed_message_is_refused_even_if_it_is_recent():
     assert not follows(progress, message(5, 5, iat=NOW - NODES_DIFFER - 1))
     progress.restart()
     assert not follows(progress, message(0, 5, iat=NOW - NODES_DIFFER - 1))
+
+
+def test_after_a_refused_position_only_its_mark_is_given_up_and_then_all_of_it():
+    progress = FeedProgress(leeway=LEEWAY)
+    progress.advance(read(previous=0, mark=7))
+    progress.retreat()
+    assert progress.position == Position(1, 5)
+    progress.check(read(previous=5, current=6), asked_at=NOW, now=NOW)
+    progress.retreat()
+    progress.retreat()
+    assert progress.position is None

@@ -50,6 +50,8 @@ _READ_SOME: Final = f"{_END} {_SOME} f on f.seq > $1 order by f.seq"
 
 _EMPTIED: Final = "emptied"  # a kind that nothing handles
 
+_NO_MARK: Final = 0  # there is no such row, or it is from a version that knows no marks
+
 _MARK_BITS: Final = 53  # clients may read JSON numbers as doubles
 
 _log = logging.getLogger("ostiary.store")
@@ -255,7 +257,7 @@ class Follower:
             found = _Found(await self._database.few(_READ, after.seq))
             if found.has(after) and found.end.seq - after.seq == len(found.entries):  # numbers are unique
                 return self._take(found)
-            if not found.has(after) and after.generation == found.end.generation:
+            if found.has_lost(after):
                 await self._keep_numbers(after.seq, found.end.seq)
         found = _Found(await self._database.all(_READ, 0))
         return self._take(found, is_snapshot=True)
@@ -293,6 +295,12 @@ class _Found:
             and position.seq <= self.end.seq
             and position.mark in {None, self._anchor}
         )
+
+    def has_lost(self, position: Position) -> bool:
+        """Whether what was read at the position is not in this feed. A missing row is no proof: it was cleaned up."""
+        if position.generation != self.end.generation:
+            return False
+        return position.seq > self.end.seq or self._anchor not in {_NO_MARK, position.mark}
 
     def portion(self, start: Position | None, *, limit: int) -> Portion:
         last = Position(self.end.generation, *self._last) if len(self.entries) == limit else self.end

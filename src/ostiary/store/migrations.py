@@ -23,7 +23,7 @@ FOLDER: Final = "migrations"
 LOCK: Final = "migrations"
 
 PATIENCE_SECONDS: Final = 600.0
-"""How long to wait for a statement on a large table, or for another process that is migrating."""
+"""How long to wait for a statement on a large table, for a lock, or for another process that is migrating."""
 
 _FILE_NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
 

@@ -1,5 +1,6 @@
 """Whether writes work, at a price that load balancers may ask for often."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -26,22 +27,35 @@ class WriteHealth:
         self._failures = 0
         self._detail = ""
         self._known = 0  # the failures after which a probe has succeeded
+        self._probe: asyncio.Task[bool] | None = None
         self._probed_at = float("-inf")
 
     def failed(self, failure: StoreUnavailable) -> None:
         self._failures, self._detail = self._failures + 1, failure.detail
 
     async def check(self, write: Callable[[Body[None]], Awaitable[None]]) -> None:
-        """Raises StoreUnavailable if writes fail. ``write`` runs a transaction."""
-        failures, now = self._failures, time.monotonic()
-        if failures == self._known:
+        """Raises StoreUnavailable if writes fail. ``write`` runs a transaction. Callers share one probe, and its result
+        for `PROBE_SECONDS`: a failure before it says nothing any more."""
+        if self._failures == self._known:
             return
-        if now - self._probed_at < PROBE_SECONDS:
+        probe, now = self._probe, time.monotonic()
+        if probe is None or (probe.done() and now - self._probed_at >= PROBE_SECONDS):
+            self._probed_at = now
+            self._probe = probe = asyncio.create_task(self._try(write), name="ostiary-write-probe")
+        await asyncio.wait([probe])  # a caller that is cancelled does not cancel it for the others
+        if not probe.result():
             raise StoreUnavailable(self._detail)
-        self._probed_at = now
-        await write(_probe)
+
+    async def _try(self, write: Callable[[Body[None]], Awaitable[None]]) -> bool:
+        failures = self._failures
+        try:
+            await write(_write)
+        except StoreUnavailable as failure:
+            self._detail = failure.detail
+            return False
         self._known = failures
+        return True
 
 
-async def _probe(tx: Transaction) -> None:
+async def _write(tx: Transaction) -> None:
     await tx.execute(_PROBE)

@@ -132,6 +132,12 @@ class FeedProgress:
         if not message.more:
             self._furthest = self.position
 
+    def retreat(self) -> None:
+        """After the issuer refused the position: without its mark, which an older server of the issuer does not know,
+        and if it has none, a snapshot. With older and newer servers, a long snapshot would not end otherwise."""
+        has_mark = self.position is not None and self.position.mark is not None
+        self.position = self.position._replace(mark=None) if self.position is not None and has_mark else None
+
     def restart(self) -> None:
         """Starts again with a snapshot."""
         self.position = None

@@ -19,6 +19,8 @@ CLOSE_SECONDS: Final = 5.0
 # session setting
 _WRONG_URL: Final = {"28000", "28P01", "3D000", "42704", "22023", "42601"}
 
+_ALPN: Final = "postgresql"  # PostgreSQL 17 requires it for sslnegotiation=direct
+
 _PROTOCOL_VIOLATION: Final = "08P01"  # also of a pooling proxy that does not pass a session setting on
 
 
@@ -54,7 +56,7 @@ class Connections:
     async def connect(self, *_: None, **given: Any) -> Any:
         """A connection to the host that accepts writes. The arguments come from the pool."""
         hosts, first = self._target.hosts, self._first
-        failure: BaseException | None = None
+        failures: list[BaseException] = []
         for index in (*range(first, len(hosts)), *range(first)):
             try:
                 connection = await self._connect_to(hosts[index], **given)
@@ -63,16 +65,22 @@ class Connections:
                     self._first = (index + 1) % len(hosts)  # also if the pool has cancelled this attempt
                 if not isinstance(error, driver_errors()):
                     raise
-                failure = _telling(failure, error)
+                failures.append(error)
             else:
                 self._first = index
                 return connection
-        raise failure or asyncpg().InterfaceError("there is no host")
+        raise min(failures, key=self._vagueness)
 
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext | None:
-        """Where asyncpg cannot make it from the URL. Reading all certificates takes a while, so it happens once."""
-        return ssl.create_default_context() if self._target.trusts_system else None
+        """Where asyncpg cannot make it from the URL. It then ignores the TLS parameters there. Reading all certificates
+        takes a while, so it happens once."""
+        if not self._target.trusts_system:
+            return None
+        context = ssl.create_default_context()
+        context.minimum_version, context.maximum_version = self._target.tls_versions
+        context.set_alpn_protocols([_ALPN])
+        return context
 
     async def _connect_to(self, host: Host, **given: Any) -> Any:
         target = self._target
@@ -91,7 +99,11 @@ class Connections:
             **({} if target.cached_statements is None else {"statement_cache_size": target.cached_statements}),
             **given,
         )
-        _set_options(connection, target.keepalive)
+        try:
+            _set_options(connection, target.keepalive)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     async def close(self) -> None:
@@ -104,12 +116,15 @@ class Connections:
         except driver_errors():
             pool.terminate()
 
+    def refuse_when_closed(self) -> None:
+        if self._pool is None:
+            raise StoreUnavailable("the database is not open")
+
     @contextlib.asynccontextmanager
     async def lend(self) -> AsyncIterator[Any]:
         """A connection for the duration of the block. A terminated connection is replaced."""
+        self.refuse_when_closed()
         pool = self._pool
-        if pool is None:
-            raise StoreUnavailable("the database is not open")
         try:
             connection = await pool.acquire(timeout=self._target.lend_seconds)
         except driver_errors() as error:
@@ -120,15 +135,21 @@ class Connections:
             with contextlib.suppress(*driver_errors()):
                 await pool.release(connection, timeout=CLOSE_SECONDS)
 
+    def _vagueness(self, error: BaseException) -> int:
+        """Of several hosts' errors, the least vague is reported: first what is wrong with the URL, which no retry
+        mends, then that a host is down, and last that one is a standby."""
+        if isinstance(self._unusable(error), ConfigurationError):
+            return 0
+        return 2 if isinstance(error, asyncpg().TargetServerAttributeNotMatched) else 1
+
     def _unusable(self, error: BaseException) -> ConfigurationError | StoreUnavailable:
         """Why there is no connection. Never quotes the URL, because it contains the password."""
         detail, place = explained(error).detail, self._target
         if sqlstate(error) in _WRONG_URL:
             return ConfigurationError(f"the database at {place} refuses the connection: {detail}")
         if sqlstate(error) == _PROTOCOL_VIOLATION:
-            return ConfigurationError(
-                f"the database at {place} refuses the connection: {detail}. Behind a pooling proxy, add pooler=true"
-            )
+            hint = "" if self._target.pooler else ". Behind a pooling proxy, add pooler=true"
+            return ConfigurationError(f"the database at {place} refuses the connection: {detail}{hint}")
         if isinstance(error, ssl.SSLError):
             return ConfigurationError(f"no TLS connection to {place}: {error.reason or type(error).__name__}")
         if type(error) is ConnectionError:  # asyncpg's own, for a server that does not offer TLS
@@ -141,12 +162,6 @@ class Connections:
                 " sslrootcert=FILE, or sslrootcert=system"
             )
         return StoreUnavailable(f"no answer from {place}: {detail}")
-
-
-def _telling(former: BaseException | None, error: BaseException) -> BaseException:
-    """The error to report for several hosts. A standby is less telling than why another host is not the primary."""
-    standby = asyncpg().TargetServerAttributeNotMatched
-    return error if former is None or isinstance(former, standby) else former
 
 
 def _set_options(connection: Any, options: tuple[tuple[int, int, int], ...]) -> None:

@@ -85,6 +85,7 @@ class PostgresDatabase:
         await self._listener.wait(timeout)
 
     async def check_writes(self) -> None:
+        self._connections.refuse_when_closed()
         await self._writes.check(partial(self.transaction, patience=PROBE_PATIENCE))
 
     async def now(self) -> int:

@@ -16,6 +16,8 @@ COMPLETION_UNKNOWN: Final = "40003"
 
 _TRY_AGAIN: Final = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+
 _REFUSED: Final = {"0A", "22", "42", "44"}
 """Error classes that are the statement's fault: feature not supported, data exception, syntax or access rule, check
 option."""
@@ -26,6 +28,10 @@ _REJECTED_AT_COMMIT: Final = {"23", "40"}
 
 class TryAgain(StoreUnavailable):
     """The server asks to run the transaction again."""
+
+
+class LockTimeout(TryAgain):
+    """A lock was not free for ``lock_timeout``."""
 
 
 def driver_errors() -> tuple[type[BaseException], ...]:
@@ -52,6 +58,8 @@ def explained(error: BaseException, connection: Any = None) -> OstiaryError:
     state = sqlstate(error)
     if state in _TRY_AGAIN or isinstance(error, asyncpg().InvalidCachedStatementError):
         return TryAgain(_text(error))
+    if state == _LOCK_NOT_AVAILABLE:
+        return LockTimeout(_text(error))
     if state.startswith(INTEGRITY_CONSTRAINT_VIOLATION):
         return ConstraintViolated(_text(error))
     if state == UNDEFINED_TABLE:

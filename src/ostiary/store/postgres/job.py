@@ -1,6 +1,7 @@
 """One transaction from BEGIN to COMMIT. It runs again if the server asks for that."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
@@ -9,7 +10,14 @@ from ostiary.store.bodies import Scope, Watched, call
 from ostiary.store.database import Body
 from ostiary.store.pauses import jitter
 from ostiary.store.postgres.connections import Connections, give_up
-from ostiary.store.postgres.failures import TryAgain, driver_errors, explained, is_rejected_commit, is_usable
+from ostiary.store.postgres.failures import (
+    LockTimeout,
+    TryAgain,
+    driver_errors,
+    explained,
+    is_rejected_commit,
+    is_usable,
+)
 from ostiary.store.postgres.transaction import PostgresTransaction
 
 BEGIN: Final = "begin isolation level read committed read write"
@@ -17,6 +25,13 @@ BEGIN: Final = "begin isolation level read committed read write"
 MOST_ATTEMPTS: Final = 8
 ATTEMPT_PAUSE: Final = 0.02
 """The longest pause in seconds before the second attempt. It grows with each further attempt."""
+
+LOCK_SECONDS: Final = 2
+"""How long a patient transaction waits for one lock. As long as it waits, later statements queue behind it, for example
+every read of a table that a migration wants to change. It then rolls back, lets them pass and begins again."""
+
+LOCK_PAUSE: Final = 2.0
+"""The longest pause in seconds before it begins again."""
 
 T = TypeVar("T")
 
@@ -39,18 +54,27 @@ class Job(Generic[T]):
         self._abandoned = True
 
     async def run(self) -> T:
-        for attempt in range(1, MOST_ATTEMPTS):
+        deadline = time.monotonic() + (self._patience or 0)
+        attempts = 1
+        while True:
             try:
                 return await self._attempt()
+            except LockTimeout:
+                if time.monotonic() >= deadline:
+                    raise
+                pause = LOCK_PAUSE
             except TryAgain:
-                await asyncio.sleep(jitter(ATTEMPT_PAUSE * attempt))
-        return await self._attempt()
+                if attempts == MOST_ATTEMPTS:
+                    raise
+                pause = ATTEMPT_PAUSE * attempts
+                attempts += 1
+            await asyncio.sleep(jitter(pause))
 
     async def _attempt(self) -> T:
         async with self._connections.lend() as connection:
             scope = Scope()
             transaction = PostgresTransaction(connection, scope, patience=self._patience)
-            await _begin(connection)
+            await _begin(connection, is_patient=self._patience is not None)
             try:
                 result = await self._run_body(transaction, scope)
             except BaseException:
@@ -73,9 +97,9 @@ class Job(Generic[T]):
             raise
 
 
-async def _begin(connection: Any) -> None:
+async def _begin(connection: Any, *, is_patient: bool) -> None:
     try:
-        await connection.execute(BEGIN)
+        await connection.execute(f"{BEGIN}; set local lock_timeout = '{LOCK_SECONDS}s'" if is_patient else BEGIN)
     except BaseException as error:
         give_up(connection)
         if isinstance(error, driver_errors()):

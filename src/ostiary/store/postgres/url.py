@@ -5,8 +5,10 @@ URLs that they print. No message quotes a value, because a URL whose characters 
 password anywhere.
 """
 
+import os
 import re
 import socket
+import ssl
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from typing import Final, NamedTuple, TypeVar
 from ostiary.errors import ConfigurationError
 
 DEFAULT_PORT: Final = 5432
+_DEFAULT_PORTS: Final = "PGPORT"  # libpq's environment variable
 
 MOST_CONNECTIONS: Final = 10
 CONNECT_SECONDS: Final = 5.0
@@ -30,9 +33,13 @@ STATEMENT_SECONDS: Final = 10.0
 
 _SYSTEM: Final = "system"  # sslrootcert: the certificates that the operating system trusts
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_DEMANDING: Final = ("require", "verify-ca", "verify-full")
 _YES_OR_NO: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 _DRIVERS_OWN: Final = ("sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation")
 _DRIVERS_OWN_TOO: Final = ("ssl_min_protocol_version", "ssl_max_protocol_version", "passfile", "krbsrvname", "gsslib")
+_TLS_VERSIONS: Final = {
+    name.replace("_", "."): ssl.TLSVersion[name] for name in ("TLSv1", "TLSv1_1", "TLSv1_2", "TLSv1_3")
+}
 _FILES: Final = ("sslcert", "sslkey", "sslrootcert", "sslcrl", "passfile")
 _UNENCODED: Final = re.compile(r"[\s#]|%(?![0-9A-Fa-f]{2})")
 _NAME: Final = re.compile(r"[A-Za-z_]{1,40}")
@@ -52,12 +59,13 @@ _ACCEPTED: Final[Mapping[str, tuple[str, ...]]] = {
 """The values that are accepted. Of the parameters that are used nowhere else, they say what happens anyway."""
 
 _SOCKET_OPTIONS: Final = {
-    "keepalives_idle": "TCP_KEEPIDLE",
-    "keepalives_interval": "TCP_KEEPINTVL",
-    "keepalives_count": "TCP_KEEPCNT",
-    "tcp_user_timeout": "TCP_USER_TIMEOUT",
+    "keepalives_idle": ("TCP_KEEPIDLE", 32_767),
+    "keepalives_interval": ("TCP_KEEPINTVL", 32_767),
+    "keepalives_count": ("TCP_KEEPCNT", 127),
+    "tcp_user_timeout": ("TCP_USER_TIMEOUT", 600_000),
 }
-"""The names of their constants. Not every operating system has all of them."""
+"""The names of their constants, and the largest values (of the first three: Linux's MAX_TCP_KEEPIDLE, …KEEPINTVL and
+…KEEPCNT). Not every operating system has all of them."""
 
 _IGNORED: Final = {"supa", "workaround"}
 """Marks that Supabase puts into its URLs for statistics."""
@@ -77,6 +85,9 @@ _HINTS: Final = {
     "requirepeer": "remove it",
     "service": "write what it contains into the URL",
 }
+
+_SECRET: Final = {"password", "sslpassword"}
+_KNOWN: Final = {*_SECRET, *_DRIVERS_OWN, *_DRIVERS_OWN_TOO, *_ACCEPTED, *_SOCKET_OPTIONS, *_HINTS}
 
 T = TypeVar("T")
 
@@ -114,6 +125,8 @@ class Target:
     keepalive: tuple[tuple[int, int, int], ...]
     """Arguments of ``setsockopt``."""
     trusts_system: bool
+    tls_versions: tuple[ssl.TLSVersion, ssl.TLSVersion]
+    """The oldest and the newest."""
 
     def __str__(self) -> str:
         """Hosts, ports and database, without user and password, so that it can be printed."""
@@ -156,6 +169,7 @@ def parse(url: str) -> Target:
         cached_statements=0 if pooler else cached,
         keepalive=parameters.keepalive(),
         trusts_system=parameters.trusts_system(),
+        tls_versions=parameters.tls_versions(),
     )
     parameters.refuse_the_rest()
     return target
@@ -222,8 +236,8 @@ class _Parameters:
         """As libpq does: on, unless the URL says otherwise. A lost connection would otherwise look like an idle one."""
         is_on = self.yes("keepalives", otherwise=True)
         found = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] if is_on else []
-        for name, constant in _SOCKET_OPTIONS.items():
-            if (value := self.number(name, 0, 600_000, 0)) == 0:
+        for name, (constant, most) in _SOCKET_OPTIONS.items():
+            if (value := self.number(name, 0, most, 0)) == 0:
                 continue  # 0: what the system does
             if (option := getattr(socket, constant, None)) is None:
                 raise ConfigurationError(f"{name} in the database URL is not supported on this operating system")
@@ -235,11 +249,29 @@ class _Parameters:
             return False
         if self._given.get("sslmode", "verify-full") != "verify-full":
             raise ConfigurationError("sslrootcert=system in the database URL needs sslmode=verify-full")
-        if {"sslcert", "sslkey", "sslcrl"} & self._given.keys():
-            raise ConfigurationError("sslrootcert=system in the database URL excludes sslcert, sslkey and sslcrl")
+        if {"sslcert", "sslkey", "sslpassword", "sslcrl"} & self._given.keys():
+            raise ConfigurationError(
+                "sslrootcert=system in the database URL excludes sslcert, sslkey, sslpassword and sslcrl"
+            )
         return True
 
+    def tls_versions(self) -> tuple[ssl.TLSVersion, ssl.TLSVersion]:
+        least, most = (self.text(f"ssl_{end}_protocol_version") for end in ("min", "max"))
+        least = least or os.environ.get("PGSSLMINPROTOCOLVERSION") or "TLSv1.2"
+        most = most or os.environ.get("PGSSLMAXPROTOCOLVERSION") or "TLSv1.3"
+        if not {least, most} <= _TLS_VERSIONS.keys():
+            raise ConfigurationError(
+                "the TLS versions in the database URL, or in PGSSLMINPROTOCOLVERSION and PGSSLMAXPROTOCOLVERSION,"
+                f" must be {', '.join(_TLS_VERSIONS)}"
+            )
+        return _TLS_VERSIONS[least], _TLS_VERSIONS[most]
+
     def refuse_the_rest(self) -> None:
+        mode = self.text("sslmode") or os.environ.get("PGSSLMODE") or "prefer"
+        if self.text("sslnegotiation") == "direct" and not (mode in _DEMANDING or self._verifies_server()):
+            raise ConfigurationError(
+                f"sslnegotiation=direct in the database URL needs sslmode={' or '.join(_DEMANDING)}"
+            )
         for name, values in _ACCEPTED.items():
             if (value := self.text(name)) is not None and value not in values:
                 raise ConfigurationError(f"{name} in the database URL must be {' or '.join(values)}")
@@ -250,7 +282,8 @@ class _Parameters:
                 " sslrootcert=system if the server's certificate is from a public authority"
             )
         for name in self._given.keys() - self._used:
-            raise ConfigurationError(_unsupported(name))
+            hint = f": {_HINTS[name]}" if name in _HINTS else ""
+            raise ConfigurationError(f"{_shown(name, self._given)} in the database URL is not supported{hint}")
 
     def _verifies_server(self) -> bool:
         return self._given.get("sslmode") == "verify-full" or self._given.get("sslrootcert") == _SYSTEM
@@ -274,20 +307,27 @@ def _fields(query: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     for each in filter(None, query.split("&")):
         name, equals, value = each.partition("=")
-        if not equals:
-            raise ConfigurationError("a parameter in the database URL has no value")
         if name in fields:
-            raise ConfigurationError(f"{_shown(name)} is in the database URL more than once")
+            raise ConfigurationError(f"{_shown(name, fields)} is in the database URL more than once")
+        if not equals or not value:
+            raise ConfigurationError(
+                f"{_shown(name, fields) if equals else 'a parameter'} in the database URL has no value"
+            )
         fields[name] = _text(value) or ""
     return fields
 
 
 def _hosts(names: str, ports: str | None) -> tuple[Host, ...]:
     found = [_host(each) for each in names.split(",")]
-    given = ports.split(",") if ports else []
-    if len(given) not in {0, 1, len(found)}:
-        raise _bad_host()
-    defaults = [_port(port) if port else DEFAULT_PORT for port in given or [""]]
+    given = ports or ("" if all(port for _, port in found) else os.environ.get(_DEFAULT_PORTS, ""))
+    try:
+        defaults = [_port(port) if port else DEFAULT_PORT for port in given.split(",")]
+        if len(defaults) not in {1, len(found)}:
+            raise _bad_host()
+    except ConfigurationError:
+        raise (
+            _bad_host() if ports else ConfigurationError(f"{_DEFAULT_PORTS} is not a port, or one for each host")
+        ) from None
     return tuple(Host(name, port or defaults[index % len(defaults)]) for index, (name, port) in enumerate(found))
 
 
@@ -321,13 +361,10 @@ def _readable(file: str) -> bool:
     return True
 
 
-def _unsupported(name: str) -> str:
-    hint = f": {_HINTS[name]}" if name in _HINTS else ""
-    return f"{_shown(name)} in the database URL is not supported{hint}"
-
-
-def _shown(name: str) -> str:
-    return name if _NAME.fullmatch(name) else "a parameter"
+def _shown(name: str, fields: Mapping[str, str]) -> str:
+    """A name that can be printed. After ``password=abc``, an unknown one may belong to the password ``abc&def=1``."""
+    may_be_secret = name not in _KNOWN and not fields.keys().isdisjoint(_SECRET)
+    return name if _NAME.fullmatch(name) and not may_be_secret else "a parameter"
 
 
 def _bad_host() -> ConfigurationError:

@@ -1,5 +1,7 @@
 """Opens connections to the file, and translates their errors."""
 
+import contextlib
+import ctypes
 import os
 import sqlite3
 import time
@@ -41,27 +43,30 @@ T = TypeVar("T")
 
 
 def connect(file: DatabaseFile, *, reading: bool = False) -> sqlite3.Connection:
-    """A connection that never waits for a lock, begins no transaction automatically and creates no file."""
-    connection = sqlite3.connect(
-        f"{file.path.as_uri()}?mode=rw",
-        uri=True,
-        timeout=0,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=CACHED_STATEMENTS,
-    )
+    """A connection that never waits for a lock, begins no transaction automatically and creates no file. Close it with
+    `disconnect`."""
+    connection = _connect(file)
     try:
-        file.verify()  # after opening: another file may be at the path
-        connection.execute("pragma synchronous = full")
-        connection.execute("pragma foreign_keys = on")
-        connection.execute("pragma trusted_schema = off")
-        connection.execute(f"pragma journal_size_limit = {KEPT_LOG}")
         if reading:
             connection.execute("pragma query_only = on")
+        connection.execute("pragma user_version").fetchone()  # reads, which opens the log
     except BaseException:
         connection.close()
         raise
+    file.connected()
     return connection
+
+
+def disconnect(connection: sqlite3.Connection, file: DatabaseFile) -> None:
+    """Closes. The last connection to close writes the log back into the file. If the log at the path is another one,
+    the file may be a restored backup, which the log of the former database would damage. So the connection stays open
+    until the process ends: Python 3.11 has no way to close it without that."""
+    if file.disconnecting():
+        connection.close()
+    else:
+        with contextlib.suppress(sqlite3.Error):
+            connection.rollback()  # the log may come back, and then others want the lock
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))  # never collected, not even at exit
 
 
 def establish(file: DatabaseFile, *, patience: float) -> None:
@@ -134,8 +139,29 @@ def _create(path: Path) -> None:
         raise ConfigurationError(f"the database {path} cannot be created: {error.strerror}") from None
 
 
+def _connect(file: DatabaseFile) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{file.path.as_uri()}?mode=rw",
+        uri=True,
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=CACHED_STATEMENTS,
+    )
+    try:
+        file.verify()  # after opening: another file may be at the path
+        connection.execute("pragma synchronous = full")
+        connection.execute("pragma foreign_keys = on")
+        connection.execute("pragma trusted_schema = off")
+        connection.execute(f"pragma journal_size_limit = {KEPT_LOG}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _prove_writable(file: DatabaseFile) -> None:
-    connection = connect(file)
+    connection = _connect(file)
     try:
         (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
         (version,) = connection.execute("pragma user_version").fetchone()

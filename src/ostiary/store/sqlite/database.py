@@ -89,7 +89,8 @@ class SqliteDatabase:
                 return
 
     async def check_writes(self) -> None:
-        self._parts()
+        _, writer = self._parts()
+        writer.refuse_when_closed()
         self._file.verify()
         await self._writes.check(partial(self.transaction, patience=PROBE_PATIENCE))
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ostiary.errors import OstiaryError, StatementRefused, StoreUnavailable
 from ostiary.store.database import Row, Value
 from ostiary.store.pauses import pauses
-from ostiary.store.sqlite.connection import ENGINE_ERRORS, connect, explained, insist, is_busy
+from ostiary.store.sqlite.connection import ENGINE_ERRORS, connect, disconnect, explained, insist, is_busy
 from ostiary.store.sqlite.file import DatabaseFile
 from ostiary.store.sqlite.statement import bound, first_rows, rows
 
@@ -35,7 +35,7 @@ class ReadingConnection:
     def discard(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            disconnect(connection, self._file)
 
 
 class Reading:

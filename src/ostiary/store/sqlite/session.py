@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from ostiary.store.pauses import jitter
-from ostiary.store.sqlite.connection import connect, insist
+from ostiary.store.sqlite.connection import connect, disconnect, insist
 from ostiary.store.sqlite.file import DatabaseFile
 from ostiary.store.sqlite.log import LogWatch
 
@@ -43,7 +43,7 @@ class Session:
         self._give_a_turn()
         self._file.verify()
         if self._connection is None:
-            self._connection = connect(self._file)
+            self._connection = insist(partial(connect, self._file), patience)
         try:
             insist(partial(self._connection.execute, "begin immediate"), patience)
             self._notice_others()
@@ -61,7 +61,7 @@ class Session:
         """Undoes what is not committed and closes the connection, whose state cannot be trusted after an error."""
         connection, self._connection, self._version = self._connection, None, None
         if connection is not None:
-            connection.close()
+            disconnect(connection, self._file)
 
     def _notice_others(self) -> None:
         """``data_version`` changes when another connection commits. Only this one commits in this process."""

@@ -84,8 +84,7 @@ class Writer:
     async def run(self, body: Body[T], *, patience: float | None) -> T:
         """The body's result, or its error, after the commit of its batch."""
         refuse_inside_body()
-        if self._closing:
-            raise StoreUnavailable("the database is closed")
+        self.refuse_when_closed()
         if len(self._waiting) >= MOST_WAITING:
             raise StoreUnavailable("too many transactions are waiting")
         answer: asyncio.Future[T] = self._loop.create_future()
@@ -96,6 +95,10 @@ class Writer:
         except BaseException:
             answer.cancel()  # however the caller was interrupted, a body that has not begun must not run
             raise
+
+    def refuse_when_closed(self) -> None:
+        if self._closing:
+            raise StoreUnavailable("the database is closed")
 
     async def close(self) -> None:
         """Closes after every waiting body has run."""

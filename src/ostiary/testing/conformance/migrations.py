@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from typing import Final
 
-from ostiary.errors import ConfigurationError, NoSuchTable
+from ostiary.errors import ConfigurationError, NoSuchTable, StoreUnavailable
 from ostiary.store.database import Database
 from ostiary.store.migrations import STORE, Migrations, migrate, pending, status
 from ostiary.testing.conformance.opening import DatabaseCheck, OpenDatabase, raising
@@ -80,11 +80,15 @@ async def a_newer_schema_is_reported_and_allowed(opened: OpenDatabase) -> None:
 
 
 async def writes_that_work_pass_their_check(opened: OpenDatabase) -> None:
-    """Readiness asks this, also while other processes write."""
-    async with opened() as here, opened() as there:
-        await migrate(here, [])
-        for database in (here, there):
-            await database.check_writes()
+    """Readiness asks this, also while other processes write. After the database was closed, writes do not work."""
+    async with opened() as there:
+        async with opened() as here:
+            await migrate(here, [])
+            for database in (here, there):
+                await database.check_writes()
+        with raising(StoreUnavailable):
+            await here.check_writes()
+        await there.check_writes()
 
 
 def _slice(name: str, files: dict[str, str]) -> Migrations:

@@ -44,8 +44,8 @@ class FeedSource:
         asked_at = self._clock()
         try:
             token = self._fetch(wait)
-        except BadRequest:  # for example an older server of the issuer, which knows no marks
-            self.restart()
+        except BadRequest:
+            self._progress.retreat()
             raise
         message = self._verified(token)
         self._progress.check(message, asked_at=asked_at, now=self._clock())
