@@ -134,7 +134,8 @@ class MalformedCredential(InvalidRequest):
 
 
 class MultipleCredentials(InvalidRequest):
-    """The request has two credentials for one purpose (RFC 6750 §2). An attacker could exploit a guess which counts."""
+    """The request has two credentials for one purpose (RFC 6750 §2). An attacker
+    could exploit any guess about which one counts."""
 
     code = "multiple_credentials"
     title = "The request carries more than one credential."

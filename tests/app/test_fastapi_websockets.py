@@ -202,7 +202,7 @@ async def test_a_check_that_fails_ends_the_websocket(monkeypatch):
         await server.task
 
 
-async def test_a_client_that_leaves_takes_its_watch_with_it():
+async def test_the_watch_ends_when_the_client_leaves():
     auth = Ostiary(environ={})
     app = app_of(auth)
     async with signed_in(app, auth) as (_w, _user, bearer):
@@ -215,7 +215,7 @@ async def test_a_client_that_leaves_takes_its_watch_with_it():
         assert len(asyncio.all_tasks()) <= before
 
 
-async def test_a_time_out_of_the_app_stays_the_apps():
+async def test_a_timeout_raised_by_the_app_is_not_swallowed():
     auth = Ostiary(environ={})
     app = app_of(auth)
     async with signed_in(app, auth) as (_w, _user, bearer):

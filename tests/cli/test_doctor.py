@@ -37,6 +37,28 @@ def test_a_new_folder_is_healthy_and_stays_empty(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+PRODUCTION = {
+    "OSTIARY_PRODUCTION": "true",
+    "OSTIARY_ISSUER": "https://auth.example.com",
+    "OSTIARY_SECRET": secrets.token_urlsafe(32),
+    "OSTIARY_WEB_TRUSTED_PROXIES": "10.0.0.5",
+}
+
+
+async def test_the_summary_counts_a_default_sender_in_production_as_a_warning(tmp_path):
+    async with sink() as server:
+        environ = {**PRODUCTION, "OSTIARY_MAIL_SMTP": server.url}
+        _, _, checks = await asyncio.to_thread(doctor, tmp_path, environ=environ)
+        assert checks["mail"]["ok"]
+        assert checks["mail"]["warning"]
+        assert "Set mail.sender" in checks["mail"]["detail"]
+        said = await asyncio.to_thread(call, "doctor", folder=tmp_path, environ=environ)
+        assert said.stdout.rstrip().endswith("No problems found, 1 warning.")
+        environ["OSTIARY_MAIL_SENDER"] = "no-reply@auth.example.com"
+        said = await asyncio.to_thread(call, "doctor", folder=tmp_path, environ=environ)
+        assert said.stdout.rstrip().endswith("No problems found.")
+
+
 def test_every_setting_shows_its_source(tmp_path):
     (tmp_path / "ostiary.toml").write_text(
         '[tokens]\naccess_lifetime = 600\n[web]\nbody_limit = 2048\ntrusted_proxies = ["10.0.0.0/8"]'

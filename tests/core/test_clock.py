@@ -17,7 +17,7 @@ HOUR = 3600 * 1_000_000
 @pytest.mark.parametrize(
     ("age", "recent"), [(0, True), (9, True), (10, False), (HOUR, False), (-TOLERANCE, True), (-TOLERANCE - 1, False)]
 )
-def test_an_age_below_zero_is_over(age, recent):
+def test_a_negative_age_counts_as_expired(age, recent):
     assert is_recent(5 * HOUR - age, now=5 * HOUR, within=10) is recent
 
 

@@ -202,8 +202,12 @@ def test_one_doubtful_member_never_takes_the_others_down(name):
     assert keys.skipped[0].reason
 
 
+def test_a_member_of_an_unknown_kty_is_skipped_with_this_reason():
+    assert used({"kty": "XYZ", "kid": "new"}, RS_JWK) == ({RS.kid: "RS256"}, {"new": "the JWK has an unknown kty"})
+
+
 @pytest.mark.parametrize("twin", [{**OTHER_RSA, "kid": "one"}, {**ED_JWK, "kid": "one"}, {**HS.to_jwk(), "kid": "x"}])
-def test_a22_of_different_keys_with_the_same_kid_none_is_used_and_the_others_are(twin):
+def test_a22_keys_that_share_a_kid_are_all_left_out(twin):
     """The right one would be a guess, or the token's own choice."""
     found, skipped = used({**RS_JWK, "kid": twin["kid"]}, twin, ES_JWK)
     secret = twin["kty"] == "oct"
@@ -216,7 +220,7 @@ def test_the_order_of_unusable_members_does_not_matter(name):
     assert used(DOUBTFUL[name], RS_JWK, ES_JWK)[0] == {RS.kid: "RS256", ES.kid: "ES256"}
 
 
-def test_a7_of_one_key_with_two_algorithms_only_the_first_listed_is_used():
+def test_a7_a_key_listed_with_two_algorithms_uses_the_first():
     for first, second in (("RS256", "PS256"), ("PS256", "RS256")):
         keys = KeySet.from_jwks(jwks({**RS_JWK, "alg": first}, {**RS_JWK, "alg": second}, ES_JWK))
         assert keys.choose(Header(first, RS.kid, None)).alg == first

@@ -88,7 +88,7 @@ def test_with_synchronous_replication_nothing_acknowledged_is_lost(pair, record_
     record_property("acknowledged", dict(load.counts))
 
 
-def test_without_it_the_newest_operations_are_lost_and_nobody_is_called_a_thief(pair, folder):
+def test_without_synchronous_replication_the_newest_operations_are_lost_and_no_session_ends(pair, folder):
     """docs/machines.md lists what is lost, and what to do. The standby receives nothing more, then the primary
     dies."""
     email = registered(pair.fleet)

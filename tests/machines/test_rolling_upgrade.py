@@ -15,7 +15,7 @@ STEP = 40
 """Refreshes that are acknowledged between two steps."""
 
 
-def test_servers_are_replaced_under_load_and_nobody_notices(environ, folder, tmp_path_factory, record_property):
+def test_servers_are_replaced_under_load_and_no_request_fails(environ, folder, tmp_path_factory, record_property):
     """The order of docs/operations.md: migrate, then replace the servers one by one. In between, tokens of either
     version are refreshed, used and revoked at either version. One server goes back to the version before."""
     source = previous_source(tmp_path_factory.mktemp("previous"))

@@ -331,7 +331,7 @@ def test_openid_metadata_is_used_only_if_it_is_configured():
         (200, {}, b""),
     ],
 )
-def test_an_issuer_that_has_only_the_openid_document_is_found_however_it_says_so(issuer, answer):
+def test_an_issuer_that_has_only_the_openid_document_is_found(issuer, answer):
     issuer.answers[OPENID] = issuer.answers[METADATA]
     issuer.answers[METADATA] = answer
     with pytest.raises(FetchFailed):

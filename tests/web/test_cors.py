@@ -130,7 +130,7 @@ def test_other_schemes_cannot_be_trusted(origin):
         Ostiary("sqlite:///x.db", WebSettings(trusted_origins=(origin,)), environ={}, config=None)
 
 
-async def test_embedded_each_answers_for_its_own_paths():
+async def test_ostiary_and_the_app_answer_preflights_for_their_own_paths():
     """As documented: `CORSMiddleware` is added first, so that Ostiary is outside it."""
     auth = Ostiary(None, WebSettings(trusted_origins=(APP,)), environ={}, config=None)
     app = FastAPI()
@@ -157,7 +157,7 @@ async def test_embedded_each_answers_for_its_own_paths():
 @pytest.mark.parametrize(
     "path", ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/auth/status/1"]
 )
-async def test_documents_for_everybody_name_their_readers_once(sqlite_url, path):
+async def test_public_documents_have_one_allow_origin_header(sqlite_url, path):
     """A browser refuses an answer with two Access-Control-Allow-Origin fields, even if both would allow it."""
     async with installation(sqlite_url, TRUSTED) as house:
         answer = await house.ask("GET", path, headers={"origin": APP})

@@ -119,7 +119,7 @@ def test_a_server_that_passes_on_no_raw_path_is_served():
     assert TABLE.find_in({"path": "/auth/sessions/50%25", "raw_path": None}).parameters == {"id": "50%25"}
 
 
-def test_a_mount_that_the_server_has_already_removed_from_one_of_the_two_paths():
+def test_a_mount_removed_from_only_one_path_is_handled():
     scope = {"path": "/auth/sessions/a b", "raw_path": b"/app/auth/sessions/a%20b", "root_path": "/app"}
     assert TABLE.find_in(scope).parameters == {"id": "a b"}
     assert TABLE.find_in({**scope, "raw_path": b"/app/auth%2Fsessions/a%20b"}) is None

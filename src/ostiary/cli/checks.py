@@ -35,7 +35,7 @@ become valid or expire too early or too late."""
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``ok`` with a ``warning``: it works, and only the operator knows whether it is meant."""
+    """``ok`` with a ``warning``: it works, and only the operator knows whether it is intended."""
 
     name: str
     ok: bool
@@ -58,7 +58,7 @@ async def run_checks(installation: Ostiary) -> list[Check]:
 
 
 def warnings(settings: Settings) -> list[Check]:
-    """What is unsafe in production unless the operator means it. It stops nothing."""
+    """What is unsafe in production. Only the operator knows whether it is intended, so it stops nothing."""
     if not settings.production:
         return []
     found = {}
@@ -168,7 +168,8 @@ def _log(settings: Settings) -> list[Check]:
         return []
     detail = f"{size / 1e6:.1f} MB"
     if size >= LARGE_LOG:
-        detail += f": a program keeps a transaction open, so the log only grows. `fuser {path}` lists the programs"
+        detail += ": another program holds a transaction open, so the log only grows. "
+        detail += f"`fuser {path}` lists the programs"
     return [Check("write-ahead log", ok=size < LARGE_LOG, detail=detail)]
 
 
@@ -190,9 +191,13 @@ async def _mail(settings: Settings) -> list[Check]:
     if not isinstance(transport, SmtpTransport):
         return []
     try:
-        return [Check("mail", ok=True, detail=await probe(transport))]
+        detail = await probe(transport)
     except MailServerUnusable as problem:
         return [Check("mail", ok=False, detail=str(problem))]
+    if settings.production and transport.sender.endswith("@localhost"):
+        detail += ". Set mail.sender: other mail servers refuse mails from localhost"
+        return [Check("mail", ok=True, detail=detail, warning=True)]
+    return [Check("mail", ok=True, detail=detail)]
 
 
 def _origins(settings: Settings) -> list[Check]:

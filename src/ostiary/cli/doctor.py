@@ -54,7 +54,14 @@ def _print(rows: Sequence[Row], checks: Sequence[Check], *, healthy: bool) -> No
     print_table(("setting", "value", "source", "problem"), shown)
     print_lines([""])
     print_table(("check", "", ""), [(check.name, _state(check), check.detail) for check in checks])
-    print_lines(["", "No problems found." if healthy else "There are problems. See above."])
+    print_lines(["", _summary(checks) if healthy else "There are problems. See above."])
+
+
+def _summary(checks: Sequence[Check]) -> str:
+    count = sum(check.warning for check in checks)
+    if not count:
+        return "No problems found."
+    return f"No problems found, {count} {'warning' if count == 1 else 'warnings'}."
 
 
 def _state(check: Check) -> str:

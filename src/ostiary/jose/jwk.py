@@ -13,6 +13,7 @@ from ostiary.jose.algorithms.scheme import Scheme
 MAX_KID: Final = 256  # characters; a longer one is assumed to be an attack
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "priv", "k"})
 
+_KEY_TYPES: Final = frozenset({"RSA", "EC", "OKP", "AKP", "oct"})
 _BY_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "Ed25519"}
 
 
@@ -36,6 +37,8 @@ def scheme_of(jwk: Mapping[str, Any], alg: str | None) -> Scheme[Any, Any]:
 
 
 def _of_curve(jwk: Mapping[str, Any]) -> str:
+    if members.text(jwk, "kty") not in _KEY_TYPES:
+        raise KeyRejected("the JWK has an unknown kty")
     curve = jwk.get("crv")
     if not isinstance(curve, str) or curve not in _BY_CURVE:
         raise KeyRejected("the JWK does not name an algorithm: pass alg=…")

@@ -1,4 +1,4 @@
-"""Whether writes work, at a price that load balancers may ask for often."""
+"""Whether writes work: cheap enough for frequent health checks."""
 
 import asyncio
 import time

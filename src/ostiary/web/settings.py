@@ -23,11 +23,20 @@ def _check_proxies(proxies: tuple[str, ...], _: Settings) -> str | None:
     for proxy in proxies:
         try:
             network = ipaddress.ip_network(proxy)
-        except ValueError:
-            return f"must be networks such as 10.0.0.0/8, not {proxy!r}"
+        except ValueError as problem:
+            return f"must be networks such as 10.0.0.0/8, not {proxy!r}{_cause(proxy, problem)}"
         if _is_too_broad(network):
-            return f"must name your proxies, not {proxy!r}: every caller in it could choose the address that counts"
+            return (
+                f"must name your proxies, but {proxy!r} is too broad: any caller in it could forge its address "
+                "with X-Forwarded-For"
+            )
     return None
+
+
+def _cause(proxy: str, problem: ValueError) -> str:
+    if "," in proxy:
+        return ": separate items with spaces"
+    return ": it has host bits set" if "host bits" in str(problem) else ""
 
 
 def _is_too_broad(network: Network) -> bool:

@@ -213,7 +213,7 @@ def test_an_address_in_a_private_domain_needs_the_setting(text):
         "ada@printer\u3002local",
     ],
 )
-def test_what_is_no_address_stays_none_with_private_domains(text):
+def test_private_domains_do_not_admit_invalid_addresses(text):
     with pytest.raises(InvalidEmail):
         parse_email(text, private=True)
 

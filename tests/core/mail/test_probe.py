@@ -96,7 +96,7 @@ async def test_a_server_that_is_not_there_or_does_not_answer_is_named():
     ],
     ids=lambda answer: repr(answer[:20]),
 )
-async def test_whatever_a_server_answers_it_is_one_line_without_its_words(answer):
+async def test_a_server_reply_is_never_quoted(answer):
     """The server knows the password, and could repeat it."""
     async with answering(answer, closes=True) as url:
         said = await problem(url.replace("://", f"://me:{PASSWORD}@"), patience=5)

@@ -207,6 +207,15 @@ PROBLEMS = [
     (SignInSettings(limit="5/99999s"), "sign_in.limit must be like 5/minute, with at most 1000000 in at most 86400 s"),
     (SignInSettings(limit=Rate(2_000_000, 60)), "sign_in.limit must be like 5/minute, with at most 1000000"),
     (WebSettings(trusted_proxies="10.0.0.1/8"), "web.trusted_proxies must be networks such as 10.0.0.0/8"),
+    (
+        WebSettings(trusted_proxies="10.0.0.5/8"),
+        "web.trusted_proxies must be networks such as 10.0.0.0/8, not '10.0.0.5/8': it has host bits set",
+    ),
+    (
+        WebSettings(trusted_proxies="10.0.0.1,10.0.0.2"),
+        "web.trusted_proxies must be networks such as 10.0.0.0/8, not '10.0.0.1,10.0.0.2': separate items with spaces",
+    ),
+    (MailSettings(smtp="smtp://host:notaport"), "mail.smtp is not a valid URL. Check host and port."),
     (WebSettings(trusted_proxies=("proxy.example.com",)), "web.trusted_proxies must be networks"),
     (WebSettings(trusted_proxies=(1,)), "web.trusted_proxies must be text, not int"),
     (WebSettings(trusted_proxies=1), "web.trusted_proxies must be texts, not int"),

@@ -36,7 +36,8 @@ class AccountSettings(Section):
     section: ClassVar[str] = "accounts"
 
     private_domains: bool = setting(
-        "Whether addresses may be in private domains: .local, .localhost, .test, .internal, home.arpa, or one label.",
+        "Whether addresses may be in private domains: .local, .localhost, .test, .internal, home.arpa, "
+        "or a name without a dot, such as `mailserver`.",
         default=False,
     )
-    profile_limit: Rate = setting("Changes of the own profile per account.", Rate(60, 3600))
+    profile_limit: Rate = setting("Profile changes that a user may make.", Rate(60, 3600))

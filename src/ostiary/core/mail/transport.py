@@ -15,7 +15,8 @@ from ostiary.core.plug import Mail
 from ostiary.errors import ConfigurationError
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-"""The hosts of an SMTP URL that are this machine (RFC 6761 §6.3). No other is, whatever it resolves to."""
+"""The hosts of an SMTP URL that are this machine (RFC 6761 §6.3). Other names never count, even if they
+resolve to loopback."""
 
 _TIMEOUT: Final = 20.0  # seconds for each step of one mail
 

@@ -42,7 +42,8 @@ class Session:
 @dataclass(frozen=True, slots=True)
 class Newest:
     """The newest refresh token of a session. ``generation`` is 0 and ``hash`` None while its tokens have the former
-    format. ``next_at``: a refresh before is over the limit, in microseconds since the epoch."""
+    format. ``next_at``: the earliest time of the next allowed refresh, in microseconds since the
+    epoch."""
 
     generation: int
     hash: bytes | None

@@ -81,7 +81,8 @@ async def spend(
     ambient: Ambient, tx: Transaction, session_id: str, newest: Newest, *, successor: bytes
 ) -> Session | None:
     """Replaces the newest refresh token of a live session, and extends its idle time. None, without any change, if the
-    newest token is another one, or if something else is wrong with the session: `lock` then tells what."""
+    newest token is another one, or if something else is wrong with the session: call `lock` to find
+    out why."""
     return await queries.spend(tx, session_id, newest, _counting(ambient), successor=successor)
 
 

@@ -12,8 +12,8 @@ _SERVER_URL: Final = re.compile(
     rf"[A-Za-z][A-Za-z0-9+.-]*://(?:(?:{_CHARACTER}|[:,])*@)?{_HOST}(?:,{_HOST})*(?:[/?](?:{_CHARACTER}|[:,/?\[\]])*)?"
 )
 _INVALID: Final = (
-    "is not a valid URL. In its user name and password, percent-encode everything except letters and digits: "
-    "# is %23, @ is %40, : is %3A, / is %2F, ? is %3F, % is %25, a space is %20"
+    "is not a valid URL. Check host and port. In its user name and password, percent-encode everything except letters "
+    "and digits: # is %23, @ is %40, : is %3A, / is %2F, ? is %3F, % is %25, a space is %20"
 )
 
 

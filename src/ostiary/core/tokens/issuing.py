@@ -1,8 +1,7 @@
 """Issuing: one pipeline for every way to get tokens, so that none of them can skip a phase.
 
-A grant checks the account, the session and the slot in this order,
-inside the transaction of the caller, which records the reason. Signing happens after the commit, so that no token ever
-exists for a session that was rolled back.
+A grant checks the account, the session and the slot in this order, inside the transaction of the caller, which records
+the reason. Signing happens after the commit, so that no token ever exists for a session that was rolled back.
 """
 
 from typing import Final

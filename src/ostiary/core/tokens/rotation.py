@@ -5,8 +5,8 @@ What the session row says about a token whose MAC is good:
 ===============================  ================================================================
 the token's generation           answer
 ===============================  ================================================================
-that of the row, same hash       it is spent, and its successor is issued
-that of the row, another hash    reuse: the database has two histories
+equal to the row's, same hash    it is spent, and its successor is issued
+equal to the row's, another hash reuse: the database was rolled back or forked
 older, within its grace period   the same successor again
 older, otherwise                 reuse: the session ends for every holder (RFC 9700 §4.14.2)
 newer                            401 and no end: the database has lost history

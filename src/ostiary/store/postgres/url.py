@@ -56,7 +56,8 @@ _ACCEPTED: Final[Mapping[str, tuple[str, ...]]] = {
     "sslnegotiation": ("postgres", "direct"),
     "uselibpqcompat": ("true",),  # node-postgres: sslmode means what it means here
 }
-"""The values that are accepted. Of the parameters that are used nowhere else, they say what happens anyway."""
+"""The values that are accepted. A parameter that is used nowhere else is accepted only with the value that matches the
+fixed behaviour."""
 
 _SOCKET_OPTIONS: Final = {
     "keepalives_idle": ("TCP_KEEPIDLE", 32_767),

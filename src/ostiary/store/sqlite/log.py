@@ -1,8 +1,8 @@
 """The write-ahead log: how large it is, and a warning when it grows.
 
-SQLite writes the log back into the database after every thousand pages and then starts it again. It cannot while a
-reader still sees an older state, for example a shell with an open transaction or a stuck backup. Ostiary's own readers
-fetch all rows at once. Nothing but the end of the reader bounds the log then, so somebody must hear of it.
+SQLite writes the log back into the database after every thousand pages and then resets its write-ahead log. It cannot
+while a reader still sees an older state, for example a shell with an open transaction or a stuck backup. Ostiary's own
+readers fetch all rows at once. Nothing but the end of the reader bounds the log then, so it is logged.
 """
 
 import logging
