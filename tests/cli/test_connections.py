@@ -5,6 +5,7 @@ import errno
 import http.client
 import ipaddress
 import json
+import os
 import select
 import socket
 import sqlite3
@@ -171,3 +172,30 @@ def test_looking_at_the_sockets_keeps_the_locks_on_the_database(tmp_path):
             watching(listener, most=1).look()
             done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=False)
             assert "database is locked" in done.stderr
+
+
+def test_a_number_that_the_server_uses_again_is_left_alone(monkeypatch):
+    """The server closes a connection while the watch looks at it, and a connection to the database gets its number."""
+    peer_of, database = socket.socket.getpeername, []
+
+    with listening(33) as (listener, ours, _), socket.create_server(("127.0.0.1", 0)) as other:
+
+        def getpeername(self):
+            peer = peer_of(self)
+            if not database and self.getsockname() == listener.getsockname() and len(seen) == 32:
+                number = ours[-1].detach()
+                os.close(number)
+                database.append(socket.create_connection(other.getsockname()))
+                assert database[0].fileno() == number
+            seen.append(peer)
+            return peer
+
+        seen = []
+        monkeypatch.setattr(socket.socket, "getpeername", getpeername)
+        watching(listener, most=1).look()
+        monkeypatch.undo()
+        accepted, _ = other.accept()
+        with accepted, database[0]:
+            database[0].sendall(b"still open")
+            accepted.settimeout(5)
+            assert accepted.recv(10) == b"still open"

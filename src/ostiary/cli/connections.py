@@ -7,6 +7,7 @@ in the server. So this works on the sockets of the worker's process. It needs Li
 import logging
 import os
 import socket
+import stat
 import struct
 import threading
 import time
@@ -112,19 +113,25 @@ class Connections:
     def _sockets(self, descriptors: Sequence[str]) -> Iterator[socket.socket]:
         """The sockets of our port, each while the loop body runs.
 
-        Descriptors are used as they are, and never duplicated or closed: closing any descriptor of the database's file
-        would give up all locks that this process has on it (POSIX fcntl). The server may close one at any time. If its
-        number is then used again for a file, every call fails with ENOTSOCK.
+        They are duplicates: the server may close its own at any time, and the number could then belong to another
+        connection. A file must never be duplicated and closed: closing any descriptor of the database gives up all
+        locks that this process has on it (POSIX fcntl).
         """
         for descriptor in descriptors:
-            with suppress(OSError):  # closed in the meantime, or no socket
-                one = socket.socket(fileno=int(descriptor))
-                try:
+            with suppress(OSError):  # closed in the meantime
+                if not _is_socket(int(descriptor)):
+                    continue
+                copy = os.dup(int(descriptor))
+                if not _is_socket(copy):
+                    continue  # the number was used again for a file since: the copy stays open
+                with socket.socket(fileno=copy) as one:
                     if self._is_ours(one):
                         yield one
-                finally:
-                    one.detach()
 
     def _is_ours(self, one: socket.socket) -> bool:
         is_tcp = one.family in {socket.AF_INET, socket.AF_INET6} and one.type == socket.SOCK_STREAM
         return is_tcp and one.getsockname()[1] == self._port
+
+
+def _is_socket(descriptor: int) -> bool:
+    return stat.S_ISSOCK(os.fstat(descriptor).st_mode)

@@ -41,8 +41,8 @@ def _compare(found: str, issuer: str) -> None:
     if found != issuer:
         raise ConfigurationError(
             f"the database belongs to the issuer {found}, but this server is configured as {issuer}: set the issuer to"
-            f" {found}. To move the database to {issuer}, which ends all sessions, stop all servers, set the issuer to"
-            f" {issuer} and run ostiary migrate --new-issuer"
+            f" {found} (in development it follows from the port). To move the database to {issuer}, which ends all"
+            f" sessions, stop all servers, set the issuer to {issuer} and run ostiary migrate --new-issuer"
         )
 
 

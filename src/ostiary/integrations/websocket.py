@@ -22,7 +22,8 @@ _LOG: Final = logging.getLogger("ostiary.guard")
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 §7.4.1
 _TRY_AGAIN_LATER: Final = 1013  # IANA WebSocket Close Code Registry
 _PERIOD: Final = 1.0
-"""Seconds between two checks of a token. An open WebSocket outlives its token by at most this time."""
+"""Seconds between two checks of a token. An open WebSocket outlives its token by at most this time, and
+the time of one check: a remote verifier may wait for its issuer."""
 _CLOSING_SECONDS: Final = 5.0
 """How long the close message may take. A client that does not read could otherwise delay it forever."""
 

@@ -23,10 +23,11 @@ class HmacKey:
     - PEM, SSH, PuTTY, PGP, JWK, JWK Set and XML key text, in any letter case, with any other text around it
     - DER of public keys, private keys, certificates, PKCS#7 and PKCS#12, of 44 bytes or more
     - the SSH wire format, and uncompressed points of P-256, P-384 and P-521
-    - each of them in hexadecimal, in base64 with or without padding and line breaks, with JSON, ``\\x`` or percent
-      escapes, in UTF-16 or UTF-32, and up to four of these encodings around each other
+    - each of them in hexadecimal, in base64 with or without padding and line breaks, or with ``\\x`` or percent
+      escapes; key text also with JSON escapes, in UTF-16 or UTF-32; up to four of these encodings around each other
 
-    Bare numbers cannot be told from random bytes: the 32 bytes of an Ed25519 key, a compressed point, an RSA modulus.
+    DER in JSON escapes, UTF-16 or UTF-32 is not recognised. Bare numbers cannot be told from random bytes: the 32 bytes
+    of an Ed25519 key, a compressed point, an RSA modulus.
     Neither can a hash of a key, nor a key that was compressed or encrypted.
     """
 

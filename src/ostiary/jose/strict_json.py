@@ -20,6 +20,9 @@ _read: Final = msgspec.json.Decoder().decode
 # An unterminated string matches up to the end of the text. Otherwise the search would start again at each quote in it,
 # which takes quadratic time.
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
+_LONGEST_NUMBER: Final = 100
+"""Digits in a row, outside strings. Python takes quadratic time to read a number."""
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{%d}" % (_LONGEST_NUMBER + 1))
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -39,6 +42,8 @@ def loads(data: bytes) -> Any:
     """Reads one JSON value, with or without white space around it. Raises ValueError as `loads_object`."""
     if _is_too_deep(data):
         raise ValueError(f"the JSON is nested more than {MAX_DEPTH} levels deep")
+    if _has_long_number(data):
+        raise ValueError(f"the JSON has a number of more than {_LONGEST_NUMBER} digits")
     try:
         value = _read(data)
         if dumps(value) == data:
@@ -75,6 +80,10 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a JSON number is too large")
     return number
+
+
+def _has_long_number(data: bytes) -> bool:
+    return _LONG_NUMBER.search(data) is not None and _LONG_NUMBER.search(_STRINGS.sub(b"", data)) is not None
 
 
 def _is_too_deep(data: bytes) -> bool:
