@@ -95,6 +95,16 @@ async def test_a_wrong_password_is_a_configuration_error(group):
     assert "unmistakable" not in str(refused.value)
 
 
+async def test_every_primary_that_may_evict_is_found_at_the_start(group):
+    for primary in group.primaries:
+        primary.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        with pytest.raises(ConfigurationError, match="noeviction"):
+            await hot_from_url(group.url).open()
+        primary.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    async with opened(group.url) as hot:
+        assert await hot.take("key", ONCE, now=NOW) == 0
+
+
 def test_sign_ins_get_503_during_a_failover_and_then_count_again(group, environ, folder):
     """Never 500, and never more attempts than the limit allows."""
     environ = {**environ, "OSTIARY_HOT": group.url}

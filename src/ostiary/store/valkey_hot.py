@@ -150,7 +150,7 @@ class ValkeyHot:
         """
         if script is _RESERVE:
             await self._client.set(_BORN, now)
-        if hasattr(self._client, "get_node_from_key"):  # a cluster: the other nodes may be unreachable
+        if _is_cluster(self._client):  # the other nodes may be unreachable
             node = self._client.get_node_from_key(key)
             await self._client.execute_command("SCRIPT LOAD", script.text, target_nodes=node)
         else:
@@ -158,10 +158,15 @@ class ValkeyHot:
 
 
 async def _eviction_policies(client: Any) -> set[str]:
-    """Those of the primaries that can be reached."""
-    memory = await client.info("memory")
+    """Of every primary. Raises if one cannot be asked: an unknown policy may be any."""
+    every = {"target_nodes": client.PRIMARIES} if _is_cluster(client) else {}
+    memory = await client.info("memory", **every)
     each = [memory] if "maxmemory_policy" in memory else memory.values()
     return {str(one["maxmemory_policy"]) for one in each}
+
+
+def _is_cluster(client: Any) -> bool:
+    return hasattr(client, "get_node_from_key")
 
 
 def _failures() -> tuple[type[Exception], ...]:
