@@ -105,6 +105,12 @@ async def test_every_primary_that_may_evict_is_found_at_the_start(group):
         assert await hot.take("key", ONCE, now=NOW) == 0
 
 
+async def test_more_callers_at_once_than_connections_are_all_served(group):
+    async with opened(group.url) as hot:
+        callers = [hot.take(f"subject {number}", ONCE, now=NOW) for number in range(300)]
+        assert set(await asyncio.gather(*callers)) == {0}
+
+
 def test_sign_ins_get_503_during_a_failover_and_then_count_again(group, environ, folder):
     """Never 500, and never more attempts than the limit allows."""
     environ = {**environ, "OSTIARY_HOT": group.url}

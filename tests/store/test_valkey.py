@@ -1,5 +1,6 @@
 """Valkey that is unreachable, loses its state, or must not be trusted."""
 
+import asyncio
 import importlib
 from contextlib import asynccontextmanager
 
@@ -99,6 +100,26 @@ async def test_a_server_without_memory_is_unavailable(valkey_url, command):
                 await hot.take("key", Rate(5, 60), now=NOW)
         finally:
             command("CONFIG", "SET", "maxmemory", "256mb")
+
+
+async def test_more_callers_at_once_than_connections_are_all_served(valkey_url):
+    async with opened(valkey_url) as hot:
+        callers = [hot.take(f"key {number}", Rate(1, 60), now=NOW) for number in range(300)]
+        assert set(await asyncio.gather(*callers)) == {0}
+
+
+async def test_callers_do_not_queue_behind_a_server_that_does_not_answer(valkey_url, command):
+    """Each waits for a free connection only as long as for an answer. One after the other, they would take minutes."""
+    async with opened(valkey_url) as hot:
+        command("CLIENT", "PAUSE", 600_000, "WRITE")
+        try:
+            callers = [hot.take(f"key {number}", Rate(1, 60), now=NOW) for number in range(3000)]
+            async with asyncio.timeout(45):
+                outcomes = await asyncio.gather(*callers, return_exceptions=True)
+        finally:
+            command("CLIENT", "UNPAUSE")
+        assert {type(each) for each in outcomes} == {StoreUnavailable}
+        assert await hot.take("key", Rate(1, 60), now=NOW) == 0
 
 
 async def test_keys_expire_and_contain_no_personal_data(valkey_url, command):
