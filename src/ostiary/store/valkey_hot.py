@@ -7,6 +7,9 @@ complete.
 A loss of state is dangerous only for reservations: a second use then looks like a first. A restart is detected by an
 empty script cache, a failover by another replication id, and a flush by a missing key. Then nothing can be reserved
 until all reservations that may have existed before have expired.
+
+The replication id also changes without a loss: when a primary gets its first replica, and when it has had none for
+`repl-backlog-ttl` (an hour). That cannot be told from a failover, so it is treated as one.
 """
 
 import asyncio
