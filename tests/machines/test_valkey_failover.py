@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import time
 
 import pytest
@@ -11,8 +12,9 @@ from ostiary.store.hot import MICROSECONDS, Rate
 from ostiary.store.open import hot_from_url
 from ostiary.store.valkey_hot import LONGEST_RESERVATION
 from tests.cli.program import Served, run
-from tests.machines.load import Fleet, registered
-from tests.machines.valkey_groups import Cluster, Watched
+from tests.machines.daemons import ValkeyNode
+from tests.machines.load import Fleet, registered, until
+from tests.machines.valkey_groups import Cluster, Watched, in_sync
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -88,11 +90,40 @@ async def reserve_once_reachable(hot, now):
                 await asyncio.sleep(0.05)
 
 
+async def test_a_first_replica_looks_like_a_failover_and_reservations_are_refused():
+    """The primary changes its replication id, although nothing is lost. The mistake is on the safe side."""
+    with ValkeyNode(secrets.token_hex(16)) as primary:
+        async with opened(f"valkey://:{primary.password}@{primary.address}") as hot:
+            with pytest.raises(StoreUnavailable):
+                await hot.reserve("first", until=NOW, now=NOW - QUARANTINE)
+            assert await hot.reserve("proof", until=NOW + 1, now=NOW)
+            with ValkeyNode(primary.password, f"replicaof 127.0.0.1 {primary.port}") as replica:
+                until(lambda: in_sync(replica))
+                with pytest.raises(StoreUnavailable, match="lost its state"):
+                    await hot.reserve("another proof", until=NOW + 1, now=NOW)
+
+
 async def test_a_wrong_password_is_a_configuration_error(group):
     password = group.url.split("://:")[1].split("@")[0]
     with pytest.raises(ConfigurationError, match="refuses the user or password") as refused:
         await hot_from_url(group.url.replace(f":{password}@", ":unmistakable@")).open()
     assert "unmistakable" not in str(refused.value)
+
+
+async def test_every_primary_that_may_evict_is_found_at_the_start(group):
+    for primary in group.primaries:
+        primary.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        with pytest.raises(ConfigurationError, match="noeviction"):
+            await hot_from_url(group.url).open()
+        primary.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    async with opened(group.url) as hot:
+        assert await hot.take("key", ONCE, now=NOW) == 0
+
+
+async def test_more_callers_at_once_than_connections_are_all_served(group):
+    async with opened(group.url) as hot:
+        callers = [hot.take(f"subject {number}", ONCE, now=NOW) for number in range(300)]
+        assert set(await asyncio.gather(*callers)) == {0}
 
 
 def test_sign_ins_get_503_during_a_failover_and_then_count_again(group, environ, folder):

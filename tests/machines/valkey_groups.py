@@ -35,6 +35,10 @@ class Watched:
         hosts = ",".join(each.address for each in self.sentinels)
         self.url = f"valkey+sentinel://:{password}@{hosts}/{SERVICE}/0?sentinel_password={password}"
 
+    @property
+    def primaries(self) -> list[ValkeyNode]:
+        return [self.primary]
+
     def kill_a_primary(self) -> None:
         """After the replica has received everything."""
         self.primary.command("WAIT", 1, 5000)

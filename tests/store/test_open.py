@@ -1,5 +1,6 @@
 """Which engine a URL selects, and the error for a URL that selects none."""
 
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from ostiary.store.open import database_from_url, hot_from_url, sqlite_path
 from ostiary.store.postgres.database import PostgresDatabase
 from ostiary.store.sqlite.database import SqliteDatabase
 from ostiary.store.valkey_hot import ValkeyHot
+from ostiary.store.valkey_url import parsed
 
 SECRET = "hunter2"
 
@@ -82,6 +84,14 @@ def test_other_urls_are_refused_in_one_line_without_the_password(url):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("password", ["a+b", "a&b=c", "ä %2B"])
+def test_a_password_means_the_same_everywhere_in_a_url(password):
+    """A plus is a plus, as in every other place and in URLs for PostgreSQL. Only forms of HTML mean a space."""
+    given = urllib.parse.quote(password, safe="+")
+    target = parsed(f"valkey+sentinel://:{given}@h/mymaster?sentinel_password={given}")
+    assert target.login == target.sentinel_login == {"password": password}
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -102,6 +112,9 @@ def test_other_urls_are_refused_in_one_line_without_the_password(url):
         f"valkey+sentinel://:{SECRET}@h1,h2",
         f"valkey+sentinel://:{SECRET}@h1,,h2/mymaster",
         f"valkey+sentinel://h1/mymaster?sentinel_password={SECRET}&sentinel_password=b",
+        f"valkey+sentinel://h1/mymaster?sentinel_password={SECRET}%FF",
+        f"valkey://:{SECRET}%FF@h",
+        f"valkey+sentinel://h1/mymaster?{SECRET}",
         f"valkey+cluster://:{SECRET}@h1/1",
         f"valkey+other://:{SECRET}@h1",
     ],

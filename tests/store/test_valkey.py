@@ -1,5 +1,6 @@
 """Valkey that is unreachable, loses its state, or must not be trusted."""
 
+import asyncio
 import importlib
 from contextlib import asynccontextmanager
 
@@ -15,6 +16,11 @@ from ostiary.store.valkey_hot import LONGEST_RESERVATION
 NOW = 1_800_000_000 * MICROSECONDS
 QUARANTINE = LONGEST_RESERVATION * MICROSECONDS
 SECRET = "hunter2"
+RIGHTS = "~ostiary:* ~{ostiary:reservations}:* +get +set +evalsha +script|load +info"
+
+
+def password_in(url):
+    return url.split(":")[2].split("@")[0]
 
 
 @asynccontextmanager
@@ -101,6 +107,26 @@ async def test_a_server_without_memory_is_unavailable(valkey_url, command):
             command("CONFIG", "SET", "maxmemory", "256mb")
 
 
+async def test_more_callers_at_once_than_connections_are_all_served(valkey_url):
+    async with opened(valkey_url) as hot:
+        callers = [hot.take(f"key {number}", Rate(1, 60), now=NOW) for number in range(300)]
+        assert set(await asyncio.gather(*callers)) == {0}
+
+
+async def test_callers_do_not_queue_behind_a_server_that_does_not_answer(valkey_url, command):
+    """Each waits for a free connection only as long as for an answer. One after the other, they would take minutes."""
+    async with opened(valkey_url) as hot:
+        command("CLIENT", "PAUSE", 600_000, "WRITE")
+        try:
+            callers = [hot.take(f"key {number}", Rate(1, 60), now=NOW) for number in range(3000)]
+            async with asyncio.timeout(45):
+                outcomes = await asyncio.gather(*callers, return_exceptions=True)
+        finally:
+            command("CLIENT", "UNPAUSE")
+        assert {type(each) for each in outcomes} == {StoreUnavailable}
+        assert await hot.take("key", Rate(1, 60), now=NOW) == 0
+
+
 async def test_keys_expire_and_contain_no_personal_data(valkey_url, command):
     """Every key but two expires, and none contains a readable address."""
     async with opened(valkey_url) as hot:
@@ -116,11 +142,27 @@ async def test_keys_expire_and_contain_no_personal_data(valkey_url, command):
     assert all(0 < milliseconds <= 61_000 + 1 for milliseconds in ends.values())
 
 
+async def test_a_user_with_the_documented_rights_can_do_everything(valkey_url, command):
+    """The rights in docs/machines.md. Without INFO, the script cannot know whether its server has lost anything."""
+    command("ACL", "SETUSER", "ostiary", "on", f">{SECRET}", *RIGHTS.split())
+    try:
+        async with opened(valkey_url.replace("//:", "//ostiary:").replace(password_in(valkey_url), SECRET)) as hot:
+            assert await hot.take("key", Rate(1, 60), now=NOW) == 0
+            await hot.give_back("key", Rate(1, 60), now=NOW)
+            with pytest.raises(StoreUnavailable, match="lost its state"):
+                await hot.reserve("key", until=NOW, now=NOW - QUARANTINE)
+            assert await hot.reserve("key", until=NOW + 1, now=NOW)
+            command("ACL", "SETUSER", "ostiary", "-info")
+            with pytest.raises(StoreUnavailable):
+                await hot.reserve("another key", until=NOW + 1, now=NOW)
+    finally:
+        command("ACL", "DELUSER", "ostiary")
+
+
 async def test_a_wrong_password_is_a_configuration_error(valkey_url):
     """The error is one line, without the password."""
-    right = valkey_url.split(":")[2].split("@")[0]
     with pytest.raises(ConfigurationError) as refused:
-        await hot_from_url(valkey_url.replace(right, SECRET)).open()
+        await hot_from_url(valkey_url.replace(password_in(valkey_url), SECRET)).open()
     assert SECRET not in str(refused.value)
     assert "\n" not in str(refused.value)
 

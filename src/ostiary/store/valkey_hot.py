@@ -7,21 +7,31 @@ complete.
 A loss of state is dangerous only for reservations: a second use then looks like a first. A restart is detected by an
 empty script cache, a failover by another replication id, and a flush by a missing key. Then nothing can be reserved
 until all reservations that may have existed before have expired.
+
+The replication id also changes without a loss: when a primary gets its first replica, and when it has had none for
+`repl-backlog-ttl` (an hour). That cannot be told from a failover, so it is treated as one.
 """
 
+import asyncio
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ostiary.errors import ConfigurationError, StoreUnavailable
 from ostiary.store.hot import MICROSECONDS, Rate, hashed
-from ostiary.store.valkey_url import close, driver, errors, parsed
+from ostiary.store.valkey_url import ANSWER_SECONDS, close, driver, errors, parsed
 
 LONGEST_RESERVATION: Final = 300
 """Seconds. After a loss of state, nothing can be reserved for this long."""
 
 EXPIRY_SLACK: Final = 1000
 """Milliseconds that keys outlive their use, because clocks of nodes may differ by a second (`ostiary doctor`)."""
+
+MOST_CONNECTIONS: Final = 50
+"""Half of what redis-py opens to one server before it raises. More callers wait for their turn, which one server gives
+them within milliseconds."""
 
 _BORN: Final = "{ostiary:reservations}:born"
 """The key for the time, in microseconds, since which this state has been complete. In a cluster, keys with the same
@@ -88,6 +98,7 @@ class ValkeyHot:
         driver()
         self._target = parsed(url)
         self._client: Any = None
+        self._turns = asyncio.Semaphore(MOST_CONNECTIONS)
 
     async def open(self) -> None:
         """Raises ConfigurationError if the login is refused or keys may be evicted: a replay cache must not forget."""
@@ -102,7 +113,7 @@ class ValkeyHot:
         if policies != {"noeviction"}:
             await close(client)
             raise ConfigurationError(f"Valkey at {self._target} needs maxmemory-policy noeviction")
-        self._client = client
+        self._client, self._turns = client, asyncio.Semaphore(MOST_CONNECTIONS)  # each belongs to one event loop
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -132,16 +143,31 @@ class ValkeyHot:
 
     async def _run(self, script: _Script, keys: list[str], *args: int) -> int:
         """Runs a script on ``keys``, with ``now`` as the first of its arguments."""
-        if self._client is None:
-            raise StoreUnavailable("Valkey is not open")
-        try:
+        async with self._turn():
+            if self._client is None:
+                raise StoreUnavailable("Valkey is not open")
             try:
-                return int(await self._client.evalsha(script.sha, len(keys), *keys, *args))
-            except errors().NoScriptError:
-                await self._start_over(script, keys[0], now=args[0])
-                return int(await self._client.evalsha(script.sha, len(keys), *keys, *args))
-        except _failures() as error:
-            raise _unavailable(error) from None
+                try:
+                    return int(await self._client.evalsha(script.sha, len(keys), *keys, *args))
+                except errors().NoScriptError:
+                    await self._start_over(script, keys[0], now=args[0])
+                    return int(await self._client.evalsha(script.sha, len(keys), *keys, *args))
+            except _failures() as error:
+                raise _unavailable(error) from None
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Waits while `MOST_CONNECTIONS` callers use the client, but not longer than for an answer."""
+        turns = self._turns
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await turns.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("Valkey: all connections are in use") from None
+        try:
+            yield
+        finally:
+            turns.release()
 
     async def _start_over(self, script: _Script, key: str, *, now: int) -> None:
         """The server of ``key`` does not know the script. It was restarted, or is a different server.
@@ -150,7 +176,7 @@ class ValkeyHot:
         """
         if script is _RESERVE:
             await self._client.set(_BORN, now)
-        if hasattr(self._client, "get_node_from_key"):  # a cluster: the other nodes may be unreachable
+        if _is_cluster(self._client):  # the other nodes may be unreachable
             node = self._client.get_node_from_key(key)
             await self._client.execute_command("SCRIPT LOAD", script.text, target_nodes=node)
         else:
@@ -158,10 +184,15 @@ class ValkeyHot:
 
 
 async def _eviction_policies(client: Any) -> set[str]:
-    """Those of the primaries that can be reached."""
-    memory = await client.info("memory")
+    """Of every primary. Raises if one cannot be asked: an unknown policy may be any."""
+    every = {"target_nodes": client.PRIMARIES} if _is_cluster(client) else {}
+    memory = await client.info("memory", **every)
     each = [memory] if "maxmemory_policy" in memory else memory.values()
     return {str(one["maxmemory_policy"]) for one in each}
+
+
+def _is_cluster(client: Any) -> bool:
+    return hasattr(client, "get_node_from_key")
 
 
 def _failures() -> tuple[type[Exception], ...]:

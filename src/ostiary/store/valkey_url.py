@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ostiary.errors import ConfigurationError
+from ostiary.store.encoding import UNENCODED
 
 ANSWER_SECONDS: Final = 2.0
 
@@ -20,7 +21,6 @@ EXPECTED: Final = (
 )
 
 _SCHEME: Final = re.compile(r"(?:valkey|redis|(?P<tls>valkeys|rediss))(?:\+(?P<kind>sentinel|cluster))?")
-_UNENCODED: Final = re.compile(r"[\s#]|%(?![0-9A-Fa-f]{2})")
 _PORTS: Final = {None: 6379, "cluster": 6379, "sentinel": 26379}
 _PATHS: Final = {
     None: re.compile(r"/?(?P<number>[0-9]{0,4})"),
@@ -81,7 +81,7 @@ def parsed(url: str) -> Target:
     """Raises ConfigurationError, which never quotes the URL, because it may contain a password."""
     scheme, _, rest = url.partition("://")
     form = _SCHEME.fullmatch(scheme)
-    if form is None or _UNENCODED.search(rest):
+    if form is None or UNENCODED.search(rest):
         raise ConfigurationError(EXPECTED)
     kind = form["kind"]
     place, _, query = rest.partition("?")
@@ -99,7 +99,7 @@ def parsed(url: str) -> Target:
         hosts=tuple(hosts),
         service=where.groupdict().get("service"),
         number=int(where["number"] or 0),
-        login=_login(urllib.parse.unquote(user), urllib.parse.unquote(password)),
+        login=_login(_text(user), _text(password)),
         sentinel_login=_login(options.get("sentinel_username", ""), options.get("sentinel_password", "")),
         tls={"ssl": True, **files} if form["tls"] else {},
     )
@@ -121,10 +121,20 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
 
 
 def _options(query: str, allowed: set[str]) -> dict[str, str]:
-    pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
-    if {name for name, _ in pairs} - allowed or len(dict(pairs)) < len(pairs):
-        raise ConfigurationError(EXPECTED)
-    return dict(pairs)
+    options: dict[str, str] = {}
+    for each in filter(None, query.split("&")):
+        name, equals, value = each.partition("=")
+        if name not in allowed or name in options or not equals:
+            raise ConfigurationError(EXPECTED)
+        options[name] = _text(value)
+    return options
+
+
+def _text(encoded: str) -> str:
+    try:
+        return urllib.parse.unquote(encoded, errors="strict")
+    except UnicodeDecodeError:
+        raise ConfigurationError(EXPECTED) from None
 
 
 def _login(user: str, password: str) -> dict[str, str]:

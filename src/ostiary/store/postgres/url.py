@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from ostiary.errors import ConfigurationError
+from ostiary.store.encoding import UNENCODED
 
 DEFAULT_PORT: Final = 5432
 _DEFAULT_PORTS: Final = "PGPORT"  # libpq's environment variable
@@ -41,7 +42,6 @@ _TLS_VERSIONS: Final = {
     name.replace("_", "."): ssl.TLSVersion[name] for name in ("TLSv1", "TLSv1_1", "TLSv1_2", "TLSv1_3")
 }
 _FILES: Final = ("sslcert", "sslkey", "sslrootcert", "sslcrl", "passfile")
-_UNENCODED: Final = re.compile(r"[\s#]|%(?![0-9A-Fa-f]{2})")
 _NAME: Final = re.compile(r"[A-Za-z_]{1,40}")
 
 _ACCEPTED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -295,7 +295,7 @@ def _split(url: str) -> tuple[str, str, str]:
     rest = url.partition("://")[2]
     before, _, query = rest.partition("?")
     authority, _, path = before.partition("/")
-    is_encoded = rest.isprintable() and not _UNENCODED.search(rest)
+    is_encoded = rest.isprintable() and not UNENCODED.search(rest)
     if not is_encoded or "@" in path + query or authority.count("@") > 1:
         raise ConfigurationError(
             "the database URL contains a character that must be percent-encoded: write # as %23, @ as %40, / as %2F,"
