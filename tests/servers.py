@@ -84,8 +84,12 @@ class Server:
             except ServerError as error:
                 if "Address already in use" not in str(error):
                     raise
-                self.port = _free_port()
+                self._move()
         raise self._failure("No port stayed free.")
+
+    def _move(self) -> None:
+        """To another port."""
+        self.port = _free_port()
 
     def _install(self, package: str, *beside: str) -> Path:
         """Copies a wheel's files to a folder that the server's user can read. A home folder may not be readable."""

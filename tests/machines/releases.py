@@ -7,14 +7,15 @@ from pathlib import Path
 from tests.cli.program import PATIENCE, Served, environment
 
 PREVIOUS = "61e04d7804a6"
-"""The commit of the version that servers run before the upgrade. A release sets this to the release before it."""
+"""The commit of the version that servers run before the upgrade: the last release ("Releasing" in CONTRIBUTING.md)."""
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def previous_source(folder: Path) -> Path:
     """Unpacks the version before. Returns the folder for the import path. Both versions use the same dependencies."""
-    archive = subprocess.run(["git", "-C", ROOT, "archive", PREVIOUS, "src"], capture_output=True, check=False)
+    git = ["git", "-c", f"safe.directory={ROOT}", "-C", ROOT]  # the folder may belong to another user
+    archive = subprocess.run([*git, "archive", PREVIOUS, "src"], capture_output=True, check=False)
     if archive.returncode != 0:
         raise AssertionError(f"commit {PREVIOUS} is missing: run git fetch --unshallow\n{archive.stderr.decode()}")
     subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)

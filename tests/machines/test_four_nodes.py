@@ -56,8 +56,11 @@ class Nodes:
     def up(self) -> list[bool]:
         return [self.proxy.is_up(number) for number in range(NODES)]
 
-    def start_again(self, number: int) -> None:
-        self.servers[number] = self._started(number, port=self.servers[number].port)
+    def start_again(self) -> None:
+        """Those that a test has ended."""
+        for number, server in enumerate(self.servers):
+            if server.process.poll() is not None:
+                self.servers[number] = self._started(number, port=server.port)
 
     def workers(self) -> list[int]:
         return [worker for server in self.servers for worker in server.workers]
@@ -78,14 +81,18 @@ def shared(postgres_server, tmp_path_factory) -> Iterator[Nodes]:
     assert migrated.returncode == 0, migrated.stderr
     password = urllib.parse.urlsplit(environ["OSTIARY_DATABASE"]).password
     asyncio.run(in_database(environ["OSTIARY_DATABASE"], f"create role lonely superuser login password '{password}'"))
-    with contextlib.ExitStack() as stack:
-        yield Nodes(environ, folder, stack)
-    postgres_server.drop("four_nodes")
+    try:
+        with contextlib.ExitStack() as stack:
+            yield Nodes(environ, folder, stack)
+    finally:
+        postgres_server.drop("four_nodes")
+        asyncio.run(in_database(postgres_server.url("postgres"), "drop role lonely"))
 
 
 @pytest.fixture
 def nodes(shared) -> Nodes:
-    """All four nodes are up."""
+    """All four nodes are up, whatever the test before did to them."""
+    shared.start_again()
     until(lambda: all(shared.up()))
     return shared
 
@@ -134,7 +141,6 @@ def test_a_killed_node_loses_no_acknowledged_operation(nodes, record_property):
         until(lambda: nodes.up() == [True, False, True, True])
         load.wait("refresh", 80)
         load.check()
-    nodes.start_again(1)
     record_property("unanswered", load.counts["unavailable"])
 
 
@@ -182,7 +188,6 @@ def test_servers_that_stop_cleanly_drop_no_request(nodes):
         assert nodes.servers[3].end() == 0
         load.wait("refresh", 60)
         load.check()
-    nodes.start_again(3)
 
 
 def test_the_source_of_a_caller_is_its_own_address_and_not_what_it_claims(nodes):

@@ -1,4 +1,6 @@
-"""Two versions side by side, while servers are replaced one after the other."""
+"""Two versions side by side, while servers are replaced one after the other.
+
+Every run of the tests includes this, because any change can break what an older server reads."""
 
 import contextlib
 
@@ -8,7 +10,7 @@ from tests.cli.program import Served, run
 from tests.machines.load import Fleet, Load
 from tests.machines.releases import ServedFromSource, migrate_from_source, previous_source
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 SERVERS = 3
 STEP = 40
