@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.program import PATIENCE, Served, environment
 
 PREVIOUS = "61e04d7804a6"
@@ -17,7 +19,7 @@ def previous_source(folder: Path) -> Path:
     git = ["git", "-c", f"safe.directory={ROOT}", "-C", ROOT]  # the folder may belong to another user
     archive = subprocess.run([*git, "archive", PREVIOUS, "src"], capture_output=True, check=False)
     if archive.returncode != 0:
-        raise AssertionError(f"commit {PREVIOUS} is missing: run git fetch --unshallow\n{archive.stderr.decode()}")
+        pytest.skip(f"commit {PREVIOUS} is not in this copy of the repository: run git fetch --unshallow")
     subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
     return folder / "src"
 
