@@ -123,7 +123,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class Small(Served):
-    """A server with few files, and so with few connections: 200, of which a source may have 50."""
+    """A server that may open few files. It accepts 200 connections, and 50 from one source."""
 
     command = (sys.executable, "-c", LIMITED, PROGRAM, "serve")
 

@@ -33,7 +33,7 @@ passwords = st.text(LETTERS + RESERVED, min_size=6, max_size=20)
 
 
 def fragments(password):
-    """Every four characters in a row of which at least two are unmistakable, also percent-encoded."""
+    """Every run of four characters with at least two unmistakable ones, plain and percent-encoded."""
     for text in (password, urllib.parse.quote(password, safe="")):
         for start in range(len(text) - 3):
             part = text[start : start + 4]

@@ -129,9 +129,12 @@ class Application:
 
     async def _send(self, response: Response, request: "_Request", scope: Scope, send: Send) -> None:
         if self._cors.is_preflight(scope):
-            response.headers.extend(self._cors.preflight(scope))
-        elif not any(name == b"access-control-allow-origin" for name, _ in response.headers):  # open to every origin
-            response.headers.extend(self._cors.fields(scope, request.route))
+            fields = self._cors.preflight(scope)
+        else:
+            fields = self._cors.fields(scope, request.route)
+        # what is open to every origin says so already, and must not say it twice
+        if fields and not any(name == b"access-control-allow-origin" for name, _ in response.headers):
+            response.headers.extend(fields)
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         # RFC 9110 §9.3.2: HEAD has the headers of GET, including its length, and no body
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})

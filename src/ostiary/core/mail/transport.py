@@ -13,10 +13,7 @@ import aiosmtplib
 from ostiary.core.mail.settings import PORTS, MailSettings, read_sender, split_smtp
 from ostiary.core.plug import Mail
 from ostiary.errors import ConfigurationError
-
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-"""The hosts of an SMTP URL that are this machine (RFC 6761 §6.3). Other names never count, even if they
-resolve to loopback."""
+from ostiary.verifier import LOOPBACK_HOSTS
 
 _TIMEOUT: Final = 20.0  # seconds for each step of one mail
 
@@ -42,8 +39,9 @@ class ConsoleTransport:
 
 class SmtpTransport:
     """Sends mails to a server: ``smtps://`` with TLS from the start, ``smtp://`` with STARTTLS. Mails contain links
-    that give access, so nothing is sent without TLS and a valid certificate. Only for a server on this machine
-    (`LOOPBACK`), TLS is optional and its certificate is not checked: nobody is in between."""
+    that give access, so nothing is sent without TLS and a valid certificate. Only for a server on this machine,
+    TLS is optional and its certificate is not checked: nobody is in between. Its host must be one of `LOOPBACK_HOSTS`.
+    Other names never count, even if they resolve to loopback."""
 
     def __init__(self, url: str, *, sender: str) -> None:
         split, read = split_smtp(url), read_sender(sender)
@@ -55,7 +53,7 @@ class SmtpTransport:
         self._user = urllib.parse.unquote(parts.username) if parts.username else None
         self._password = urllib.parse.unquote(parts.password) if parts.password else None
         self._tls = parts.scheme == "smtps"
-        self._is_local = self._host in LOOPBACK
+        self._is_local = self._host in LOOPBACK_HOSTS
         self._sender: Final[Address] = read
 
     @property

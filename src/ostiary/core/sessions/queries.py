@@ -77,11 +77,11 @@ class Counting(NamedTuple):
 
 
 async def spend(
-    tx: Transaction, session_id: str, newest: Newest, counting: Counting, *, successor: bytes
+    tx: Transaction, session_id: str, generation: int, counting: Counting, *, spent: bytes, successor: bytes
 ) -> Session | None:
-    """Replaces the newest refresh token of a live session by ``successor``, and counts a refresh. None, without any
-    change, if the session has ended or began in the future, if its newest token is another one, or if the limit is
-    reached."""
+    """Replaces ``spent``, the newest refresh token of a live session, by ``successor``, and counts a refresh. None,
+    without any change, if the session has ended or began in the future, if its newest token is another one, or if the
+    limit is reached."""
     return _session(
         await tx.one(
             f"update sessions set {_COUNTED}, generation = $7 + 1, refresh_hash = $8"  # noqa: S608 — constants
@@ -89,9 +89,9 @@ async def spend(
             f" and created_at <= $2 + {TOLERANCE} returning {_COLUMNS}",
             session_id,
             *counting.parameters,
-            newest.generation,
+            generation,
             successor,
-            newest.hash,
+            spent,
         )
     )
 

@@ -78,12 +78,11 @@ async def lock(ambient: Ambient, tx: Transaction, session_id: str) -> tuple[Sess
 
 
 async def spend(
-    ambient: Ambient, tx: Transaction, session_id: str, newest: Newest, *, successor: bytes
+    ambient: Ambient, tx: Transaction, session_id: str, generation: int, *, spent: bytes, successor: bytes
 ) -> Session | None:
     """Replaces the newest refresh token of a live session, and extends its idle time. None, without any change, if the
-    newest token is another one, or if something else is wrong with the session: call `lock` to find
-    out why."""
-    return await queries.spend(tx, session_id, newest, _counting(ambient), successor=successor)
+    newest token is another one, or if something else is wrong with the session: call `lock` to find out why."""
+    return await queries.spend(tx, session_id, generation, _counting(ambient), spent=spent, successor=successor)
 
 
 async def count_refresh(ambient: Ambient, tx: Transaction, session_id: str) -> bool:

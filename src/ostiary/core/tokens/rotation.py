@@ -110,7 +110,8 @@ async def _rotate(ambient: Ambient, asked: _Asked, tx: Transaction) -> Revoking[
     if isinstance(asked.token, RefreshToken):
         salt = new_salt(ambient.vault, ambient.random)
         successor = successor_of(ambient.vault, asked.token, salt)
-        session = await spend(ambient, tx, asked.token.session_id, _as_newest(asked.token), successor=successor.hash)
+        generation, spent = asked.token.generation, asked.token.hash
+        session = await spend(ambient, tx, successor.session_id, generation, spent=spent, successor=successor.hash)
         if session is not None:
             await grace.begin(ambient, tx, asked.token, salt)
             return await _granted(ambient, asked, tx, session, successor.text)
@@ -125,13 +126,9 @@ async def _rotate(ambient: Ambient, asked: _Asked, tx: Transaction) -> Revoking[
         return await _rotate_former(ambient, asked, asked.token, tx, session, newest)
     if asked.token.generation > newest.generation:
         return await _store_behind(ambient, asked, tx, session)
-    if _as_newest(asked.token, newest.next_at) == newest:
+    if (asked.token.generation, asked.token.hash) == (newest.generation, newest.hash):
         raise _too_many(ambient, newest)
     return await _come_again(ambient, asked, tx, session, newest)
-
-
-def _as_newest(token: RefreshToken, next_at: int = 0) -> Newest:
-    return Newest(token.generation, token.hash, next_at)
 
 
 async def _rotate_former(
